@@ -1,0 +1,32 @@
+"""Byte-level BPE (Sennrich et al., 1508.07909; bytes as in GPT-2): any language, never an unknown token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import PreTrainedTokenizerFast
+
+from .networks import TEXT_LENGTH
+
+
+def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
+    """Learn merges from captions; lower case and NFKC, so that `Apple` and `ａｐｐｌｅ` are `apple`."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase(), normalizers.Strip()])
+    # Chinese, Japanese and Korean write without spaces: each character stands alone, or merges would join the end of
+    # one word to the beginning of the next.
+    alone = pre_tokenizers.Split(Regex(r"[\u2E80-\u9FFF\uAC00-\uD7AF\uFF00-\uFFEF]"), "isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([alone, pre_tokenizers.ByteLevel(add_prefix_space=True)])
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=["<pad>", "</s>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, model_max_length=TEXT_LENGTH, **{"pad_token": "<pad>", "eos_token": "</s>"}
+    )
