@@ -1,0 +1,204 @@
+"""NATS as the control process sees it: it owns the streams, sends jobs, reads outcomes, hears the workers."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from typing import Any
+
+from nats.aio.msg import Msg
+from nats.js import api
+from nats.js.errors import APIError, BadRequestError, NotFoundError, ServiceUnavailableError
+from pydantic import ValidationError
+
+from .errors import BrokerUnavailable
+from .jobs import Progress
+from .nats import CONTROL, ERRORS, JOBS, JOBS_SUBJECT, PARTS, RESULTS, WORKERS, Connection, Puller, Session
+from .transport import Arrived, ControlListener, Heartbeat, JobMessage, Outcome, Started, Stored
+
+log = logging.getLogger(__name__)
+
+#: For how long the server drops a second message with the same id, in seconds.
+DUPLICATES = 600.0
+#: Pictures whose outcome never came are dropped after this many seconds.
+PARTS_AGE = 24 * 3600.0
+
+
+class NatsControl:
+    """Implements ControlTransport."""
+
+    def __init__(self, urls: str, token: str, listener: ControlListener, *, ack_wait: float) -> None:
+        self._listener = listener
+        self._ack_wait = ack_wait
+        self.connection = Connection(
+            urls, token, name="daguerre control", prepare=self._prepare, established=listener.on_connected
+        )
+        self._outcomes = Puller(self.connection, RESULTS, CONTROL)
+
+    @property
+    def connected(self) -> bool:
+        return self.connection.session is not None
+
+    # Jobs
+
+    async def send(self, message: JobMessage) -> int:
+        session = self.connection.require()
+        headers = {"Nats-Msg-Id": f"{message.job}.{message.generation}"}
+        with _Away():
+            stored = await session.js.publish(JOBS_SUBJECT, message.model_dump_json().encode(), headers=headers)
+        return stored.seq
+
+    async def stored(self) -> Sequence[Stored]:
+        session = self.connection.require()
+        found: list[Stored] = []
+        sequence = 1
+        with _Away():
+            while True:
+                try:
+                    raw = await session.js.get_msg(JOBS, sequence, JOBS_SUBJECT, next=True)
+                except NotFoundError:
+                    return found
+                assert raw.seq is not None
+                sequence = raw.seq + 1
+                try:
+                    # By the id inside the message: sequences start again when the server's folder was lost.
+                    message = JobMessage.model_validate_json(raw.data or b"")
+                except ValidationError:
+                    log.warning("a message in the stream %s is no job; removed", JOBS)
+                    await session.js.delete_msg(JOBS, raw.seq)
+                else:
+                    found.append(Stored(sequence=raw.seq, job=message.job, generation=message.generation))
+
+    async def discard(self, sequence: int) -> None:
+        session = self.connection.require()
+        with _Away():
+            try:
+                await session.js.delete_msg(JOBS, sequence)
+            except (NotFoundError, BadRequestError):
+                pass  # Acknowledged meanwhile.
+            except APIError as problem:
+                if problem.code != 500:  # nats-server says 500 "no message found".
+                    raise
+
+    async def cancel(self, job_id: str) -> None:
+        await self.connection.publish(f"cancel.{job_id}")
+
+    # Outcomes
+
+    async def has_outcome(self, job_id: str) -> bool:
+        session = self.connection.require()
+        with _Away():
+            try:
+                await session.js.get_msg(RESULTS, 1, f"res.{job_id}", next=True)
+            except NotFoundError:
+                return False
+        return True
+
+    async def outcomes(self) -> AsyncGenerator[Arrived]:
+        while True:
+            message = await self._outcomes.next()
+            try:
+                head, _, body = message.data.partition(b"\n")
+                outcome = Outcome.model_validate_json(head)
+                if outcome.parts:
+                    body = await self._parts(outcome.parts)
+            except (ValidationError, NotFoundError) as problem:
+                # Its pictures are lost or it never was an outcome. The job is found and sent again by reconcile.
+                log.warning("an outcome cannot be read: %s", type(problem).__name__)
+                await self.connection.publish(message.reply, b"+TERM")
+                continue
+            except (*ERRORS, BrokerUnavailable):
+                continue  # The connection broke; the outcome comes again.
+            pictures: list[bytes] = []
+            for size in outcome.sizes:
+                pictures.append(body[:size])
+                body = body[size:]
+            yield Arrived(outcome=outcome, pictures=tuple(pictures), handle=message.reply)
+
+    async def acknowledge(self, arrived: Arrived) -> None:
+        session = self.connection.require()
+        with _Away():
+            await session.client.request(arrived.handle, b"+ACK", timeout=5)
+            if arrived.outcome.parts:
+                await session.js.purge_stream(PARTS, subject=f"part.{arrived.outcome.job}.>")
+
+    async def postpone(self, arrived: Arrived, seconds: float) -> None:
+        delay = json.dumps({"delay": int(seconds * 1e9)}).encode()
+        await self.connection.publish(arrived.handle, b"-NAK " + delay)
+
+    async def _parts(self, sequences: Sequence[int]) -> bytes:
+        session = self.connection.require()
+        return b"".join([(await session.js.get_msg(PARTS, sequence)).data or b"" for sequence in sequences])
+
+    # A new connection
+
+    async def _prepare(self, session: Session) -> None:
+        try:
+            await self._make_streams(session)
+        except ServiceUnavailableError:
+            raise BrokerUnavailable("JetStream is switched off: start nats-server with -js") from None
+        for subject, hear in (("st.*", self._on_started), ("prog.*", self._on_progress), ("hb.*", self._on_heartbeat)):
+            await session.listen(subject, _lenient(hear))
+        await self._outcomes.attach(session)
+
+    async def _make_streams(self, session: Session) -> None:
+        work_queue = api.RetentionPolicy.WORK_QUEUE
+        streams = (
+            api.StreamConfig(JOBS, subjects=["jobs.*"], retention=work_queue, duplicate_window=DUPLICATES),
+            api.StreamConfig(RESULTS, subjects=["res.*"], retention=work_queue, duplicate_window=DUPLICATES),
+            api.StreamConfig(PARTS, subjects=["part.*.*.*"], max_age=PARTS_AGE, duplicate_window=DUPLICATES),
+        )
+        js: Any = session.js  # Its annotations are incomplete.
+        for stream in streams:
+            stream.storage = api.StorageType.FILE
+            try:
+                await js.add_stream(stream)
+            except BadRequestError:  # It is there with other settings.
+                await js.update_stream(stream)
+        consumers = (
+            # max_deliver=-1: the worker counts attempts and declares a job dead, so that nobody misses it.
+            (JOBS, api.ConsumerConfig(durable_name=WORKERS, ack_wait=self._ack_wait, filter_subject=JOBS_SUBJECT)),
+            (RESULTS, api.ConsumerConfig(durable_name=CONTROL, ack_wait=60.0, filter_subject="res.*")),
+        )
+        for stream_name, consumer in consumers:
+            consumer.name = consumer.durable_name
+            consumer.ack_policy = api.AckPolicy.EXPLICIT
+            consumer.max_deliver = -1
+            consumer.max_ack_pending = 1000
+            await js.add_consumer(stream_name, consumer)
+
+    async def _on_started(self, message: Msg) -> None:
+        await self._listener.on_started(Started.model_validate_json(message.data))
+
+    async def _on_heartbeat(self, message: Msg) -> None:
+        await self._listener.on_heartbeat(Heartbeat.model_validate_json(message.data))
+
+    async def _on_progress(self, message: Msg) -> None:
+        head, _, preview = message.data.partition(b"\n")
+        step, steps = json.loads(head)
+        job_id = message.subject.removeprefix("prog.")
+        await self._listener.on_progress(Progress(job_id, int(step), int(steps), preview or None))
+
+
+def _lenient(hear: Callable[[Msg], Awaitable[None]]) -> Callable[[Msg], Awaitable[None]]:
+    """One bad message must not end a subscription."""
+
+    async def heard(message: Msg) -> None:
+        try:
+            await hear(message)
+        except (ValidationError, ValueError, TypeError) as problem:
+            log.warning("a message on %s cannot be read: %s", message.subject.split(".")[0], type(problem).__name__)
+
+    return heard
+
+
+class _Away:
+    """Turns the client's errors into ours."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if isinstance(error, ERRORS):
+            raise BrokerUnavailable(f"nats-server does not answer: {error or type(error).__name__}") from None

@@ -1,0 +1,134 @@
+"""NATS as a worker sees it: it dials out, takes jobs one by one, reports. It changes no stream."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from nats.aio.msg import Msg
+from nats.js.errors import NotFoundError
+from pydantic import ValidationError
+
+from .errors import BrokerUnavailable
+from .jobs import Progress
+from .nats import ERRORS, JOBS, PART, WORKERS, Connection, Puller, Session
+from .transport import Delivery, Heartbeat, JobMessage, Outcome, Started
+
+log = logging.getLogger(__name__)
+
+#: Progress is dropped while more bytes than this wait to be sent.
+BEHIND = 256 * 1024
+
+
+class NatsWorker:
+    """Implements WorkerTransport."""
+
+    def __init__(self, urls: str, token: str, *, name: str, on_cancel: Callable[[str], None]) -> None:
+        self._on_cancel = on_cancel
+        self.ack_wait = 10.0  # Until the consumer has told the real one.
+        self.connection = Connection(urls, token, name=f"daguerre worker {name}", prepare=self._prepare)
+        self._jobs = Puller(self.connection, JOBS, WORKERS)
+
+    async def fetch(self) -> Delivery:
+        while True:
+            delivery = await self._read(await self._jobs.next())
+            if delivery is not None:
+                return delivery
+
+    async def leftovers(self) -> Sequence[Delivery]:
+        read = [await self._read(message) for message in await self._jobs.stop()]
+        return [delivery for delivery in read if delivery is not None]
+
+    async def keep(self, delivery: Delivery) -> None:
+        await self.connection.publish(delivery.handle, b"+WPI")
+
+    async def acknowledge(self, delivery: Delivery) -> None:
+        session = self.connection.session
+        if session is not None:
+            # Waits for the server's answer, so that a process that ends now has not lost it in a buffer.
+            with suppress(*ERRORS):
+                await session.client.request(delivery.handle, b"+ACK", timeout=2)
+
+    async def retry(self, delivery: Delivery, seconds: float) -> None:
+        delay = json.dumps({"delay": int(seconds * 1e9)}).encode()
+        await self.connection.publish(delivery.handle, b"-NAK " + delay)
+
+    async def report(self, outcome: Outcome, pictures: Sequence[bytes]) -> None:
+        # One id for all attempts of a delivery: the first result that is stored is the result.
+        name = f"r{outcome.job}.{outcome.sequence}"
+        if outcome.kind == "returned":
+            name += f".{outcome.attempt}"
+        body = b"".join(pictures)
+        outcome = outcome.model_copy(update={"sizes": tuple(len(picture) for picture in pictures)})
+        wait = 0.1
+        while True:
+            session = await self.connection.ready()
+            try:
+                # What fits travels with the outcome; a server that is not ours may allow less than ours.
+                fits = min(PART, session.client.max_payload - 64 * 1024)
+                parts: list[int] = []
+                if len(body) > fits:
+                    parts = await self._send_parts(session, outcome, body, fits)
+                head = outcome.model_copy(update={"parts": tuple(parts)}).model_dump_json().encode()
+                payload = head + b"\n" + (b"" if parts else body)
+                await session.js.publish(f"res.{outcome.job}", payload, headers={"Nats-Msg-Id": name})
+            except ERRORS as problem:
+                log.warning("job %s: its outcome is not stored yet: %s", outcome.job, type(problem).__name__)
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, 5.0)
+            else:
+                return
+
+    async def started(self, started: Started) -> None:
+        await self.connection.publish(f"st.{started.job}", started.model_dump_json().encode())
+
+    async def heartbeat(self, heartbeat: Heartbeat) -> None:
+        await self.connection.publish(f"hb.{heartbeat.instance}", heartbeat.model_dump_json().encode())
+
+    async def progress(self, progress: Progress) -> None:
+        session = self.connection.session
+        if session is None or session.client.pending_data_size > BEHIND:
+            return
+        head = json.dumps([progress.step, progress.steps]).encode()
+        await self.connection.publish(f"prog.{progress.job}", head + b"\n" + (progress.preview or b""))
+
+    async def _send_parts(self, session: Session, outcome: Outcome, body: bytes, size: int) -> list[int]:
+        sequences: list[int] = []
+        for number, start in enumerate(range(0, len(body), size)):
+            subject = f"part.{outcome.job}.{outcome.attempt}.{number}"
+            name = f"p{outcome.job}.{outcome.sequence}.{outcome.attempt}.{number}"
+            stored = await session.js.publish(subject, body[start : start + size], headers={"Nats-Msg-Id": name})
+            sequences.append(stored.seq)
+        return sequences
+
+    async def _read(self, message: Msg) -> Delivery | None:
+        metadata = message.metadata
+        try:
+            job = JobMessage.model_validate_json(message.data)
+        except ValidationError:
+            # Meant for newer code, perhaps: leave it to another worker. The control process sees it waiting.
+            log.warning("a job cannot be read by this version; left to others")
+            await self.connection.publish(message.reply, b'-NAK {"delay":5000000000}')
+            return None
+        return Delivery(
+            message=job,
+            sequence=metadata.sequence.stream,
+            attempt=job.attempts + metadata.num_delivered,
+            handle=message.reply,
+        )
+
+    async def _prepare(self, session: Session) -> None:
+        # The control process makes the stream; until it has, there is nothing to do here.
+        try:
+            consumer = await session.js.consumer_info(JOBS, WORKERS)
+        except NotFoundError:
+            raise BrokerUnavailable("the control process has not prepared it yet") from None
+        self.ack_wait = consumer.config.ack_wait or self.ack_wait
+        await session.listen("cancel.*", self._on_cancel_message)
+        await self._jobs.attach(session)
+
+    async def _on_cancel_message(self, message: Msg) -> None:
+        self._on_cancel(message.subject.removeprefix("cancel."))

@@ -1,0 +1,65 @@
+"""What a member asks for: one frozen, checked record that every process understands.
+
+Pure: no I/O, no Discord, no torch. `bot`, `web` and the command line build it, the job table stores it as JSON,
+the worker reads it. Limits here are what the product can do at all; a server's own limits lie in its settings.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from .errors import InvalidRequest
+
+#: Longest prompt, in characters. Discord's own option limit is 6,000; the text encoder reads far less.
+MAX_PROMPT = 1_000
+#: Pictures of one request.
+MAX_COUNT = 4
+#: Seeds are unsigned 32-bit, as Midjourney's are.
+MAX_SEED = 2**32 - 1
+
+Prompt = Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_PROMPT)]
+#: Side of a delivered picture in pixels. The engine renders at the model's own size and scales to this.
+Side = Annotated[int, Field(ge=64, le=1024, multiple_of=64)]
+
+
+class ImageRequest(BaseModel):
+    """One `/imagine`: immutable, JSON in and out, the same on every host."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    #: Raised when a field changes its meaning, so that an old queue meets new code knowingly.
+    version: Literal[1] = 1
+    prompt: Annotated[Prompt, Field(min_length=1)]
+    #: What the picture should not show.
+    negative: Prompt = ""
+    #: How many pictures; picture k (from 0) is drawn with seed + k, modulo 2**32.
+    count: Annotated[int, Field(ge=1, le=MAX_COUNT)] = 1
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)]
+    #: Denoising steps.
+    steps: Annotated[int, Field(ge=1, le=100)] = 16
+    #: Classifier-free guidance scale; 1 means none.
+    guidance: Annotated[float, Field(ge=1.0, le=20.0, allow_inf_nan=False)] = 3.0
+    #: Delivered size in pixels.
+    width: Side = 256
+    height: Side = 256
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """One seed for each picture."""
+        return tuple((self.seed + k) % (MAX_SEED + 1) for k in range(self.count))
+
+
+def image_request(**fields: Any) -> ImageRequest:
+    """Build a request from what somebody typed.
+
+    Raises:
+        InvalidRequest: names the first bad field, what is wrong with it and the allowed range.
+    """
+    try:
+        return ImageRequest(**fields)
+    except ValidationError as problems:
+        first = problems.errors()[0]
+        field = str(first["loc"][0]) if first["loc"] else "request"
+        raise InvalidRequest(field=field, kind=first["type"], limits=dict(first.get("ctx", {}))) from None

@@ -1,0 +1,331 @@
+"""The worker loop: takes jobs, gives them to a handler, reports how they ended. Knows the carrier and nothing else.
+
+The handler runs on this event loop and must not block it: GPU work belongs into a thread. A loop that is blocked for
+longer than the lease looks dead, and its jobs are then rendered twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from secrets import token_hex
+from typing import Literal
+
+from .errors import BrokerUnavailable, RenderRefused
+from .jobs import Progress, Rendered
+from .logs import where
+from .nats_worker import NatsWorker
+from .requests import ImageRequest
+from .tasks import end
+from .transport import HEARTBEAT_SECONDS, Delivery, Heartbeat, Outcome, Started, WorkerTransport
+
+log = logging.getLogger(__name__)
+
+#: Code of the texts catalogue for a job that broke in every attempt.
+BROKEN = "broken"
+#: Seconds until a broken attempt is followed by the next.
+RETRY_SECONDS = 1.0
+#: How many finished jobs are remembered, to recognise them when they are delivered again.
+REMEMBERED = 1_000
+#: Seconds that giving jobs back may take at the end.
+PATIENCE = 10.0
+
+
+class JobContext:
+    """What a handler knows about its job beyond the request."""
+
+    def __init__(self, job: str, attempt: int, transport: WorkerTransport) -> None:
+        self.job = job
+        #: 1 for the first attempt.
+        self.attempt = attempt
+        self._transport = transport
+
+    async def progress(self, step: int, steps: int, preview: bytes | None = None) -> None:
+        """Tell that `step` of `steps` is done, with a small JPEG or WebP. Never waits; may be dropped."""
+        await self._transport.progress(Progress(self.job, step, steps, preview))
+
+
+#: Renders one request. `asyncio.CancelledError` inside it means that the job was cancelled or is handed back.
+#: Raising RenderRefused fails the job for good; any other exception breaks this attempt.
+Handler = Callable[[ImageRequest, JobContext], Awaitable[Rendered]]
+
+
+@dataclass(slots=True)
+class _Running:
+    """A job in work."""
+
+    #: Replaced when the job is delivered again meanwhile.
+    delivery: Delivery
+    attempt: int
+    #: The handler's call, once it was made.
+    rendering: asyncio.Future[Rendered] | None = None
+    #: The member cancelled it.
+    cancelled: bool = False
+    #: The worker shuts down and gives it back.
+    returning: bool = False
+
+    def interrupt(self) -> None:
+        """Stop the handler; without effect when it is done."""
+        if self.rendering is not None:
+            self.rendering.cancel()
+
+
+class Worker:
+    """Up to `slots` jobs at a time."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        nats_url: str,
+        nats_token: str = "",
+        name: str,
+        slots: int = 1,
+        device: str = "",
+        models: Sequence[str] = (),
+        drain_seconds: float = 30.0,
+    ) -> None:
+        """`drain_seconds`: how long running jobs may go on once the worker is told to stop."""
+        self._handler = handler
+        self._name = name
+        #: Two processes may bear one name; subjects allow few characters.
+        self._instance = f"{re.sub(r'[^A-Za-z0-9_-]', '-', name)[:60]}-{token_hex(4)}"
+        self._slots = slots
+        self._device = device
+        self._models = tuple(models)
+        self._drain_seconds = drain_seconds
+        self._nats = NatsWorker(nats_url, nats_token, name=name, on_cancel=self._cancel)
+        self._transport: WorkerTransport = self._nats
+        self._running: dict[str, _Running] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._draining = False
+        #: (job, generation) of jobs whose outcome is stored.
+        self._finished: OrderedDict[tuple[str, int], None] = OrderedDict()
+        self._free = asyncio.Semaphore(slots)
+
+    async def run(self, stop: asyncio.Event, on_ready: Callable[[], None] | None = None) -> None:
+        """Work until `stop` is set; then finish what runs, within `drain_seconds`, and hand back the rest.
+
+        Waits while nats-server is away. `on_ready` is called once it was reached.
+
+        Raises:
+            BrokerUnavailable: nats-server refuses the token, at the first connection.
+        """
+        self._nats.connection.start()
+        stopping = asyncio.create_task(stop.wait())
+        background: list[asyncio.Task[None]] = []
+        try:
+            if not await self._connected(stopping):
+                return
+            if on_ready is not None:
+                on_ready()
+            taking = asyncio.create_task(self._take_jobs(), name="take jobs")
+            background = [
+                taking,
+                asyncio.create_task(self._keep_leases(), name="keep leases"),
+                asyncio.create_task(self._report_life(), name="report life"),
+            ]
+            done, _ = await asyncio.wait({stopping, *background}, return_when=asyncio.FIRST_COMPLETED)
+            await end({taking})
+            await self._drain()
+            await self._transport.heartbeat(self._heartbeat(bye=True))
+            for task in done & set(background):
+                task.result()  # A bug ended it: let it be seen, after the jobs were put away.
+        finally:
+            await end({stopping, *background, *self._tasks})
+            await self._nats.connection.close()
+
+    async def _connected(self, stopping: asyncio.Task[bool]) -> bool:
+        """Wait for the first connection; False when told to stop before."""
+        ready = asyncio.create_task(self._nats.connection.ready())
+        refused = asyncio.create_task(self._nats.connection.refusal())
+        try:
+            await asyncio.wait({ready, refused, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if ready.done():
+                return True
+            if stopping.done():
+                return False
+            raise BrokerUnavailable("nats-server refuses the token: give this worker the token of the control process")
+        finally:
+            await end({ready, refused})
+
+    # Taking jobs
+
+    async def _take_jobs(self) -> None:
+        while True:
+            await self._free.acquire()
+            if not await self._begin(await self._transport.fetch()):
+                self._free.release()
+
+    async def _begin(self, delivery: Delivery) -> bool:
+        """Start the job of a delivery; False when it needs no slot."""
+        job, generation = delivery.message.job, delivery.message.generation
+        running = self._running.get(job)
+        if running is not None:
+            # Our connection or the server broke: the same job again. Go on, and keep the new lease.
+            log.info("job %s was delivered again while it runs; going on", job)
+            running.delivery = delivery
+            await self._transport.keep(delivery)
+            return False
+        if (job, generation) in self._finished:
+            await self._transport.acknowledge(delivery)
+            return False
+        if delivery.attempt > delivery.message.max_attempts:
+            # Each attempt took its worker down with it.
+            log.error("job %s broke %d workers; given up", job, delivery.attempt - 1)
+            over = _Running(delivery=delivery, attempt=delivery.attempt - 1)
+            await self._finish(over, _outcome(over, "dead", error=BROKEN))
+            return False
+        self._running[job] = _Running(delivery=delivery, attempt=delivery.attempt)
+        task = asyncio.create_task(self._work(self._running[job]), name=f"job {job}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return True
+
+    # Working
+
+    async def _work(self, running: _Running) -> None:
+        job = running.delivery.message.job
+        try:
+            await self._transport.keep(running.delivery)
+            await self._transport.started(Started(job=job, worker=self._name, attempt=running.attempt))
+            await self._render(running)
+        except Exception as error:
+            # A bug of this loop, not of the handler. The lease runs out and the job is tried again.
+            log.error("job %s: the worker failed: %s", job, where(error))  # noqa: TRY400 (its text may quote a prompt)
+        finally:
+            self._running.pop(job, None)
+            self._free.release()
+
+    async def _render(self, running: _Running) -> None:
+        """Run the handler and report what came of it."""
+        message, attempt = running.delivery.message, running.attempt
+        began = time.monotonic()
+        context = JobContext(message.job, attempt, self._transport)
+        running.rendering = asyncio.ensure_future(self._handler(message.request, context))
+        if running.cancelled or running.returning:
+            running.interrupt()
+        try:
+            rendered = await running.rendering
+        except asyncio.CancelledError:
+            await self._interrupted(running)
+        except RenderRefused as refusal:
+            log.info("job %s is refused: %s", message.job, refusal.code)
+            await self._finish(running, _outcome(running, "failed", error=refusal.code))
+        except Exception as error:
+            log.error(  # noqa: TRY400 (its text may quote a prompt)
+                "job %s: attempt %d of %d broke: %s", message.job, attempt, message.max_attempts, where(error)
+            )
+            await self._broke(running)
+        else:
+            outcome = _outcome(running, "rendered").model_copy(
+                update={"metadata": rendered.metadata, "seconds": rendered.seconds or time.monotonic() - began}
+            )
+            await self._finish(running, outcome, rendered.pictures)
+
+    async def _interrupted(self, running: _Running) -> None:
+        """The handler was cancelled: by the member, by our shutdown, or by itself."""
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError  # We are being torn down.
+        if running.cancelled:
+            self._remember(running.delivery)
+            await self._transport.acknowledge(running.delivery)
+        elif running.returning:
+            await self._finish(running, _outcome(running, "returned"))
+        else:
+            log.error("job %s: attempt %d cancelled itself", running.delivery.message.job, running.attempt)
+            await self._broke(running)
+
+    async def _broke(self, running: _Running) -> None:
+        if running.attempt >= running.delivery.message.max_attempts:
+            await self._finish(running, _outcome(running, "dead", error=BROKEN))
+        else:
+            await self._transport.retry(running.delivery, RETRY_SECONDS)
+
+    async def _finish(self, running: _Running, outcome: Outcome, pictures: Sequence[bytes] = ()) -> None:
+        """The outcome first, the acknowledgement second: a crash between them repeats, and loses nothing."""
+        first = running.delivery
+        await self._transport.report(outcome, pictures)
+        self._remember(first)
+        await self._transport.acknowledge(first)
+        if running.delivery is not first:  # Delivered again meanwhile.
+            self._remember(running.delivery)
+            await self._transport.acknowledge(running.delivery)
+
+    def _remember(self, delivery: Delivery) -> None:
+        self._finished[(delivery.message.job, delivery.message.generation)] = None
+        while len(self._finished) > REMEMBERED:
+            self._finished.popitem(last=False)
+
+    def _cancel(self, job: str) -> None:
+        running = self._running.get(job)
+        if running is not None:
+            running.cancelled = True
+            running.interrupt()
+
+    # Living
+
+    async def _keep_leases(self) -> None:
+        while True:
+            for running in list(self._running.values()):
+                await self._transport.keep(running.delivery)
+            await asyncio.sleep(self._transport.ack_wait / 3)
+
+    async def _report_life(self) -> None:
+        while True:
+            await self._transport.heartbeat(self._heartbeat())
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+
+    def _heartbeat(self, *, bye: bool = False) -> Heartbeat:
+        return Heartbeat(
+            name=self._name,
+            instance=self._instance,
+            slots=0 if self._draining else self._slots,
+            device=self._device,
+            models=self._models,
+            running={job: running.attempt for job, running in self._running.items()},
+            bye=bye,
+        )
+
+    # Stopping
+
+    async def _drain(self) -> None:
+        """Give back what was fetched but not begun, let the rest finish within the limit, hand back what does not."""
+        self._draining = True
+        await self._transport.heartbeat(self._heartbeat())
+        # Without nats-server nothing can be given back: the leases then run out and the jobs are tried again.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                for delivery in await self._transport.leftovers():
+                    unbegun = _Running(delivery=delivery, attempt=delivery.attempt)
+                    await self._finish(unbegun, _outcome(unbegun, "returned"))
+        if self._tasks:
+            log.info("stopping: %d running jobs may take %.0f s", len(self._tasks), self._drain_seconds)
+            await asyncio.wait(self._tasks, timeout=self._drain_seconds)
+        if not self._tasks:
+            return
+        for running in self._running.values():
+            running.returning = True
+            running.interrupt()
+        await asyncio.wait(self._tasks, timeout=PATIENCE)
+
+
+def _outcome(
+    running: _Running, kind: Literal["rendered", "failed", "dead", "returned"], *, error: str | None = None
+) -> Outcome:
+    message = running.delivery.message
+    return Outcome(
+        job=message.job,
+        generation=message.generation,
+        sequence=running.delivery.sequence,
+        attempt=running.attempt,
+        kind=kind,
+        error=error,
+    )

@@ -1,0 +1,65 @@
+"""Where finished pictures are kept."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+from secrets import token_hex
+
+import pytest
+
+from daguerre.queue.errors import QueueUnavailable, StorageFull
+from daguerre.queue.pictures import PictureStore
+
+JOB = "0" * 32
+
+
+@pytest.fixture
+def small_files() -> Iterator[None]:
+    """The system refuses files above 1,000 bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+async def test_pictures_come_back_whole(tmp_path: Path) -> None:
+    """By name, replaced when put again, nothing else left in the folder."""
+    store = PictureStore(tmp_path / "pictures")
+    name = await store.put(JOB, 0, b"first")
+    assert await store.put(JOB, 0, b"second") == name
+    other = await store.put(JOB, 1, b"other")
+    assert [await store.get(name), await store.get(other)] == [b"second", b"other"]
+    assert sorted(path.name for path in (tmp_path / "pictures" / JOB).iterdir()) == ["0.png", "1.png"]
+
+
+async def test_a_full_disk_leaves_no_half_picture(tmp_path: Path, small_files: None) -> None:
+    """The name keeps its old picture, no draft stays, and the message says what to do."""
+    store = PictureStore(tmp_path)
+    name = await store.put(JOB, 0, b"small")
+    with pytest.raises(StorageFull, match="free space"):
+        await store.put(JOB, 0, b"x" * 5_000)
+    assert await store.get(name) == b"small"
+    assert [path.name for path in (tmp_path / JOB).iterdir()] == ["0.png"]
+
+
+async def test_what_cannot_be_a_folder_is_said_clearly(tmp_path: Path) -> None:
+    """A file where the folder should be."""
+    (tmp_path / "pictures").write_text("a file")
+    with pytest.raises(StorageFull, match="pictures cannot be stored"):
+        await PictureStore(tmp_path / "pictures").put(JOB, 0, b"x")
+
+
+async def test_other_storage_by_url() -> None:
+    """Anything fsspec knows; its in-memory storage stands for object stores."""
+    store = PictureStore(f"memory://{token_hex(4)}")
+    assert await store.get(await store.put(JOB, 0, b"far away")) == b"far away"
+
+
+async def test_gone_pictures_and_unknown_storage(tmp_path: Path) -> None:
+    """Neither is a traceback of the storage."""
+    with pytest.raises(QueueUnavailable):
+        await PictureStore(tmp_path).get(f"{JOB}/0.png")
+    with pytest.raises(QueueUnavailable, match="pictures_url"):
+        PictureStore("nonsense://bucket")
