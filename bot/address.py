@@ -1,0 +1,54 @@
+"""Where the answer to one `/imagine` goes: what lies in `Job.reply`. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+#: Discord honours an interaction token for 15 minutes; ours are given up a minute earlier.
+TOKEN_SECONDS = 14 * 60.0
+#: Marks replies that this folder wrote: other askers (the HTTP API) keep theirs in the same table.
+KIND = "discord"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One interaction, and the message that answers it. Ids are Discord's snowflakes."""
+
+    application: int
+    interaction: int
+    #: Lets anyone who has it write this answer for 15 minutes: never in a log.
+    token: str
+    #: Unix time on this machine's clock at which the interaction came in.
+    received: float
+    user: int
+    channel: int | None
+    guild: int | None
+    #: The message that carries the answer, once known.
+    message: int | None = None
+    #: Language of the member's Discord client, such as `en-GB`.
+    locale: str = "en-US"
+    #: Largest file that Discord takes here, in bytes.
+    file_limit: int = 10 * 2**20
+
+    def token_open(self, now: float) -> bool:
+        """Whether the interaction token may still be used at Unix time `now`."""
+        return now - self.received < TOKEN_SECONDS
+
+    def reply(self) -> dict[str, Any]:
+        """As kept in the job table."""
+        return {"kind": KIND, **asdict(self)}
+
+    @classmethod
+    def of(cls, reply: Mapping[str, Any]) -> Address | None:
+        """The address in a job's `reply`, or None when somebody else asked or it cannot be read."""
+        fields = dict(reply)
+        if fields.pop("kind", None) != KIND:
+            return None
+        try:
+            return TypeAdapter(cls).validate_python(fields)
+        except ValidationError:
+            return None

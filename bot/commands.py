@@ -1,0 +1,80 @@
+"""The command tree: registered with Discord only when it differs from what was registered last."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import discord
+from discord import app_commands
+
+from .faults import FAILURES
+from .guard import explain, tell, typed
+from .imagine import add_imagine
+from .settings import add_settings
+
+if TYPE_CHECKING:
+    from .client import DaguerreClient
+
+log = logging.getLogger(__name__)
+
+#: In the data folder: the digest of what Discord knows.
+HASH_FILE = "discord-commands.sha256"
+
+
+class HouseTree(app_commands.CommandTree["DaguerreClient"]):
+    """All commands of the bot; whatever goes wrong before a handler begins is answered here."""
+
+    def __init__(self, client: DaguerreClient) -> None:
+        super().__init__(client)
+        add_imagine(self)
+        add_settings(self)
+
+    async def on_error(
+        self, interaction: discord.Interaction[DaguerreClient], error: app_commands.AppCommandError, /
+    ) -> None:
+        await tell(interaction, explain(error, private=typed(interaction.data)))
+
+    def digest(self) -> str:
+        """Changes whenever a command, a text or the application changes."""
+        commands = sorted((command.to_dict(self) for command in self.get_commands()), key=lambda known: known["name"])
+        whole = {"application": self.client.application_id, "commands": commands}
+        return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+
+    async def sync_if_changed(self, folder: Path) -> bool:
+        """Register the commands with Discord unless it knows them. Whether it was asked.
+
+        A failure is logged, not raised: the commands of the last start still work.
+        """
+        digest, path = self.digest(), folder / HASH_FILE
+        if await asyncio.to_thread(_read, path) == digest:
+            return False
+        try:
+            await self.sync()
+        except (app_commands.AppCommandError, *FAILURES) as error:
+            log.warning(
+                "slash commands not registered; the next start tries again: %s: %s", type(error).__name__, error
+            )
+            return True
+        await asyncio.to_thread(_write, path, digest)
+        log.info("slash commands registered with Discord")
+        return True
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii")
+    except (OSError, ValueError):
+        return ""
+
+
+def _write(path: Path, digest: str) -> None:
+    """Losing this file costs one registration, so a full disk is no reason to stop."""
+    try:
+        path.write_text(digest, encoding="ascii")
+    except OSError as error:
+        log.warning("%s could not be written (%s); commands will be registered again at the next start", path, error)

@@ -1,0 +1,216 @@
+"""How an answer reaches the member: by the first of four ways that is still open.
+
+1. the interaction token, while it is younger than 14 minutes   (edits the message)
+2. the bot's own edit of that message                            (edits the same message)
+3. a new message in the channel that mentions the member         (its nonce keeps Discord from posting it twice)
+4. a direct message
+
+The first two can be repeated without harm, and a new message carries a nonce: in doubt a request is sent again.
+A way is left only when Discord says that it is closed; while Discord is merely in trouble, the answer waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import discord
+from discord.http import handle_message_parameters
+from discord.webhook.async_ import async_context
+
+from .address import Address
+from .cancel import cancel_view
+from .cards import Card
+from .faults import FAILURES, Verdict, verdict
+from .texts import text
+
+if TYPE_CHECKING:
+    from discord.abc import MessageableChannel
+
+log = logging.getLogger(__name__)
+
+#: Seconds before the same request is sent again; the last figure stands for all later ones.
+PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
+#: Answers under way at once.
+PARALLEL = 8
+#: Discord's limit for nonces, in characters.
+NONCE = 25
+
+
+class TooLarge(Exception):
+    """Discord takes no file of this size here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """One picture of an answer."""
+
+    name: str
+    data: bytes
+    #: What screen readers read.
+    description: str
+
+    def file(self) -> discord.File:
+        """A fresh file for one attempt: discord.py closes it afterwards."""
+        return discord.File(io.BytesIO(self.data), filename=self.name, description=self.description)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """Where the answer stands now."""
+
+    way: str
+    channel: int | None
+    message: int | None
+
+
+class Delivery:
+    """Sends cards and answers through one connected client."""
+
+    def __init__(self, client: discord.Client, *, clock: Callable[[], float] = time.time) -> None:
+        self._client = client
+        self._clock = clock
+        self._slots = asyncio.Semaphore(PARALLEL)
+
+    async def edit(self, address: Address, job_id: str, card: Card) -> Delivered | None:
+        """Show `card` on the status message, once and without insisting; None when no way of editing is open.
+
+        Raises:
+            one of `FAILURES`: nothing is known about the outcome; a later card will do.
+        """
+        for way in (self._by_token, self._by_bot):
+            try:
+                if (done := await way(address, job_id, card, ())) is not None:
+                    return done
+            except discord.HTTPException as error:
+                if verdict(error) is not Verdict.CLOSED:
+                    raise
+        return None
+
+    async def deliver(
+        self, address: Address, job_id: str, card: Card, files: Sequence[Attached], *, insist: bool = True
+    ) -> Delivered | None:
+        """Bring the answer to the member, however long Discord is in trouble; None when every way is closed.
+
+        With `insist=False` only the message that is there is edited: nobody is pinged for this.
+
+        Raises:
+            TooLarge: the files do not fit here; nothing was changed.
+        """
+        ways = (self._by_token, self._by_bot, self._by_channel, self._by_direct_message)
+        for way in ways if insist else ways[:2]:
+            if (done := await self._insist(way, address, job_id, card, files)) is not None:
+                return done
+        return None
+
+    async def _insist(
+        self,
+        way: Callable[[Address, str, Card, Sequence[Attached]], Awaitable[Delivered | None]],
+        address: Address,
+        job_id: str,
+        card: Card,
+        files: Sequence[Attached],
+    ) -> Delivered | None:
+        """One way, again and again until it works or is closed (None)."""
+        attempt = 0
+        while True:
+            try:
+                async with self._slots:
+                    return await way(address, job_id, card, files)
+            except FAILURES as error:
+                match verdict(error):
+                    case Verdict.SMALLER:
+                        log.info("job %s: the files are too large for Discord here (%s)", job_id[:8], _said(error))
+                        raise TooLarge from error
+                    case Verdict.CLOSED:
+                        log.info("job %s: %s is closed (%s)", job_id[:8], way.__name__, _said(error))
+                        return None
+                    case Verdict.AGAIN:
+                        pause = PAUSES[min(attempt, len(PAUSES) - 1)]
+                        log.warning("job %s: %s failed (%s)", job_id[:8], way.__name__, _said(error))
+            attempt += 1
+            await asyncio.sleep(pause)
+
+    async def _by_token(self, address: Address, job_id: str, card: Card, files: Sequence[Attached]) -> Delivered | None:
+        if not address.token_open(self._clock()):
+            return None
+        # What `Interaction.edit_original_response` does, for an interaction that may be of an earlier process: Discord
+        # knows its first answer by the name @original, even when we never learnt the message's id.
+        webhook = discord.Webhook.partial(address.application, address.token, client=self._client)
+        with handle_message_parameters(
+            content=card.content,
+            attachments=[attached.file() for attached in files],
+            view=_view(job_id, card),
+            allowed_mentions=discord.AllowedMentions.none(),
+        ) as sent:
+            message = await async_context.get().edit_original_interaction_response(
+                address.application,
+                address.token,
+                session=webhook.session,
+                payload=sent.payload,
+                multipart=sent.multipart,
+                files=sent.files,
+            )
+        return Delivered("token", address.channel, int(message["id"]))
+
+    async def _by_bot(self, address: Address, job_id: str, card: Card, files: Sequence[Attached]) -> Delivered | None:
+        if address.channel is None or address.message is None:
+            return None
+        message = self._client.get_partial_messageable(address.channel).get_partial_message(address.message)
+        await message.edit(
+            content=card.content,
+            attachments=[attached.file() for attached in files],
+            view=_view(job_id, card),
+            allowed_mentions=discord.AllowedMentions.none(),
+        )
+        return Delivered("edit", address.channel, address.message)
+
+    async def _by_channel(
+        self, address: Address, job_id: str, card: Card, files: Sequence[Attached]
+    ) -> Delivered | None:
+        if address.channel is None:
+            return None
+        channel = self._client.get_partial_messageable(address.channel)
+        return await self._new_message("channel", channel, address, job_id, card, files)
+
+    async def _by_direct_message(
+        self, address: Address, job_id: str, card: Card, files: Sequence[Attached]
+    ) -> Delivered | None:
+        channel = await self._client.create_dm(discord.Object(address.user))
+        return await self._new_message("direct message", channel, address, job_id, card, files)
+
+    async def _new_message(
+        self,
+        way: str,
+        channel: MessageableChannel,
+        address: Address,
+        job_id: str,
+        card: Card,
+        files: Sequence[Attached],
+    ) -> Delivered:
+        mention = text("end.mention", mention=f"<@{address.user}>")
+        message = await channel.send(
+            f"{mention}\n{card.content}",
+            files=[attached.file() for attached in files],
+            nonce=job_id[:NONCE],
+            allowed_mentions=discord.AllowedMentions(
+                everyone=False, roles=False, replied_user=False, users=[discord.Object(address.user)]
+            ),
+        )
+        return Delivered(way, channel.id, message.id)
+
+
+def _view(job_id: str, card: Card) -> discord.ui.View | None:
+    return cancel_view(job_id) if card.cancellable else None
+
+
+def _said(error: BaseException) -> str:
+    """The error without its message, which can hold an address with an interaction token."""
+    if isinstance(error, discord.HTTPException):
+        return f"{type(error).__name__} {error.status}, code {error.code}"
+    return type(error).__name__

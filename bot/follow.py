@@ -1,0 +1,195 @@
+"""The follower: one task for each job, from its status message to its finished message.
+
+The job table knows which jobs nobody has been told the end of; after a restart those are followed again, and since a
+message is edited rather than sent, it is finished once however often that happens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from dataclasses import replace
+
+from ..queue.errors import QueueError, QueueUnavailable, UnknownJob
+from ..queue.jobs import LIVE, Job, JobState, Progress
+from ..queue.service import Queue
+from ..queue.vocabulary import Vocabulary, VocabularyReport
+from .address import Address
+from .cards import Card, alt_text, broken_card, file_name, finished_card, live_card, lost_card, too_large_card
+from .delivery import Attached, Delivered, Delivery, TooLarge
+from .encode import Encoded, ladder, next_fitting
+from .guard import log_error
+from .status import StatusEditor
+
+log = logging.getLogger(__name__)
+
+#: Seconds before a follower that broke begins again; a bug of ours is then told, a queue that is away waited for.
+RETRY_SECONDS = (1.0, 5.0, 30.0)
+#: Seconds between attempts to read finished pictures.
+PICTURE_SECONDS = (0.5, 1.0, 5.0, 30.0, 60.0, 120.0)
+#: Seconds that answers under way get when the bot stops.
+CLOSING_SECONDS = 5.0
+
+
+class Followers:
+    """All followers of one bot; at most one for each job."""
+
+    def __init__(self, queue: Queue, delivery: Delivery, vocabulary: Vocabulary | None, edit_interval: float) -> None:
+        self._queue = queue
+        self._delivery = delivery
+        self._vocabulary = vocabulary
+        self._edit_interval = edit_interval
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._finishing: set[str] = set()
+
+    async def first_card(self, job: Job) -> Card:
+        """What the first answer to the interaction says. The job is queued, so this must not fail."""
+        report = await self._report(job)
+        try:
+            return await self._card(job, None, report)
+        except QueueError as error:
+            log.info("job %s: its place is not known now (%s)", job.id[:8], type(error).__name__)
+            return live_card(job, place=None, workers=0, report=report)
+
+    def follow(self, job: Job, shown: Card | None = None) -> None:
+        """Follow this job to its end, unless that is happening already. `shown` is what its message says now."""
+        address = Address.of(job.reply)
+        if address is None or job.id in self._tasks:
+            return
+        task = asyncio.create_task(self._follow(job, address, shown), name=f"follower {job.id[:8]}")
+        self._tasks[job.id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(job.id, None))
+
+    async def resume(self) -> None:
+        """Follow every job whose asker has not been told the end: after a restart."""
+        jobs = await self._queue.untold()
+        for job in jobs:
+            self.follow(job)
+        if jobs:
+            log.info("following %d jobs from before the restart", len(self._tasks))
+
+    async def close(self) -> None:
+        """Stop following. What was not delivered stays untold and is resumed at the next start."""
+        finishing = [task for job, task in self._tasks.items() if job in self._finishing]
+        if finishing:
+            await asyncio.wait(finishing, timeout=CLOSING_SECONDS)
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _follow(self, job: Job, address: Address, shown: Card | None) -> None:
+        """`_until_told`, begun again when something breaks."""
+        attempt = 0
+        while True:
+            try:
+                return await self._until_told(job, address, shown)
+            except UnknownJob:
+                log.warning("job %s is gone from the job table; its message stays as it is", job.id[:8])
+                return None
+            except QueueUnavailable as error:
+                log.warning("job %s: the queue is away (%s)", job.id[:8], type(error).__name__)
+            except Exception as error:
+                number = log_error(f"following job {job.id[:8]} broke", error, private=(job.request.prompt,))
+                if attempt >= len(RETRY_SECONDS):
+                    return await self._tell(job, address, broken_card(job, number))
+            await asyncio.sleep(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)])
+            attempt += 1
+
+    async def _until_told(self, job: Job, address: Address, shown: Card | None) -> None:
+        report = await self._report(job)
+        editor = StatusEditor(
+            self._delivery,
+            address,
+            job,
+            card=lambda now, progress: self._card(now, progress, report),
+            shown=shown,
+            interval=self._edit_interval,
+        )
+        try:
+            async for event in self._queue.events(job.id):
+                editor.update(event)
+        finally:
+            address = await editor.close()
+        job = await self._queue.job(job.id)
+        if job.state in LIVE or job.told:
+            return
+        self._finishing.add(job.id)
+        try:
+            await self._finish(job, address, report)
+        finally:
+            self._finishing.discard(job.id)
+
+    async def _finish(self, job: Job, address: Address, report: VocabularyReport | None) -> None:
+        """Bring the end of the job to the member and mark it told."""
+        if job.state is not JobState.RENDERED:
+            await self._tell(job, address, finished_card(job), insist=job.state is not JobState.CANCELLED)
+            return
+        pictures = await self._pictures(job)
+        if pictures is None:
+            await self._tell(job, address, lost_card(job))
+            return
+        steps = ladder(pictures)
+        while (encoded := await asyncio.to_thread(next_fitting, steps, address.file_limit)) is not None:
+            # The limit that Discord named may be wrong in either direction, so 413 counts whatever we computed.
+            with suppress(TooLarge):
+                await self._tell(job, address, *_answer(job, encoded, report))
+                return
+        await self._tell(job, address, too_large_card(job))
+
+    async def _pictures(self, job: Job) -> tuple[bytes, ...] | None:
+        """The job's PNG files; None when they cannot be read for minutes, as when somebody deleted them."""
+        for pause in PICTURE_SECONDS:
+            try:
+                return await self._queue.pictures(job.id)
+            except QueueUnavailable as error:
+                log.warning("job %s: its pictures cannot be read (%s)", job.id[:8], error)
+                await asyncio.sleep(pause)
+        return None
+
+    async def _tell(
+        self, job: Job, address: Address, card: Card, files: tuple[Attached, ...] = (), *, insist: bool = True
+    ) -> None:
+        done = await self._delivery.deliver(address, job.id, card, files, insist=insist)
+        if done is None:
+            log.warning("job %s: no way to its member is open; its answer is given up", job.id[:8])
+        while True:
+            # What Discord has must not be sent again because of our own disk: only the note about it is repeated.
+            try:
+                return await self._note(job, address, done)
+            except QueueUnavailable as error:
+                log.warning("job %s: told, but not noted (%s)", job.id[:8], type(error).__name__)
+                await asyncio.sleep(RETRY_SECONDS[-1])
+
+    async def _note(self, job: Job, address: Address, done: Delivered | None) -> None:
+        """Keep where the answer stands, and that it does."""
+        if done is not None:
+            known = replace(address, channel=done.channel, message=done.message)
+            if known != address:
+                await self._queue.update_reply(job.id, known.reply())
+        if await self._queue.mark_told(job.id):
+            log.info("job %s: %s, told by %s", job.id[:8], job.state, done.way if done else "nobody")
+
+    async def _card(self, job: Job, progress: Progress | None, report: VocabularyReport | None) -> Card:
+        waiting = job.state in (JobState.QUEUED, JobState.SENT)
+        place = await self._queue.position(job.id) + 1 if waiting else 1
+        workers = len(await self._queue.workers())
+        return live_card(job, place=place, workers=workers, progress=progress, report=report)
+
+    async def _report(self, job: Job) -> VocabularyReport | None:
+        """What the model does not know of the prompt. In a thread: comparing many words takes a while."""
+        if self._vocabulary is None:
+            return None
+        return await asyncio.to_thread(self._vocabulary.check, job.request.prompt)
+
+
+def _answer(job: Job, encoded: Encoded, report: VocabularyReport | None) -> tuple[Card, tuple[Attached, ...]]:
+    """What the finished message says and carries."""
+    card = finished_card(job, report=report, sent_as=encoded.format)
+    description = alt_text(job.request)
+    files = tuple(
+        Attached(file_name(job.request, index, encoded.suffix), data, description)
+        for index, data in enumerate(encoded.files)
+    )
+    return card, files

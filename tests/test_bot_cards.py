@@ -1,0 +1,167 @@
+"""What the message of one job says, from its state."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from daguerre.bot.cards import (
+    alt_text,
+    bar,
+    broken_card,
+    file_name,
+    finished_card,
+    live_card,
+    lost_card,
+    shown,
+    too_large_card,
+)
+from daguerre.queue.jobs import Job, JobState, Progress
+from daguerre.queue.requests import MAX_PROMPT, MAX_SEED, image_request
+from daguerre.queue.vocabulary import UnknownWord, VocabularyReport
+
+
+def a_job(state: JobState = JobState.QUEUED, **request: object) -> Job:
+    fields = {"prompt": "a red apple", "seed": 7, **request}
+    return Job(
+        id="0123456789abcdef" * 2,
+        key="1",
+        member="2",
+        server="3",
+        tag=0.0,
+        state=state,
+        generation=0,
+        sequence=None,
+        attempts=3,
+        request=image_request(**fields),
+    )
+
+
+def test_a_queued_job_says_its_place() -> None:
+    """Place N; the first one is next in line."""
+    assert "place 3" in live_card(a_job(), place=3, workers=1).content
+    assert "next in line" in live_card(a_job(), place=1, workers=1).content
+
+
+def test_without_a_worker_the_card_says_so_and_that_the_job_waits() -> None:
+    """Nobody should wonder why nothing moves."""
+    card = live_card(a_job(), place=3, workers=0)
+    assert "No worker is connected" in card.content
+    assert "will be rendered when one comes back" in card.content
+
+
+def test_a_running_job_says_step_k_of_n_with_a_bar() -> None:
+    """Progress is readable as words and as a picture."""
+    job = a_job(JobState.RUNNING)
+    card = live_card(job, place=1, workers=1, progress=Progress(job.id, step=4, steps=16))
+    assert "step 4 of 16" in card.content
+    assert "▰▰▰▱▱▱▱▱▱▱▱▱" in card.content
+
+
+@pytest.mark.parametrize(("step", "steps", "full"), [(0, 16, 0), (16, 16, 12), (99, 16, 12), (-1, 16, 0), (1, 0, 0)])
+def test_the_bar_never_leaves_its_frame(step: int, steps: int, full: int) -> None:
+    """Whatever a worker reports, twelve cells are drawn."""
+    assert bar(step, steps) == "▰" * full + "▱" * (12 - full)
+
+
+@pytest.mark.parametrize("state", [JobState.QUEUED, JobState.SENT, JobState.RUNNING])
+def test_only_a_live_job_can_be_cancelled(state: JobState) -> None:
+    """The button goes when there is nothing left to cancel."""
+    assert live_card(a_job(state), place=1, workers=1).cancellable
+    for ended in (JobState.RENDERED, JobState.FAILED, JobState.DEAD, JobState.CANCELLED):
+        assert not finished_card(a_job(ended)).cancellable
+
+
+def test_the_finished_message_has_all_that_repeats_the_picture() -> None:
+    """Seed, size, steps and guidance, as they were used."""
+    content = finished_card(a_job(JobState.RENDERED, steps=20, width=512, guidance=4.5)).content
+    assert "a red apple" in content
+    assert "seed 7 · 512 × 256 · 20 steps · guidance 4.5" in content
+
+
+def test_the_seeds_of_several_pictures_are_a_range() -> None:
+    """Picture k is drawn with seed + k, and wraps at the largest seed."""
+    assert "seeds 7 to 10" in finished_card(a_job(JobState.RENDERED, count=4)).content
+    assert f"seeds {MAX_SEED} to 0" in finished_card(a_job(JobState.RENDERED, count=2, seed=MAX_SEED)).content
+
+
+def test_failures_say_what_happened_and_what_to_do() -> None:
+    """Failed, dead, cancelled, lost and too large are different things."""
+    assert "Not rendered" in finished_card(replace(a_job(JobState.FAILED), error="anything")).content
+    dead = finished_card(a_job(JobState.DEAD)).content
+    assert "broke 3 times" in dead
+    assert "01234567" in dead
+    assert "Cancelled" in finished_card(a_job(JobState.CANCELLED)).content
+    assert "cannot be read" in lost_card(a_job()).content
+    assert "fewer pictures" in too_large_card(a_job()).content
+    assert "abcd1234" in broken_card(a_job(), "abcd1234").content
+
+
+def test_a_picture_that_was_made_smaller_says_so() -> None:
+    """A JPEG instead of a PNG is not passed off as the original."""
+    assert "Sent as JPEG" in finished_card(a_job(JobState.RENDERED), sent_as="JPEG").content
+    assert "Sent as" not in finished_card(a_job(JobState.RENDERED)).content
+
+
+def test_unknown_words_are_named_with_what_is_near_them() -> None:
+    """The picture is drawn all the same; the card says what it may lack."""
+    report = VocabularyReport((UnknownWord("appel", ("apple",)), UnknownWord("qwrt", ())), anything_known=True)
+    content = live_card(a_job(), place=1, workers=1, report=report).content
+    assert "“appel” (do you mean apple?), “qwrt”" in content
+    assert "“appel”" in finished_card(a_job(JobState.RENDERED), report=report).content
+
+
+def test_many_unknown_words_are_counted() -> None:
+    """Five are named, the others counted."""
+    report = VocabularyReport(tuple(UnknownWord(f"word{k}", ()) for k in range(8)), anything_known=True)
+    assert "3 more words" in live_card(a_job(), place=1, workers=1, report=report).content
+
+
+@pytest.mark.parametrize(
+    ("typed", "seen"),
+    [
+        ("*bold* _it_ ~~no~~ `code`", r"\*bold\* \_it\_ \~\~no\~\~ \`code\`"),
+        ("@everyone <@1> <#2>", r"\@everyone \<\@1\> \<\#2\>"),
+        ("[here](https://example.com)", r"\[here\]\(https\://example.com\)"),
+        ("two\nlines\tand  more", "two lines and more"),
+        ("back\\slash", r"back\\slash"),
+        ("evil\u202egnp", "evilgnp"),
+        ("zero\u200bwidth", "zerowidth"),
+        ("a 👩‍🚀", "a 👩‍🚀"),
+    ],
+)
+def test_what_a_member_typed_stays_what_it_is(typed: str, seen: str) -> None:
+    """No markdown, no mention, no link, no second line, no hidden direction; joined emoji survive."""
+    assert shown(typed) == seen
+
+
+def test_the_longest_message_is_within_discords_limit() -> None:
+    """2,000 characters, with the longest prompt of nothing but markdown and the longest unknown words."""
+    report = VocabularyReport(tuple(UnknownWord("*" * 500, ("_" * 500,)) for _ in range(100)), anything_known=True)
+    job = a_job(JobState.RENDERED, prompt="*" * MAX_PROMPT, count=4)
+    for card in (
+        live_card(replace(job, state=JobState.QUEUED), place=10**6, workers=0, report=report),
+        finished_card(job, report=report, sent_as="JPEG"),
+        finished_card(replace(job, state=JobState.DEAD)),
+    ):
+        assert len(card.content) < 1900
+
+
+def test_the_alt_text_is_the_whole_prompt() -> None:
+    """A screen reader hears what was asked for, unescaped, within Discord's 1,024 characters."""
+    assert alt_text(image_request(prompt="a *red*\napple", seed=1)) == "a *red* apple"
+    assert len(alt_text(image_request(prompt="x" * MAX_PROMPT, seed=1))) == MAX_PROMPT
+
+
+def test_files_are_named_by_their_seed() -> None:
+    """The name alone tells how to get the picture again."""
+    request = image_request(prompt="x", seed=MAX_SEED, count=2)
+    assert [file_name(request, k, ".png") for k in range(2)] == [f"daguerre-{MAX_SEED}.png", "daguerre-0.png"]
+
+
+def test_a_card_far_from_the_front_is_looked_at_less_often() -> None:
+    """Thousands of waiting jobs must not ask for their place all the time; the first ones may."""
+    assert live_card(a_job(), place=1, workers=1).lasts <= 0.1
+    assert live_card(a_job(), place=100, workers=1).lasts == pytest.approx(10)
+    assert live_card(a_job(), place=5000, workers=1).lasts == 60

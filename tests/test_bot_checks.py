@@ -1,0 +1,151 @@
+"""What is refused before anything is queued, and what the refusal says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from daguerre.bot.address import TOKEN_SECONDS, Address
+from daguerre.bot.checks import build_request, channel_list, check_channel, check_words
+from daguerre.bot.errors import Refused
+from daguerre.bot.settings import changed
+from daguerre.bot.texts import text
+from daguerre.queue.requests import MAX_PROMPT
+from daguerre.queue.server_settings import ServerSettings
+from daguerre.queue.vocabulary import Vocabulary
+
+WORDS = Vocabulary(["apple", "pizza", "rocket"], ["apple", "apples", "pizza", "rocket"], ["a", "red", "on"])
+
+
+def refusal(caught: pytest.ExceptionInfo[Refused]) -> str:
+    return text(caught.value.code, **caught.value.values)
+
+
+def test_a_request_takes_the_servers_defaults() -> None:
+    """Steps, guidance and size come from /settings."""
+    request = build_request("  a red apple ", 2, 7, ServerSettings(steps=9, guidance=2.5, size=512))
+    assert (request.prompt, request.count, request.seed) == ("a red apple", 2, 7)
+    assert (request.steps, request.guidance, request.width, request.height) == (9, 2.5, 512, 512)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "count", "seed", "says"),
+    [
+        ("", 1, 0, "prompt is empty"),
+        (" \n\t ", 1, 0, "prompt is empty"),
+        ("\u200b\u202e", 1, 0, "prompt is empty"),
+        ("x" * (MAX_PROMPT + 1), 1, 0, "has 1001 characters; at most 1000"),
+        ("x", 0, 0, "from 1 to 4"),
+        ("x", 99, 0, "from 1 to 4"),
+        ("x", 1, -1, "from 0 to 4294967295"),
+        ("x", 1, 2**32, "from 0 to 4294967295"),
+        ("\ud800", 1, 0, "prompt is empty"),
+        ("x\ud800", 1, 0, "“prompt” is out of range"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_with_its_limit(prompt: str, count: int, seed: int, says: str) -> None:
+    """Discord's own limits stop most of this; whoever goes around them is stopped here."""
+    with pytest.raises(Refused) as caught:
+        build_request(prompt, count, seed, ServerSettings())
+    assert says in refusal(caught)
+
+
+def test_a_channel_off_the_list_is_refused_with_the_list() -> None:
+    """The member learns where it works. A thread goes by its channel."""
+    settings = ServerSettings(channels=frozenset({"20", "3"}))
+    check_channel(settings, 20, None)
+    check_channel(settings, 999, 3)
+    check_channel(ServerSettings(), 1, None)
+    with pytest.raises(Refused) as caught:
+        check_channel(settings, 1, 2)
+    assert "<#3>, <#20>" in refusal(caught)
+
+
+def test_a_long_list_of_channels_is_cut() -> None:
+    """A refusal stays readable, and within Discord's limit."""
+    named = channel_list(ServerSettings(channels=frozenset(str(k) for k in range(50))))
+    assert named.count("<#") == 10
+    assert named.endswith("…")
+
+
+def test_a_prompt_with_some_unknown_words_is_drawn() -> None:
+    """The report goes on the card."""
+    report = check_words("a red appel on apple", WORDS)
+    assert report is not None
+    assert [found.word for found in report.unknown] == ["appel"]
+
+
+def test_a_prompt_of_unknown_words_only_is_refused_with_help() -> None:
+    """Naming a few things it knows, and the nearest words."""
+    with pytest.raises(Refused) as caught:
+        check_words("appel", WORDS)
+    assert "Do you mean “apple”" in refusal(caught)
+    with pytest.raises(Refused) as caught:
+        check_words("zzzzqqqq", WORDS)
+    assert "“apple”, “pizza”, “rocket”" in refusal(caught)
+
+
+def test_a_pipeline_without_a_vocabulary_is_not_checked() -> None:
+    """Somebody else's checkpoint may know anything."""
+    assert check_words("zzzzqqqq", None) is None
+
+
+def test_settings_change_only_what_was_given() -> None:
+    """None means: leave it."""
+    old = ServerSettings(steps=9, guidance=2.5, size=512, channels=frozenset({"1"}))
+    new = changed(old, {"steps": None, "guidance": 4, "size": None}, allow=2, remove=None, everywhere=False)
+    assert new == ServerSettings(steps=9, guidance=4.0, size=512, channels=frozenset({"1", "2"}))
+    nothing: dict[str, Any] = {}
+    assert changed(old, nothing, allow=None, remove=1, everywhere=False).channels == frozenset()
+    assert changed(old, nothing, allow=None, remove=None, everywhere=True).channels == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({}, "Nothing to change"),
+        ({"steps": 0}, "steps go from 1 to 50"),
+        ({"steps": 51}, "steps go from 1 to 50"),
+        ({"guidance": 0.5}, "guidance goes from 1 to 12"),
+        ({"guidance": float("nan")}, "guidance goes from 1 to 12"),
+        ({"size": 300}, "sizes are 128, 256 and 512"),
+    ],
+)
+def test_settings_out_of_range_are_refused(values: dict[str, Any], says: str) -> None:
+    """The record checks again what Discord's own limits let through."""
+    with pytest.raises(Refused) as caught:
+        changed(ServerSettings(), values, allow=None, remove=None, everywhere=False)
+    assert says in refusal(caught)
+
+
+def an_address(**fields: Any) -> Address:
+    given = {
+        "application": 1,
+        "interaction": 2,
+        "token": "t",
+        "received": 100.0,
+        "user": 3,
+        "channel": 4,
+        "guild": None,
+    }
+    return Address(**{**given, **fields})
+
+
+def test_an_address_survives_the_job_table() -> None:
+    """What is written into the job is read back, message id and all."""
+    address = an_address(message=9, locale="de", file_limit=5)
+    assert Address.of(address.reply()) == address
+
+
+@pytest.mark.parametrize("reply", [{}, {"kind": "http"}, {"kind": "discord"}, {"kind": "discord", "application": "x"}])
+def test_replies_of_others_are_left_alone(reply: dict[str, Any]) -> None:
+    """The HTTP API keeps its own replies in the same table."""
+    assert Address.of(reply) is None
+
+
+def test_a_token_is_given_up_before_discord_does() -> None:
+    """14 of its 15 minutes."""
+    address = an_address()
+    assert address.token_open(100.0 + TOKEN_SECONDS - 1)
+    assert not address.token_open(100.0 + TOKEN_SECONDS)
