@@ -1,0 +1,79 @@
+"""Keeps the bot connected for as long as `daguerre serve` runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+
+from ..bot.client import run_bot
+from ..bot.errors import BotError, DiscordUnreachable
+from ..queue.service import Queue
+from ..queue.vocabulary import Vocabulary
+from .settings import Configuration
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two tries to reach Discord, doubled from the first to the longest.
+FIRST_PAUSE = 5.0
+LONGEST_PAUSE = 60.0
+
+HOW_TO_GET_ONE = (
+    "no DISCORD_TOKEN, so the bot stays off; queue, worker and API run. To get a token: open "
+    "https://discord.com/developers/applications, New Application, then Bot, then Reset Token; start again with "
+    'DISCORD_TOKEN=<the token> in the environment. Until then: daguerre imagine "a red apple" --out apple.png --server'
+)
+
+
+class BotKeeper:
+    """Runs the bot if there is a token, and tries again while Discord cannot be reached."""
+
+    def __init__(self, configuration: Configuration, queue: Queue, vocabulary: Vocabulary | None) -> None:
+        self._configuration = configuration
+        self._queue = queue
+        self._vocabulary = vocabulary
+        #: In words, for /healthz.
+        self.state = "not started"
+        #: Why it ended for good.
+        self.failure: BotError | None = None
+        self._pause = FIRST_PAUSE
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`. Sets it, and `failure`, when trying again cannot help: a wrong token, refused intents."""
+        token = self._configuration.secrets.discord_token
+        if token is None:
+            self.state = "off: no DISCORD_TOKEN"
+            log.warning(HOW_TO_GET_ONE)
+            return
+        while not stop.is_set():
+            self.state = "connecting"
+            try:
+                await run_bot(
+                    self._configuration.settings.discord,
+                    token.get_secret_value(),
+                    self._queue,
+                    self._queue.server_settings,
+                    self._vocabulary,
+                    self._configuration.data_dir,
+                    stop,
+                    self._ready,
+                )
+            except DiscordUnreachable as error:
+                self.state = f"waiting for Discord: {error}"
+                log.warning("bot cannot connect again_in=%gs reason=%s", self._pause, error)
+            except BotError as error:
+                self.failure = error
+                stop.set()
+            except Exception:
+                # The queue and its workers must outlive a fault in the bot.
+                self.state = "broken; the log says why"
+                log.exception("bot broke again_in=%gs", self._pause)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), self._pause)
+            self._pause = min(LONGEST_PAUSE, self._pause * 2)
+        self.state = "stopped"
+
+    def _ready(self) -> None:
+        self.state = "ready"
+        self._pause = FIRST_PAUSE
+        log.info("bot ready")

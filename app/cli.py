@@ -1,0 +1,170 @@
+"""The command line. Each command imports what it needs when it runs, so that none waits for another's packages."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Coroutine
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .errors import AppError, WorkerError
+
+if TYPE_CHECKING:
+    from .settings import Configuration
+
+app = typer.Typer(
+    name="daguerre",
+    help="Your Discord server's own /imagine, on your own GPU.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="Settings; the project's config.toml if left out.")
+]
+
+
+@app.command()
+def serve(config: ConfigFile = None) -> None:
+    """Run the bot, its queue, the local API and the workers of this machine."""
+    configuration = _start(config)
+    from .serve import serve
+
+    asyncio.run(serve(configuration))
+
+
+@app.command()
+def worker(
+    nats: Annotated[
+        str, typer.Option(metavar="URL", help="Address of the nats-server; [queue] nats_url if left out.")
+    ] = "",
+    device: Annotated[str, typer.Option(help='"auto", "cpu", "cuda:0", …')] = "auto",
+    config: ConfigFile = None,
+    with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
+) -> None:
+    """Render for a `daguerre serve`, here or elsewhere. The token of nats-server: DAGUERRE_NATS_TOKEN."""
+    configuration = _start(config)
+    url = nats or configuration.settings.queue.nats_url
+    if not url:
+        raise WorkerError("a worker needs to know its nats-server: daguerre worker --nats nats://host:4222")
+    from .worker import run_worker
+
+    asyncio.run(run_worker(configuration, nats_url=url, device=device, with_parent=with_parent))
+
+
+@app.command()
+def imagine(
+    prompt: Annotated[str, typer.Argument(help="What the picture should show.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="PNG file to write; several are numbered.")],
+    count: Annotated[int, typer.Option(help="Pictures (1 to 4).")] = 1,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same picture.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Denoising steps.")] = None,
+    guidance: Annotated[float | None, typer.Option(help="How closely to follow the prompt; 1 is freely.")] = None,
+    size: Annotated[int | None, typer.Option(help="Side in pixels.")] = None,
+    negative: Annotated[str, typer.Option(help="What it should not show.")] = "",
+    server: Annotated[bool, typer.Option("--server", help="Have a running `daguerre serve` render it.")] = False,
+    address: Annotated[
+        str, typer.Option(metavar="URL", help="Where that serve answers; this machine's own if left out.")
+    ] = "",
+    config: ConfigFile = None,
+) -> None:
+    """Render a prompt and write the picture; no token is needed."""
+    configuration = _start(config, level="warning")
+    from rich.console import Console
+
+    from .imagine import Wish, imagine
+    from .imagine_server import imagine_on_server
+    from .machine import read_address
+
+    wish = Wish(prompt, out, negative, count, seed, steps, guidance, size)
+    console = Console(stderr=True)
+    if server or address:
+        url = address.rstrip("/") or read_address(configuration.data_dir, configuration.settings.web)
+        files = _run(imagine_on_server(url, wish, console))
+    else:
+        files = imagine(configuration, wish, console)
+    for file in files:
+        typer.echo(file)
+
+
+@app.command()
+def doctor(config: ConfigFile = None) -> None:
+    """Look at everything that a start needs, and say what to do about what is missing."""
+    configuration = _start(config, level="error")
+    from .doctor import examine
+
+    async def report() -> bool:
+        sound = True
+        async for finding in examine(configuration):
+            typer.echo(f"{finding.level:<5} {finding.subject:<12} {finding.text}")
+            sound = sound and finding.level != "bad"
+        return sound
+
+    if not _run(report()):
+        raise typer.Exit(1)
+
+
+@app.command()
+def config(
+    file: ConfigFile = None,
+    defaults: Annotated[bool, typer.Option("--defaults", help="Print config.toml as it is shipped.")] = False,
+) -> None:
+    """Print the settings in force, each with its description; secrets are hidden."""
+    from .config import load
+    from .config_text import write_sections
+    from .settings import HEAD, Settings, sections_of
+
+    sections = sections_of(Settings.model_construct()) if defaults else load(file).sections
+    typer.echo(write_sections(sections, HEAD if defaults else "Settings in force."), nl=False)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(f"daguerre {installed_version('daguerre')}")
+
+
+def main() -> None:
+    """Run a command; whatever goes wrong ends in one message on standard error, never in a traceback."""
+    try:
+        status: object = app(standalone_mode=False)
+    except AppError as error:
+        _fail(str(error), error.code)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("stopped", 130)
+    except typer.TyperException as error:  # a wrong command or option
+        _fail(f"{error.format_message()}\nTry: daguerre --help", error.exit_code)
+    except Exception as error:
+        from ..models.errors import ModelError
+
+        if isinstance(error, ModelError):
+            _fail(str(error), 1)
+        logging.getLogger(__name__).exception("unexpected error")
+        _fail(f"unexpected error ({type(error).__name__}); the line above says where. Please report it", 70)
+    else:
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(text: str, code: int) -> None:
+    for line in text.splitlines():
+        typer.echo(f"daguerre: {line}", err=True)
+    sys.exit(code)
+
+
+def _start(file: Path | None, level: str | None = None) -> Configuration:
+    """Settings and logging, which every command but `version` begins with."""
+    from .config import load
+    from .logs import configure
+
+    configuration = load(file)
+    configure(level or configuration.settings.log.level, configuration.secrets.values())
+    return configuration
+
+
+def _run(work: Coroutine[Any, Any, Any]) -> Any:
+    return asyncio.run(work)

@@ -1,0 +1,112 @@
+"""`daguerre imagine`: one request rendered here, without server, queue or token."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from ..models.errors import EngineError
+from ..queue.errors import InvalidRequest
+from ..queue.requests import MAX_SEED, ImageRequest, image_request
+from ..queue.vocabulary import Vocabulary
+from ..web.problems import explain, unknown_words
+from .errors import Refused
+from .output import check_writable, output_files, write_files
+from .render import render
+from .settings import Configuration
+from .worker import check_weights, load_engine
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What was typed: None means "as the project decides"."""
+
+    prompt: str
+    out: Path
+    negative: str = ""
+    count: int = 1
+    seed: int | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    size: int | None = None
+
+    def request(self) -> ImageRequest:
+        """The checked request; a missing seed is drawn.
+
+        Raises:
+            Refused: names the option and what is allowed.
+        """
+        fields = {
+            "prompt": self.prompt,
+            "negative": self.negative,
+            "count": self.count,
+            "seed": random.randint(0, MAX_SEED) if self.seed is None else self.seed,
+            "steps": self.steps,
+            "guidance": self.guidance,
+            "width": self.size,
+            "height": self.size,
+        }
+        try:
+            return image_request(**{name: value for name, value in fields.items() if value is not None})
+        except InvalidRequest as error:
+            text = explain(error)
+            raise Refused(text.replace("width", "--size", 1) if error.field in {"width", "height"} else text) from None
+
+
+def progress_bar(console: Console) -> Progress:
+    """Steps done, on standard error, so that standard output holds the file names alone."""
+    return Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        console=console, transient=True,
+    )  # fmt: skip
+
+
+def check_words(vocabulary: Vocabulary | None, prompt: str, console: Console) -> None:
+    """Say which words the model has never seen.
+
+    Raises:
+        Refused: it knows none of them.
+    """
+    report = vocabulary.check(prompt) if vocabulary else None
+    if report is None or not report.unknown:
+        return
+    if not report.anything_known and vocabulary is not None:
+        known = ", ".join(vocabulary.concepts[:12])
+        raise Refused(f"{unknown_words(report).message}. It draws things such as: {known}")
+    for unknown in report.unknown:
+        hint = f"; did you mean {' or '.join(unknown.nearest)}?" if unknown.nearest else ""
+        console.print(f"the model does not know “{unknown.word}”{hint}", style="yellow", markup=False, highlight=False)
+
+
+def imagine(configuration: Configuration, wish: Wish, console: Console) -> Sequence[Path]:
+    """Render here and write the files; gives their names.
+
+    Raises:
+        AppError: says what to do.
+    """
+    request = wish.request()
+    files = output_files(wish.out, request.count)
+    check_writable(files)
+    check_weights(configuration.weights)
+    try:
+        vocabulary = Vocabulary.load(configuration.weights / "vocabulary.json")
+    except (OSError, ValueError):
+        vocabulary = None
+    check_words(vocabulary, request.prompt, console)
+    settings = configuration.settings.render
+    device = settings.devices[0] if settings.devices else "auto"
+    with progress_bar(console) as bar:
+        task = bar.add_task("loading the model", total=None)
+        engine, _ = load_engine(configuration.weights, device, settings.threads)
+        bar.update(task, description="rendering", total=request.steps)
+        try:
+            pictures, _ = render(engine, request, lambda step, steps: bar.update(task, completed=step, total=steps))
+        except EngineError as error:
+            raise Refused(str(error)) from None
+    write_files(files, pictures)
+    return files

@@ -1,0 +1,69 @@
+"""The sections of config.toml that belong to the composition root. Pure.
+
+`[queue]`, `[discord]` and `[web]` lie beside the code that uses them. The description of a field is its comment
+in config.toml.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class RenderOptions(BaseModel):
+    """Section `[render]`: what renders, and on what."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    weights: str = Field(
+        default="models/weights/first-light",
+        min_length=1,
+        description="Folder of the diffusion pipeline; a relative path counts from the folder of this file.",
+    )
+    devices: tuple[str, ...] = Field(
+        default=("auto",),
+        max_length=16,
+        description=(
+            'Devices of this machine: one worker process each. "auto" takes every NVIDIA GPU, or the processor where '
+            'there is none; "cpu", "cuda:0", "cuda:1" name them; [] starts no worker here.'
+        ),
+    )
+    threads: int = Field(
+        default=0,
+        ge=0,
+        le=256,
+        description="Processor threads for rendering (1 to 256); 0 leaves the choice to torch.",
+    )
+    drain_seconds: float = Field(
+        default=5.0,
+        ge=0.0,
+        le=600.0,
+        description=(
+            "How long a stopping worker goes on with what it renders (0 to 600 seconds); the rest is handed back "
+            "and rendered later."
+        ),
+    )
+
+
+class StorageOptions(BaseModel):
+    """Section `[storage]`: the only folder that daguerre writes to."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data_dir: str = Field(
+        default="data",
+        min_length=1,
+        description="Folder for the job table, pictures and NATS; a relative path counts from the folder of this file.",
+    )
+
+
+class LogOptions(BaseModel):
+    """Section `[log]`: one line for each event on standard error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info",
+        description='How much is logged: "debug", "info", "warning" or "error". Prompts and tokens never are.',
+    )

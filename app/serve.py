@@ -1,0 +1,115 @@
+"""The control process: queue, local API, bot and the supervisor of the workers, on one event loop. Never torch."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from ..queue.errors import QueueError
+from ..queue.service import Queue, open_queue
+from ..queue.vocabulary import Vocabulary
+from ..web.server import make_app
+from .bot_keeper import BotKeeper
+from .devices import nvidia_gpus, worker_devices
+from .errors import BotFailed, QueueFailed
+from .machine import ADDRESS_FILE, address_of, listen, prepare_data_dir
+from .settings import Configuration
+from .signals import stop_on_signals
+from .supervisor import Supervisor
+
+log = logging.getLogger(__name__)
+
+
+async def serve(configuration: Configuration) -> None:
+    """Run until SIGTERM or Ctrl-C, then stop everything within ten seconds.
+
+    Raises:
+        AppError: it cannot start, or the bot cannot go on; says what to do.
+    """
+    stop = stop_on_signals()
+    settings = configuration.settings
+    data_dir = prepare_data_dir(configuration.data_dir)
+    with listen(settings.web) as listener:
+        token = configuration.secrets.nats_token
+        try:
+            async with open_queue(
+                settings.queue, data_dir, nats_token=token.get_secret_value() if token else ""
+            ) as queue:
+                await _serve_queue(configuration, queue, listener, stop)
+        except QueueError as error:
+            raise QueueFailed(str(error)) from error
+    log.info("stopped")
+
+
+async def _serve_queue(
+    configuration: Configuration, queue: Queue, listener: socket.socket, stop: asyncio.Event
+) -> None:
+    settings = configuration.settings
+    vocabulary = load_vocabulary(configuration.weights)
+    devices = worker_devices(settings.render.devices, len(nvidia_gpus()) if "auto" in settings.render.devices else 0)
+    supervisor = Supervisor(
+        worker_commands(configuration, devices), worker_environment(queue.nats_url, queue.nats_token)
+    )
+    bot = BotKeeper(configuration, queue, vocabulary)
+
+    def about() -> Mapping[str, Any]:
+        return {"bot": bot.state, "worker_processes": supervisor.states()}
+
+    # 1. The API, so that health checks and clients find somebody while the rest starts.
+    runner = web.AppRunner(
+        make_app(queue, settings.web, vocabulary=vocabulary, about=about),
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=2.0,
+    )
+    await runner.setup()
+    await web.SockSite(runner, listener).start()
+    address = address_of(listener)
+    note = configuration.data_dir / ADDRESS_FILE
+    with contextlib.suppress(OSError):  # a convenience: without it `imagine --server` looks at the configured port
+        note.write_text(address, encoding="utf-8")
+    log.info("api ready url=%s", address)
+    try:
+        # 2. Workers and bot, until one of them cannot go on or we are told to stop.
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(supervisor.run(stop))
+            tasks.create_task(bot.run(stop))
+            if not devices:
+                log.info("no worker is started here ([render] devices is empty); workers elsewhere dial in")
+            await stop.wait()
+    finally:
+        with contextlib.suppress(OSError):
+            note.unlink()
+        await runner.cleanup()
+    if bot.failure is not None:
+        raise BotFailed(str(bot.failure))
+
+
+def load_vocabulary(weights: Path) -> Vocabulary | None:
+    """The words of the weights, or None: then prompts are not checked, which is no reason not to start."""
+    try:
+        return Vocabulary.load(weights / "vocabulary.json")
+    except (OSError, ValueError) as error:
+        log.warning("vocabulary not usable, prompts are not checked reason=%s", error)
+        return None
+
+
+def worker_commands(configuration: Configuration, devices: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
+    command = (sys.executable, "-m", "daguerre.app", "worker", "--with-parent")
+    config = ("--config", str(configuration.file.resolve())) if configuration.file else ()
+    return {f"worker {device}": (*command, "--device", device, *config) for device in devices}
+
+
+def worker_environment(nats_url: str, nats_token: str) -> Mapping[str, str]:
+    """Ours without the bot's token, and with what a worker needs to dial in: `ps` would show arguments to everybody."""
+    environment = {name: value for name, value in os.environ.items() if name != "DISCORD_TOKEN"}
+    return {**environment, "DAGUERRE_QUEUE__NATS_URL": nats_url, "DAGUERRE_NATS_TOKEN": nats_token}

@@ -1,0 +1,126 @@
+"""The worker process: NATS on one side, the engine on the other. It knows neither Discord nor the job table.
+
+The only process that imports torch, and only in the engine's thread, so that signals are heard meanwhile. It takes
+jobs once the weights are loaded; until then they wait in the table and lose no attempt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ..models.errors import EngineError
+from ..queue.errors import BrokerUnavailable
+from ..queue.worker import Worker
+from .engine_thread import EngineThread
+from .errors import WorkerError
+from .render import EngineLike, make_handler
+from .settings import Configuration
+from .signals import stop_on_signals, stop_with_parent
+
+log = logging.getLogger(__name__)
+
+
+def check_weights(weights: Path) -> None:
+    """Find out in a millisecond what loading would find out after importing torch.
+
+    Raises:
+        WorkerError: there is no pipeline in the folder.
+    """
+    if not (weights / "model_index.json").is_file():
+        raise WorkerError(
+            f"no weights in {weights} (model_index.json is missing). The shipped ones lie in "
+            "models/weights/first-light of the repository: get a complete clone (`git checkout -- models/weights` "
+            "brings deleted ones back), or name another diffusers folder with [render] weights in config.toml. "
+            "Until then jobs wait; none is lost."
+        )
+
+
+def load_engine(weights: Path, device: str, threads: int) -> tuple[EngineLike, type[Exception]]:
+    """Blocking, slow: import torch and read the weights. Gives the engine and the exception that stops it.
+
+    Raises:
+        WorkerError: the weights or the device cannot be used; says what to do.
+    """
+    # Nothing is fetched while loading, and their warnings and progress bars are about things nobody here can change.
+    os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "DIFFUSERS_VERBOSITY": "error"}
+    try:
+        from diffusers.utils import logging as diffusers_logging
+        from transformers.utils import logging as transformers_logging
+
+        from ..models.engine import Cancelled, Engine
+    except ImportError as error:
+        raise WorkerError(
+            f"rendering needs the worker packages, and {error.name} is missing: run scripts/start, or "
+            "pip install -c requirements.lock -e '.[worker]'"
+        ) from None
+    diffusers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()
+    try:
+        engine = Engine(weights, device=device, threads=threads or None)
+        engine.load()
+    except EngineError as error:
+        raise WorkerError(str(error)) from None
+    return engine, Cancelled
+
+
+async def run_worker(configuration: Configuration, *, nats_url: str, device: str, with_parent: bool) -> None:
+    """Work until told to stop, then finish what runs within `[render] drain_seconds` and hand back the rest."""
+    stop = stop_on_signals()
+    if with_parent:
+        stop_with_parent(stop)
+    render = configuration.settings.render
+    check_weights(configuration.weights)
+    begun = time.monotonic()
+    thread = EngineThread()
+    loading = asyncio.ensure_future(thread.call(lambda: load_engine(configuration.weights, device, render.threads)))
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if not loading.done():
+        log.info("worker stopped while loading")
+        leave_now()
+    stopping.cancel()
+    engine, cancelled = loading.result()
+    about = engine.describe()
+    log.info(
+        "weights loaded model=%s device=%s seconds=%.1f", about["model"], about["device"], time.monotonic() - begun
+    )
+    token = configuration.secrets.nats_token
+    worker = Worker(
+        make_handler(engine, thread, cancelled),
+        nats_url=nats_url,
+        nats_token=token.get_secret_value() if token else "",
+        name=f"{socket.gethostname()}-{about['device']}",
+        device=str(about["device"]),
+        models=(str(about["model"]),),
+        drain_seconds=render.drain_seconds,
+    )
+    try:
+        await worker.run(stop, ready_logger(about["device"]))
+    except BrokerUnavailable as error:
+        raise WorkerError(
+            f"{error} (address {nats_url}; the token is the environment variable DAGUERRE_NATS_TOKEN)"
+        ) from None
+    log.info("worker stopped")
+    leave_now()
+
+
+def ready_logger(device: object) -> Callable[[], None]:
+    return lambda: log.info("worker ready device=%s", device)
+
+
+def leave_now() -> None:
+    """End this process without waiting for the engine's thread, which may sit in torch for seconds yet.
+
+    Ending the interpreter under it would crash inside torch; everything that matters has been sent by now.
+    """
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

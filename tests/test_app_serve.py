@@ -1,0 +1,234 @@
+"""The control process as a whole, as it is started and stopped by its owner."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from standin.driver import StandIn
+
+from daguerre.app.errors import ConfigError, DataFolderError, PortTaken
+from daguerre.app.machine import address_of, data_folder_text, listen, prepare_data_dir, read_address
+from daguerre.app.serve import worker_environment
+from daguerre.web.options import WebOptions
+
+TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4OQ.GabcdE.abcdefghijklmnopqrstuvwxyz0123456789ab"
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class Serve:
+    """A running `daguerre serve`; its log so far is `log()`."""
+
+    def __init__(self, process: subprocess.Popen[bytes], folder: Path) -> None:
+        self.process = process
+        self.folder = folder
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text(encoding="utf-8")
+
+    def until(self, condition: Callable[[], Any], seconds: float = 30) -> Any:
+        deadline = time.monotonic() + seconds
+        while not (value := condition()):
+            assert self.process.poll() is None, f"ended early:\n{self.log()}"
+            assert time.monotonic() < deadline, f"not reached in time:\n{self.log()}"
+            time.sleep(0.05)
+        return value
+
+    def address(self) -> str:
+        return self.until(lambda: re.search(r"api ready url=(\S+)", self.log()))[1]
+
+    def health(self) -> dict[str, Any]:
+        with DIRECT.open(f"{self.address()}/healthz", timeout=5) as answer:
+            return json.load(answer)
+
+
+@contextmanager
+def serve(folder: Path, **settings: str) -> Iterator[Serve]:
+    """Starts it with its data in `folder` and no weights, stops it at the end."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DAGUERRE_", "DISCORD_"))}
+    environment = {
+        **kept,
+        "DAGUERRE_STORAGE__DATA_DIR": str(folder / "data"),
+        "DAGUERRE_RENDER__WEIGHTS": str(folder / "no-weights"),
+        "DAGUERRE_RENDER__DEVICES": "[]",
+        "DAGUERRE_WEB__PORT": "0",
+        **settings,
+    }
+    with (folder / "log").open("ab") as log:
+        process = subprocess.Popen([sys.executable, "-m", "daguerre.app", "serve"], env=environment, stderr=log)
+    running = Serve(process, folder)
+    try:
+        yield running
+    finally:
+        process.terminate()
+        try:
+            process.wait(15)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def test_without_token_it_serves_and_stops_cleanly(tmp_path: Path) -> None:
+    """No token: it says how to get one and works. SIGTERM: exit status 0 within ten seconds, nothing left behind."""
+    with serve(tmp_path) as running:
+        health = running.health()
+        assert health["status"] == "ok"
+        assert health["bot"] == "off: no DISCORD_TOKEN"
+        assert "Reset Token" in running.log()
+        assert read_address(tmp_path / "data", WebOptions()) == running.address()
+        children = psutil.Process(running.process.pid).children(recursive=True)
+        assert children, "nats-server runs as a child"
+        begun = time.monotonic()
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(15) == 0
+        assert time.monotonic() - begun < 10
+        assert psutil.wait_procs(children, timeout=5)[1] == []
+        assert "Traceback" not in running.log()
+        assert not (tmp_path / "data" / "api.url").exists()
+
+
+def test_a_job_outlives_the_process(tmp_path: Path) -> None:
+    """What was accepted is still there after kill -9 and a new start, under the same id."""
+    with serve(tmp_path) as running:
+        body = json.dumps({"prompt": "a red apple"}).encode()
+        request = urllib.request.Request(f"{running.address()}/api/v1/jobs", body, {"Content-Type": "application/json"})
+        with DIRECT.open(request, timeout=10) as answer:
+            job = json.load(answer)["id"]
+        running.process.kill()
+        running.process.wait()
+    (tmp_path / "log").write_text("", encoding="utf-8")
+    with serve(tmp_path) as running, DIRECT.open(f"{running.address()}/api/v1/jobs/{job}", timeout=10) as answer:
+        assert json.load(answer)["state"] == "queued"
+
+
+def test_missing_weights_leave_the_rest_usable(tmp_path: Path) -> None:
+    """Without weights the worker says where they belong; the queue takes jobs, which wait."""
+    with serve(tmp_path, DAGUERRE_RENDER__DEVICES='["cpu"]') as running:
+        running.until(lambda: "status=78" in running.log())
+        assert "[render] weights" in running.log()
+        health = running.health()
+        assert "starts again" in health["worker_processes"]["worker cpu"]
+        assert "no worker is connected" in health["problem"]
+
+
+def test_a_second_serve_is_refused(tmp_path: Path) -> None:
+    """The port is taken, or the data folder belongs to a running one: one sentence, no traceback, the first goes on."""
+    (tmp_path / "second").mkdir()
+    with serve(tmp_path) as running:
+        port = running.address().rpartition(":")[2]
+        with serve(tmp_path / "second", DAGUERRE_WEB__PORT=port) as second:
+            assert second.process.wait(20) == 75
+            assert f"127.0.0.1 port {port} is taken" in second.log()
+        (tmp_path / "second" / "log").unlink()
+        with serve(tmp_path / "second", DAGUERRE_STORAGE__DATA_DIR=str(tmp_path / "data")) as second:
+            assert second.process.wait(20) == 75
+            assert "Traceback" not in second.log()
+        assert running.health()["status"] == "ok"
+
+
+def test_discord_out_of_reach_is_tried_again(tmp_path: Path, unused_tcp_port: int) -> None:
+    """An address where nobody answers is tried again, with the queue up meanwhile; the token is not in the log."""
+    with serve(
+        tmp_path,
+        DISCORD_TOKEN=TOKEN,
+        DAGUERRE_DISCORD_API_BASE=f"http://127.0.0.1:{unused_tcp_port}/api/v10",
+        DAGUERRE_DISCORD__CONNECT_ATTEMPTS="1",
+    ) as running:
+        running.until(lambda: "bot cannot connect" in running.log())
+        assert "does not answer" in running.health()["bot"]
+        assert TOKEN not in running.log()
+
+
+async def test_a_wrong_token_ends_the_start_with_advice(tmp_path: Path, standin: StandIn) -> None:
+    """Discord refuses the token: exit status 78 and the way to a right one; the token is not in the log."""
+
+    def attempt() -> tuple[int, str]:
+        with serve(tmp_path, **{**standin.environment(), "DISCORD_TOKEN": TOKEN}) as running:
+            return running.process.wait(30), running.log()
+
+    status, log = await asyncio.to_thread(attempt)
+    assert status == 78
+    assert "Reset Token" in log
+    assert TOKEN not in log
+    assert "Traceback" not in log
+
+
+def test_the_workers_environment_holds_no_bot_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker knows NATS and nothing else."""
+    monkeypatch.setenv("DISCORD_TOKEN", "x")
+    environment = worker_environment("nats://127.0.0.1:1", "secret")
+    assert "DISCORD_TOKEN" not in environment
+    assert environment["DAGUERRE_QUEUE__NATS_URL"] == "nats://127.0.0.1:1"
+    assert environment["DAGUERRE_NATS_TOKEN"] == "secret"
+
+
+def test_data_folder(tmp_path: Path) -> None:
+    """It is made with its parents; a file in its place is told."""
+    assert prepare_data_dir(tmp_path / "a" / "b").is_dir()
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(DataFolderError, match="must name a folder"):
+        prepare_data_dir(tmp_path / "file")
+    with pytest.raises(DataFolderError, match="must name a folder"):
+        prepare_data_dir(tmp_path / "file" / "below")
+
+
+def test_a_folder_without_permission_is_told(tmp_path: Path) -> None:
+    """The owner learns which user needs the folder."""
+    closed = Path("/sys") if os.getuid() == 0 else tmp_path / "closed"
+    if os.getuid() != 0:
+        closed.mkdir(0o500)
+    with pytest.raises(DataFolderError, match=rf"cannot be written by user {os.getuid()}"):
+        prepare_data_dir(closed / "data")
+
+
+def test_a_full_disk_is_told() -> None:
+    """A disk without room is found at the start, by writing."""
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("this system has no /dev/full")
+    with pytest.raises(OSError, match="No space") as caught, full.open("wb", buffering=0) as file:
+        file.write(b"x")
+    assert "is full: make room" in data_folder_text(Path("data"), caught.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "error", "message"),
+    [
+        ("no.such.name.invalid", ConfigError, "is no address of this machine"),
+        ("192.0.2.1", ConfigError, "cannot listen on"),
+    ],
+)
+def test_addresses_that_cannot_be_used(host: str, error: type[Exception], message: str) -> None:
+    """Each says which setting to change."""
+    with pytest.raises(error, match=message):
+        listen(WebOptions(host=host, port=0))
+
+
+def test_taken_port() -> None:
+    """The message names the port and the two ways to choose another."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(PortTaken, match=rf"port {port} is taken.*DAGUERRE_WEB__PORT"):
+            listen(WebOptions(port=port))
+
+
+def test_address_of_a_listener() -> None:
+    """What listens everywhere is reached at loopback."""
+    with listen(WebOptions(host="0.0.0.0", port=0)) as listener:
+        assert address_of(listener) == f"http://127.0.0.1:{listener.getsockname()[1]}"

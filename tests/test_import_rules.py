@@ -1,0 +1,116 @@
+"""The house's import rules: directions between folders, no torch where none belongs, no shadowed standard library."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[1]
+FOLDERS = ("app", "bot", "models", "queue", "web")
+#: What each folder may import besides itself.
+ALLOWED = {
+    "app": {"bot", "models", "queue", "web"},
+    "bot": {"queue"},
+    "web": {"queue"},
+    "queue": set[str](),
+    "models": set[str](),
+}
+#: Files of app that may know models: they run in the worker process, or name its errors.
+KNOWS_MODELS = {"cli.py", "imagine.py", "render.py", "worker.py"}
+
+
+def sources(folder: str) -> list[Path]:
+    return sorted((PROJECT / folder).rglob("*.py"))
+
+
+def imported_folders(file: Path) -> Iterator[tuple[str, int]]:
+    """Each folder of ours that a source file imports anything from, with the line; inside functions too."""
+    package = ["daguerre", *file.relative_to(PROJECT).parts[:-1]]
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        names: list[list[str]] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name.split(".") for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            names = [[*base, *(node.module or "").split("."), alias.name] for alias in node.names]
+            names = [[part for part in name if part] for name in names]
+        for name in names:
+            if name[0] == "daguerre" and len(name) > 1 and name[1] in FOLDERS:
+                yield name[1], node.lineno
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_imports_point_one_way(folder: str) -> None:
+    """app → everything; bot and web → queue; queue and models → nobody."""
+    wrong = [
+        f"{file.relative_to(PROJECT)}:{line} imports {target}"
+        for file in sources(folder)
+        for target, line in imported_folders(file)
+        if target not in ALLOWED[folder] | {folder}
+    ]
+    assert wrong == []
+
+
+def test_only_the_worker_side_of_app_knows_models() -> None:
+    """The control process has no path to the engine."""
+    knowing = {file.name for file in sources("app") for target, _ in imported_folders(file) if target == "models"}
+    assert knowing <= KNOWS_MODELS
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_source_imports_are_relative(folder: str) -> None:
+    """`daguerre.…` stands in tests and entry points only, so that editors and type checkers follow."""
+    absolute = [
+        f"{file.relative_to(PROJECT)}:{node.lineno}"
+        for file in sources(folder)
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if (isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").split(".")[0] == "daguerre")
+        or (isinstance(node, ast.Import) and any(alias.name.split(".")[0] == "daguerre" for alias in node.names))
+    ]
+    assert absolute == []
+
+
+def test_no_init_files() -> None:
+    """With `queue/__init__.py` on the path, the standard library's `import queue` would find ours."""
+    found = [
+        str(file.relative_to(PROJECT))
+        for folder in (*FOLDERS, "tests", "tests/queue")
+        for file in PROJECT.glob(f"{folder}/__init__.py")
+    ]
+    assert found == []
+
+
+def test_importing_control_side_loads_no_torch_and_does_nothing() -> None:
+    """Every module of bot, web and queue, and what `daguerre serve` starts with: no torch, no models, no output."""
+    modules = [
+        ".".join(("daguerre", *file.relative_to(PROJECT).with_suffix("").parts))
+        for folder in ("bot", "queue", "web")
+        for file in sources(folder)
+        if "migrations" not in file.parts
+    ]
+    modules += ["daguerre.app.cli", "daguerre.app.serve", "daguerre.app.settings", "daguerre.app.healthcheck"]
+    code = (
+        f"import importlib, sys\nfor name in {modules!r}: importlib.import_module(name)\n"
+        "heavy = {'torch', 'diffusers', 'transformers', 'numpy', 'daguerre.models'} & sys.modules.keys()\n"
+        "import queue, threading\n"
+        "assert not heavy, heavy\n"
+        "assert hasattr(queue, 'SimpleQueue'), queue\n"
+        "assert threading.active_count() == 1\n"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, "", "")
+
+
+def test_every_folder_of_source_is_installed() -> None:
+    """A new sub-folder is listed in pyproject.toml, or the wheel and the container would lack it."""
+    setuptools = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    files = [file for folder in FOLDERS for file in sources(folder)]
+    present = {".".join(("daguerre", *file.parent.relative_to(PROJECT).parts)) for file in files}
+    assert present <= set(setuptools["packages"])
+    assert set(setuptools["packages"]) == set(setuptools["package-dir"])

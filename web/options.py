@@ -1,0 +1,35 @@
+"""Section `[web]` of config.toml: the local HTTP API. Pure."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class WebOptions(BaseModel):
+    """Where the local API listens and whom it answers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = Field(
+        default="127.0.0.1",
+        min_length=1,
+        description=(
+            'Address to listen on. Anything but this machine itself ("127.0.0.1", "::1") shows /healthz to the '
+            "network; the rest of the API still answers only to this machine unless allowed_hosts is set."
+        ),
+    )
+    port: int = Field(default=8600, ge=0, le=65535, description="Port to listen on (1 to 65535); 0 takes a free one.")
+    allowed_hosts: tuple[str, ...] = Field(
+        default=(),
+        max_length=32,
+        description=(
+            "Names under which other machines may use the API, as they stand in their address bar. It has no login: "
+            "whoever reaches it can render. Empty: this machine only."
+        ),
+    )
+    max_body_bytes: int = Field(
+        default=65_536,
+        ge=1_024,
+        le=10_000_000,
+        description="Largest request body that is read (1024 to 10000000 bytes).",
+    )

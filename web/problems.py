@@ -1,0 +1,100 @@
+"""What the API says when it cannot do something: one place for codes, statuses and English texts. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from ..queue.errors import (
+    InvalidRequest,
+    QueueError,
+    QueueFull,
+    QueueUnavailable,
+    StorageFull,
+    UnknownJob,
+)
+from ..queue.requests import ImageRequest
+from ..queue.vocabulary import VocabularyReport
+
+
+class Problem(Exception):
+    """Answered as {"error": code, "message": …, "field": …} with this HTTP status."""
+
+    def __init__(self, status: int, code: str, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.field = field
+
+    def body(self) -> dict[str, str]:
+        body = {"error": self.code, "message": self.message}
+        return body if self.field is None else {**body, "field": self.field}
+
+
+def of_queue(error: QueueError) -> Problem:
+    """The problem that a queue error is to a client."""
+    match error:
+        case InvalidRequest():
+            return Problem(400, "invalid_request", explain(error), error.field)
+        case UnknownJob():
+            return Problem(404, "unknown_job", "no job has this id")
+        case QueueFull():
+            return Problem(
+                429,
+                "queue_full",
+                f"{error.limit} jobs are waiting already, which is the limit; wait for one to end",
+            )
+        case StorageFull():
+            return Problem(507, "storage_full", "the disk of the data folder is full or read-only; make room, retry")
+        case QueueUnavailable():
+            return Problem(503, "queue_unavailable", "the queue is out of reach just now; nothing was lost, retry soon")
+        case _:
+            return Problem(500, "internal", "something went wrong; the log of `daguerre serve` says what")
+
+
+def explain(error: InvalidRequest) -> str:
+    """What is wrong with a field of a request, and what is allowed."""
+    field, limits = error.field, error.limits
+    number: Callable[[], str] = lambda: f"{field} must be {_range(field)}"  # noqa: E731 - read as a table below
+    texts: Mapping[str, Callable[[], str]] = {
+        "missing": lambda: f"{field} is missing",
+        "string_too_short": lambda: f"{field} is empty; say what the picture should show",
+        "string_too_long": lambda: f"{field} is too long: at most {limits.get('max_length')} characters",
+        "string_type": lambda: f"{field} must be a text",
+        "string_unicode": lambda: f"{field} is not valid Unicode text",
+        "extra_forbidden": lambda: f"a request has no field {field}; there are: {', '.join(FIELDS)}",
+    }
+    return texts.get(error.kind, number)()
+
+
+def unknown_words(report: VocabularyReport) -> Problem:
+    """The model knows nothing of what was asked for, so the picture would show anything."""
+    words = "; ".join(
+        f"{unknown.word} (perhaps {', '.join(unknown.nearest)})" if unknown.nearest else unknown.word
+        for unknown in report.unknown
+    )
+    return Problem(400, "unknown_words", f"the model knows none of these words: {words}", "prompt")
+
+
+def failure(code: str | None) -> str | None:
+    """In words, why a job ended without pictures (`Job.error`)."""
+    texts = {
+        None: None,
+        "broken": "rendering broke several times; the worker's log says why. Ask again, or change the prompt",
+        "unrenderable": "this model cannot render such a request; change size or prompt",
+    }
+    return texts.get(code, f"the worker refused it: {code}")
+
+
+#: What a client may send. `size` sets width and height at once; `version` is ours alone.
+FIELDS = (*(name for name in ImageRequest.model_fields if name != "version"), "size")
+
+
+def _range(field: str) -> str:
+    name = "width" if field == "size" else field
+    schema = cast("dict[str, Any]", ImageRequest.model_json_schema()["properties"].get(name, {}))
+    kind = {"integer": "a whole number", "number": "a number"}.get(schema.get("type", ""), "something else")
+    bounds = f" from {schema['minimum']} to {schema['maximum']}" if {"minimum", "maximum"} <= schema.keys() else ""
+    step = f", a multiple of {schema['multipleOf']}" if "multipleOf" in schema else ""
+    return kind + bounds + step

@@ -1,0 +1,169 @@
+"""The local HTTP API.
+
+GET    /healthz                            200 while the queue is up, else 503
+POST   /api/v1/jobs                        {"prompt": …} → 202; the same Idempotency-Key again → 200, the same job
+GET    /api/v1/jobs/{id}                   state, place in the queue, links to the pictures
+GET    /api/v1/jobs/{id}/events            the same as server-sent events, until the job has finished
+GET    /api/v1/jobs/{id}/pictures/{n}      PNG; n counts from 1
+DELETE /api/v1/jobs/{id}                   cancel
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from typing import Any
+
+from aiohttp import web
+
+from ..queue.jobs import FINISHED, Job, JobState
+from ..queue.service import Queue
+from ..queue.vocabulary import Vocabulary
+from .bodies import WITH_PICTURES, job_body, parse_request, progress_body
+from .guard import answer_problems, is_loopback, make_guard
+from .options import WebOptions
+from .problems import Problem, unknown_words
+
+#: Who asks over HTTP; the fair share and the limit of waiting jobs count them as one member.
+MEMBER = SERVER = "local"
+#: What stands in `Job.reply` of a job that came over HTTP, so that the bot leaves it alone.
+REPLY: Mapping[str, Any] = {"kind": "web"}
+NO_WORKER = "no worker is connected; jobs wait until one is (`daguerre doctor` says what a worker here lacks)"
+_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+
+
+def make_app(
+    queue: Queue,
+    options: WebOptions,
+    *,
+    vocabulary: Vocabulary | None = None,
+    about: Callable[[], Mapping[str, Any]] = dict,
+) -> web.Application:
+    """The API on an open queue. `about` adds to what /healthz tells this machine."""
+    api = _Api(queue, vocabulary, about)
+    app = web.Application(middlewares=[answer_problems, make_guard(options)], client_max_size=options.max_body_bytes)
+    app.router.add_get("/healthz", api.healthz)
+    app.router.add_post("/api/v1/jobs", api.submit)
+    app.router.add_get("/api/v1/jobs/{id:[0-9a-f]{32}}", api.job)
+    app.router.add_get("/api/v1/jobs/{id:[0-9a-f]{32}}/events", api.events)
+    app.router.add_get("/api/v1/jobs/{id:[0-9a-f]{32}}/pictures/{n:[0-9]{1,3}}", api.picture)
+    app.router.add_delete("/api/v1/jobs/{id:[0-9a-f]{32}}", api.cancel)
+    app.on_shutdown.append(api.end_streams)
+    return app
+
+
+class _Api:
+    def __init__(self, queue: Queue, vocabulary: Vocabulary | None, about: Callable[[], Mapping[str, Any]]) -> None:
+        self._queue = queue
+        self._vocabulary = vocabulary
+        self._about = about
+        self._streams: set[asyncio.Task[Any]] = set()
+
+    async def healthz(self, request: web.Request) -> web.Response:
+        health = self._queue.healthy()
+        body: dict[str, Any] = {"status": "ok" if health.ok else "down"}
+        if is_loopback(request.remote):
+            body |= {
+                "storage": health.storage,
+                "broker": health.broker,
+                "workers": health.workers,
+                "problem": health.problem or (None if health.workers else NO_WORKER),
+                **self._about(),
+            }
+            if health.storage:
+                body["jobs"] = {state.value: count for state, count in (await self._queue.counts()).items()}
+        return web.json_response(body, status=200 if health.ok else 503)
+
+    async def submit(self, request: web.Request) -> web.Response:
+        if request.content_type != "application/json":
+            raise Problem(415, "not_json", "send JSON, with the header Content-Type: application/json")
+        key = request.headers.get("Idempotency-Key")
+        if key is not None and not _KEY.fullmatch(key):
+            raise Problem(400, "invalid_key", "Idempotency-Key must be 1 to 200 ASCII characters without spaces")
+        try:
+            text = await request.text()
+        except (UnicodeDecodeError, LookupError):
+            raise Problem(400, "invalid_json", "the body is not UTF-8 text") from None
+        asked, seed_drawn = parse_request(text)
+        report = self._vocabulary.check(asked.prompt) if self._vocabulary else None
+        if report and report.unknown and not report.anything_known:
+            raise unknown_words(report)
+        ticket = await self._queue.submit(
+            asked, key=f"web:{key or uuid.uuid4().hex}", member=MEMBER, server=SERVER, reply=REPLY
+        )
+        first = ticket.job.request
+        if not ticket.created and first != (asked.model_copy(update={"seed": first.seed}) if seed_drawn else asked):
+            raise Problem(409, "key_used", "this Idempotency-Key belongs to another request; take a new one")
+        body = {
+            **await self._body(ticket.job),
+            "unknown_words": {unknown.word: list(unknown.nearest) for unknown in report.unknown} if report else {},
+        }
+        return web.json_response(
+            body, status=202 if ticket.created else 200, headers={"Location": f"/api/v1/jobs/{ticket.job.id}"}
+        )
+
+    async def job(self, request: web.Request) -> web.Response:
+        job = await self._local_job(request)
+        body = await self._body(job)
+        if job.state in FINISHED and job.state not in WITH_PICTURES:
+            await self._queue.mark_told(job.id)
+        return web.json_response(body)
+
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        job = await self._local_job(request)
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+        await response.prepare(request)
+        task = asyncio.current_task()
+        assert task is not None
+        self._streams.add(task)
+        try:
+            async with aclosing(self._queue.events(job.id)) as news:
+                async for item in news:
+                    if isinstance(item, Job):
+                        name, body = "job", await self._body(item)
+                    else:
+                        name, body = "progress", progress_body(item)
+                    await response.write(f"event: {name}\ndata: {json.dumps(body)}\n\n".encode())
+            await response.write_eof()
+        finally:
+            self._streams.discard(task)
+        return response
+
+    async def end_streams(self, _: web.Application) -> None:
+        """Streams would hold up the end of the process; their clients come back and find the job as it then is."""
+        for task in self._streams:
+            task.cancel()
+
+    async def picture(self, request: web.Request) -> web.Response:
+        job = await self._local_job(request)
+        number = int(request.match_info["n"])
+        if job.state not in FINISHED:
+            raise Problem(409, "not_finished", f"the job is {job.state}; its pictures come when it has finished")
+        if job.state not in WITH_PICTURES or not 1 <= number <= len(job.pictures):
+            raise Problem(404, "no_picture", f"this job has {len(job.pictures)} pictures, counted from 1")
+        data = (await self._queue.pictures(job.id))[number - 1]
+        if number == len(job.pictures):
+            await self._queue.mark_told(job.id)
+        return web.Response(body=data, content_type="image/png", headers={"Cache-Control": "private, max-age=86400"})
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        job = await self._local_job(request)
+        outcome = await self._queue.cancel(job.id)
+        if outcome == "gone":
+            raise Problem(409, "finished", "the job has finished already")
+        return web.json_response({"id": job.id, "cancelled": outcome}, status=202)
+
+    async def _local_job(self, request: web.Request) -> Job:
+        """The job of the address. What was asked for on Discord is nobody's business here."""
+        job = await self._queue.job(request.match_info["id"])
+        if job.reply.get("kind") != REPLY["kind"]:
+            raise Problem(404, "unknown_job", "no job has this id")
+        return job
+
+    async def _body(self, job: Job) -> Mapping[str, Any]:
+        position = await self._queue.position(job.id) if job.state is JobState.QUEUED else None
+        return job_body(job, position)
