@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from .networks import TEXT_LENGTH
@@ -30,3 +31,12 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, model_max_length=TEXT_LENGTH, **{"pad_token": "<pad>", "eos_token": "</s>"}
     )
+
+
+def tokenize(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> Tensor:
+    """Token ids (B, 24), padded and cut exactly as the stock pipeline does it."""
+    encoded = tokenizer(
+        list(texts), padding="max_length", max_length=TEXT_LENGTH, truncation=True, return_tensors="pt"
+    )
+    ids: Tensor = encoded.input_ids
+    return ids

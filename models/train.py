@@ -1,4 +1,4 @@
-"""From a recipe to a pipeline folder: data → codec → tokenizer → latents → denoiser → export.
+"""From a recipe to a pipeline folder: data → codec → tokenizer → latents → text encoder → denoiser → export.
 
 Each stage leaves its result in the run folder and is skipped when it is there, so the same command goes on where it
 stopped.
@@ -30,6 +30,7 @@ from .latents import Aliases, LatentSet, Shown, encode, normalise
 from .tokenizer import train_tokenizer
 from .train_codec import CodecRecipe, train_codec
 from .train_denoiser import DenoiserRecipe, TextToLatent, train_denoiser
+from .train_text import TextRecipe, train_text
 
 Report = Callable[[str], None]
 _Stage = TypeVar("_Stage")
@@ -42,6 +43,7 @@ class Recipe:
     name: str
     concepts: str = "first-light"
     codec: CodecRecipe = field(default_factory=CodecRecipe)
+    text: TextRecipe = field(default_factory=TextRecipe)
     denoiser: DenoiserRecipe = field(default_factory=DenoiserRecipe)
     #: Pictures of each sprite that are encoded.
     variants: int = 16
@@ -59,12 +61,13 @@ def read_recipe(file: Path) -> Recipe:
         raise TrainingError(f"Cannot read the recipe {file}: {problem}") from problem
     latents = content.pop("latents", {})
     codec = _section(file, "codec", CodecRecipe, content.pop("codec", {}))
+    text = _section(file, "text", TextRecipe, content.pop("text", {}))
     denoiser = _section(file, "denoiser", DenoiserRecipe, content.pop("denoiser", {}))
     if unknown := [*(set(latents) - {"variants"}), *(set(content) - {"name", "concepts"})]:
         raise TrainingError(f"{file}: unknown key {unknown[0]!r}.")
     if "name" not in content:
         raise TrainingError(f'{file}: a recipe needs a name = "…".')
-    return Recipe(codec=codec, denoiser=denoiser, variants=latents.get("variants", 16), **content)
+    return Recipe(codec=codec, text=text, denoiser=denoiser, variants=latents.get("variants", 16), **content)
 
 
 def train(
@@ -88,12 +91,13 @@ def train(
     if latents is None:
         return
     tokenizer = _tokenizer(recipe, sprites, concepts, run)
+    text = train_text(recipe.text, latents.shown, tokenizer, run / "text.safetensors", report)
 
     def each_save(model: TextToLatent, step: int) -> None:
         card = {"recipe": dataclasses.asdict(recipe), "steps": step, "samples": step * recipe.denoiser.batch}
         export(model, codec, tokenizer, weights, concepts, list(sprites.rows), card)
 
-    train_denoiser(recipe.denoiser, latents, tokenizer, run, report, stop, each_save)
+    train_denoiser(recipe.denoiser, latents, text, tokenizer, run, report, stop, each_save)
 
 
 def _latents(
@@ -132,7 +136,7 @@ def _tokenizer(recipe: Recipe, sprites: SpriteSet, concepts: Aliases, run: Path)
     # Words of every caption count as often as common names do.
     frequent = [*KIND_WORDS, *KIND_WORDS_ZH, *(f"{style.name} style" for _, style in DRAWING_SETS)]
     frequent += [f"{english} background {chinese}背景" for english, (chinese, _) in BACKGROUNDS.items()]
-    tokenizer = train_tokenizer([*texts, *sentences, *frequent * 100], recipe.denoiser.vocabulary)
+    tokenizer = train_tokenizer([*texts, *sentences, *frequent * 100], recipe.text.vocabulary)
     tokenizer.save_pretrained(folder)
     return tokenizer
 

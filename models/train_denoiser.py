@@ -7,6 +7,7 @@ squared error of v is weighted by σ² / max(σ, 0.3), which is the error of the
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 import time
@@ -24,6 +25,7 @@ from . import checkpoints, networks
 from .data.captions import caption
 from .errors import TrainingError
 from .latents import LatentSet
+from .tokenizer import tokenize
 from .train_codec import learning_rate
 
 
@@ -33,14 +35,11 @@ class DenoiserRecipe:
 
     channels: tuple[int, ...] = (128, 128, 192)
     attention: tuple[bool, ...] = (False, True, True)
-    text_width: int = 192
-    text_layers: int = 3
-    vocabulary: int = 6_144
     batch: int = 32
     steps: int = 6_000
     rate: float = 8e-4
     #: The text encoder's share of the rate.
-    text_rate: float = 0.5
+    text_rate: float = 0.2
     warmup: int = 200
     weight_decay: float = 0.01
     ema: float = 0.999
@@ -67,17 +66,17 @@ class TextToLatent(nn.Module):
         return velocity
 
 
-def build(recipe: DenoiserRecipe, vocabulary: int) -> TextToLatent:
-    """Fresh networks, drawn from torch's current random state."""
-    text = networks.text_encoder(vocabulary, recipe.text_width, recipe.text_layers)
-    unet = networks.denoiser(recipe.channels, recipe.attention, recipe.text_width)
+def build(recipe: DenoiserRecipe, text: T5EncoderModel) -> TextToLatent:
+    """A fresh denoiser, drawn from torch's current random state, on a copy of `text`."""
+    unet = networks.denoiser(recipe.channels, recipe.attention, text.config.d_model)
     nn.init.zeros_(unet.conv_out.weight)
-    return TextToLatent(text, unet.to(memory_format=torch.channels_last))
+    return TextToLatent(copy.deepcopy(text), unet.to(memory_format=torch.channels_last))
 
 
 def train_denoiser(
     recipe: DenoiserRecipe,
     latents: LatentSet,
+    text: T5EncoderModel,
     tokenizer: PreTrainedTokenizerFast,
     run: Path,
     report: Callable[[str], None] = print,
@@ -91,7 +90,7 @@ def train_denoiser(
     """
     # Set up.
     torch.manual_seed(recipe.seed)
-    model = build(recipe, len(tokenizer))
+    model = build(recipe, text)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
     optimizer = torch.optim.AdamW(
         [
@@ -168,12 +167,3 @@ def captions(latents: LatentSet, chosen: Sequence[int], recipe: DenoiserRecipe, 
         text = caption(shown.english, shown.chinese, shown.style, shown.background, choose)
         texts.append("" if choose.random() < recipe.dropout else text)
     return texts
-
-
-def tokenize(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> Tensor:
-    """Token ids (B, 24), padded and cut exactly as the stock pipeline does it."""
-    encoded = tokenizer(
-        list(texts), padding="max_length", max_length=networks.TEXT_LENGTH, truncation=True, return_tensors="pt"
-    )
-    ids: Tensor = encoded.input_ids
-    return ids

@@ -1,0 +1,61 @@
+# Two images from one file:
+#   docker build -t daguerre .                            bot, queue, API and rendering; for one machine
+#   docker build -t daguerre-control --target control .   the same without torch; workers dial in from elsewhere
+#
+# Run:  docker run -d --name daguerre -e DISCORD_TOKEN -v daguerre:/data -p 127.0.0.1:8600:8600 daguerre
+#       with an NVIDIA GPU add --gpus all. Nothing but /data (and a tmpfs on /tmp) needs to be writable:
+#       --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges
+#
+# torch comes from the package index that the builder's pip uses: on PyPI that is the build with CUDA.
+
+ARG BASE_IMAGE=python:3.11-slim-bookworm
+
+# --- what the control process installs: dependencies before source, so that an edit does not install again
+FROM ${BASE_IMAGE} AS control-packages
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+WORKDIR /opt/daguerre
+RUN python -m venv .venv
+COPY requirements.lock ./
+RUN .venv/bin/pip install -c requirements.lock setuptools
+COPY pyproject.toml README.md LICENSE ./
+# The editable install only maps names to folders; they are filled by COPY in the last stages.
+RUN .venv/bin/python -c "import pathlib, tomllib; \
+      mapping = tomllib.loads(pathlib.Path('pyproject.toml').read_text())['tool']['setuptools']['package-dir']; \
+      [pathlib.Path(folder).mkdir(parents=True, exist_ok=True) for folder in mapping.values()]" \
+    && .venv/bin/pip install -c requirements.lock --no-build-isolation -e .
+
+# --- and what rendering needs on top
+FROM control-packages AS worker-packages
+RUN .venv/bin/pip install -c requirements.lock --no-build-isolation -e ".[worker]"
+
+# --- common to both images
+FROM ${BASE_IMAGE} AS runtime
+RUN useradd --uid 10001 --user-group --no-create-home --home-dir /data --shell /usr/sbin/nologin daguerre \
+    && install -d -o 10001 -g 10001 /data
+# In a container the published port reaches all interfaces; beyond /healthz the API still answers loopback only.
+ENV PATH=/opt/daguerre/.venv/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
+    DAGUERRE_STORAGE__DATA_DIR=/data DAGUERRE_WEB__HOST=0.0.0.0
+WORKDIR /opt/daguerre
+VOLUME /data
+EXPOSE 8600
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
+    CMD ["python", "-m", "daguerre.app.healthcheck"]
+ENTRYPOINT ["daguerre"]
+CMD ["serve"]
+
+# --- bot, queue and API; no torch
+FROM runtime AS control
+COPY --from=control-packages /opt/daguerre /opt/daguerre
+COPY . .
+RUN ["python", "-m", "compileall", "-q", "app", "bot", "models", "queue", "web"]
+USER 10001:10001
+ENV DAGUERRE_RENDER__DEVICES=[]
+
+# --- the whole thing; `docker run … daguerre worker --nats nats://host:4222` makes a worker alone
+FROM runtime AS worker
+COPY --from=worker-packages /opt/daguerre /opt/daguerre
+COPY . .
+RUN ["python", "-m", "compileall", "-q", "app", "bot", "models", "queue", "web"]
+USER 10001:10001
+ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
