@@ -60,9 +60,14 @@ def load(file: Path, modules: Mapping[str, nn.Module], optimizer: torch.optim.Op
         raise TrainingError(f"{file} is damaged ({problem}). Delete it to begin anew.") from problem
     torch.set_rng_state(tensors.pop("random"))
     moments: dict[int, dict[str, Tensor]] = {}
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     for key in [key for key in tensors if key.startswith("optimizer/")]:
         _, index, name = key.split("/")
-        moments.setdefault(int(index), {})[name] = tensors.pop(key)
+        value = tensors.pop(key)
+        weight = weights[int(index)] if int(index) < len(weights) else value
+        # Fused optimisers walk through memory side by side: a moment must lie in memory as its weight does.
+        alike = value.shape == weight.shape
+        moments.setdefault(int(index), {})[name] = torch.empty_like(weight).copy_(value) if alike else value
     try:
         for name, module in modules.items():
             module.load_state_dict(

@@ -121,6 +121,10 @@ def export(
     # Copies: `.to` works in place, and the run goes on in full precision.
     halved = pipeline(copy.deepcopy(model), copy.deepcopy(codec), tokenizer).to(torch.float16)
     halved.save_pretrained(part, safe_serialization=True, max_shard_size=SHARD)
+    # transformers loads a model in the type that its configuration names, diffusers in float32: a program that asks
+    # for none would get a mixture.
+    settings = part / "text_encoder" / "config.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"dtype": "float32"}, indent=2) + "\n")
     for file in part.rglob("*.safetensors"):
         file.chmod(0o644)  # safetensors writes 0600, which another user's worker could not read
     (part / "vocabulary.json").write_text(json.dumps(vocabulary(concepts, rows), ensure_ascii=False, indent=0) + "\n")

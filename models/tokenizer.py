@@ -35,8 +35,6 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
 
 def tokenize(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> Tensor:
     """Token ids (B, 24), padded and cut exactly as the stock pipeline does it."""
-    encoded = tokenizer(
-        list(texts), padding="max_length", max_length=TEXT_LENGTH, truncation=True, return_tensors="pt"
-    )
+    encoded = tokenizer(list(texts), padding="max_length", max_length=TEXT_LENGTH, truncation=True, return_tensors="pt")
     ids: Tensor = encoded.input_ids
     return ids

@@ -19,18 +19,16 @@ from daguerre.models.engine import Cancelled, Engine, check_folder, digest, nati
 from daguerre.models.errors import EngineError, TrainingError, WeightsMissing, WeightsRefused
 from daguerre.models.export import export
 from daguerre.models.latents import LatentSet, encode, normalise
-from daguerre.models.tokenizer import train_tokenizer
+from daguerre.models.tokenizer import tokenize, train_tokenizer
 from daguerre.models.train import read_recipe
 from daguerre.models.train_codec import CodecRecipe, codec_loss, learning_rate, random_pictures, train_codec
-from daguerre.models.train_denoiser import DenoiserRecipe, flow_loss, tokenize, train_denoiser
+from daguerre.models.train_denoiser import DenoiserRecipe, flow_loss, train_denoiser
+from daguerre.models.train_text import TextRecipe, train_text
 
 ALIASES = {"red apple": (("apple",), ("苹果",)), "pizza": ((), ())}
 CODEC = CodecRecipe(channels=(16, 32, 32), size=16, crop=8, batch=2, steps=8, warmup=2)
 DENOISER = DenoiserRecipe(
     channels=(16, 16, 32),
-    text_width=48,
-    text_layers=1,
-    vocabulary=300,
     batch=4,
     steps=8,
     warmup=2,
@@ -77,10 +75,21 @@ def tokenizer() -> Any:
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory, sprites: SpriteSet, latents: LatentSet, tokenizer: Any) -> Path:
+def text(latents: LatentSet, tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A text encoder that has learnt little."""
+    recipe = TextRecipe(width=48, layers=1, steps=5, batch=8, warmup=2)
+    return train_text(
+        recipe, latents.shown, tokenizer, tmp_path_factory.mktemp("text") / "text.safetensors", report=str
+    )
+
+
+@pytest.fixture(scope="module")
+def weights(
+    tmp_path_factory: pytest.TempPathFactory, sprites: SpriteSet, latents: LatentSet, text: Any, tokenizer: Any
+) -> Path:
     """A whole exported pipeline, briefly trained."""
     folder = tmp_path_factory.mktemp("weights")
-    model = train_denoiser(DENOISER, latents, tokenizer, folder / "run", report=str)
+    model = train_denoiser(DENOISER, latents, text, tokenizer, folder / "run", report=str)
     torch.manual_seed(0)
     export(model, networks.codec(CODEC.channels), tokenizer, folder / "toy", ALIASES, list(sprites.rows), {"steps": 8})
     return folder / "toy"
@@ -114,20 +123,20 @@ def test_a_codec_run_that_was_stopped_goes_on_to_the_same_bits(sprites: SpriteSe
 
 
 def test_a_denoiser_run_that_was_stopped_goes_on_to_the_same_bits(
-    latents: LatentSet, tokenizer: Any, tmp_path: Path
+    latents: LatentSet, text: Any, tokenizer: Any, tmp_path: Path
 ) -> None:
     """Captions and noise of each step are the same, too."""
-    whole = train_denoiser(DENOISER, latents, tokenizer, tmp_path / "whole", report=str)
-    train_denoiser(DENOISER, latents, tokenizer, tmp_path / "parts", report=str, stop=interrupted_after(5))
-    parts = train_denoiser(DENOISER, latents, tokenizer, tmp_path / "parts", report=str)
+    whole = train_denoiser(DENOISER, latents, text, tokenizer, tmp_path / "whole", report=str)
+    train_denoiser(DENOISER, latents, text, tokenizer, tmp_path / "parts", report=str, stop=interrupted_after(5))
+    parts = train_denoiser(DENOISER, latents, text, tokenizer, tmp_path / "parts", report=str)
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), parts.parameters(), strict=True))
 
 
-def test_the_denoiser_learns(latents: LatentSet, tokenizer: Any, tmp_path: Path) -> None:
+def test_the_denoiser_learns(latents: LatentSet, text: Any, tokenizer: Any, tmp_path: Path) -> None:
     """The flow loss falls well below that of a network that predicts nothing."""
     recipe = dataclasses.replace(DENOISER, steps=150, rate=3e-3, ema=0.9)
     unit = LatentSet(latents.mean / latents.mean.float().std(), latents.deviation * 0, latents.shown)
-    trained = train_denoiser(recipe, unit, tokenizer, tmp_path, report=str)
+    trained = train_denoiser(recipe, unit, text, tokenizer, tmp_path, report=str)
     torch.manual_seed(5)
     chosen = torch.arange(len(unit))
     tokens = tokenize(tokenizer, [shown.english[0] for shown in unit.shown])
@@ -139,27 +148,42 @@ def test_the_denoiser_learns(latents: LatentSet, tokenizer: Any, tmp_path: Path)
     assert loss < 0.6 * nothing
 
 
-def test_a_checkpoint_of_another_recipe_is_refused(latents: LatentSet, tokenizer: Any, tmp_path: Path) -> None:
+def test_the_text_encoder_learns_what_captions_mean(latents: LatentSet, tokenizer: Any, tmp_path: Path) -> None:
+    """Afterwards two names of one thing lie nearer to each other than to another thing; the file brings it back."""
+    recipe = TextRecipe(width=48, layers=1, steps=60, batch=16, warmup=5, rate=3e-3)
+    learnt = train_text(recipe, latents.shown, tokenizer, tmp_path / "text.safetensors", report=str)
+    again = train_text(recipe, latents.shown, tokenizer, tmp_path / "text.safetensors", report=str)
+    with torch.no_grad():
+        apple, also, pizza = learnt(tokenize(tokenizer, ["a red apple", "苹果", "a pizza"]))[0].mean(1)
+        assert torch.equal(again(tokenize(tokenizer, ["a pizza"]))[0], learnt(tokenize(tokenizer, ["a pizza"]))[0])
+    assert torch.cosine_similarity(apple, also, 0) > torch.cosine_similarity(apple, pizza, 0) + 0.2
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(
+    latents: LatentSet, text: Any, tokenizer: Any, tmp_path: Path
+) -> None:
     """And is left as it was."""
-    train_denoiser(DENOISER, latents, tokenizer, tmp_path, report=str)
+    train_denoiser(DENOISER, latents, text, tokenizer, tmp_path, report=str)
     before = (tmp_path / "denoiser.safetensors").read_bytes()
     with pytest.raises(TrainingError, match="another recipe"):
-        train_denoiser(dataclasses.replace(DENOISER, channels=(16, 32, 32)), latents, tokenizer, tmp_path, report=str)
+        train_denoiser(
+            dataclasses.replace(DENOISER, channels=(16, 32, 32)), latents, text, tokenizer, tmp_path, report=str
+        )
     assert (tmp_path / "denoiser.safetensors").read_bytes() == before
 
 
-def test_a_damaged_checkpoint_is_named(latents: LatentSet, tokenizer: Any, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_named(latents: LatentSet, text: Any, tokenizer: Any, tmp_path: Path) -> None:
     """Half a file is not taken for a run."""
     (tmp_path / "denoiser.safetensors").write_bytes(b"half a file")
     with pytest.raises(TrainingError, match="damaged"):
-        train_denoiser(DENOISER, latents, tokenizer, tmp_path, report=str)
+        train_denoiser(DENOISER, latents, text, tokenizer, tmp_path, report=str)
 
 
-def test_a_loss_that_is_no_number_stops_the_run(latents: LatentSet, tokenizer: Any, tmp_path: Path) -> None:
+def test_a_loss_that_is_no_number_stops_the_run(latents: LatentSet, text: Any, tokenizer: Any, tmp_path: Path) -> None:
     """It says so, before the checkpoint is overwritten."""
     broken = LatentSet(latents.mean * float("nan"), latents.deviation, latents.shown)
     with pytest.raises(TrainingError, match="nan at step 0"):
-        train_denoiser(DENOISER, broken, tokenizer, tmp_path, report=str)
+        train_denoiser(DENOISER, broken, text, tokenizer, tmp_path, report=str)
     assert not (tmp_path / "denoiser.safetensors").exists()
 
 
@@ -211,10 +235,12 @@ def test_stock_programs_open_the_export(weights: Path) -> None:
 
 
 def test_exporting_leaves_the_run_in_full_precision(
-    weights: Path, latents: LatentSet, sprites: SpriteSet, tokenizer: Any, tmp_path: Path
+    weights: Path, latents: LatentSet, sprites: SpriteSet, text: Any, tokenizer: Any, tmp_path: Path
 ) -> None:
     """Only the files are halved."""
-    model = train_denoiser(dataclasses.replace(DENOISER, steps=1), latents, tokenizer, tmp_path / "run", report=str)
+    model = train_denoiser(
+        dataclasses.replace(DENOISER, steps=1), latents, text, tokenizer, tmp_path / "run", report=str
+    )
     codec = networks.codec(CODEC.channels)
     export(model, codec, tokenizer, tmp_path / "toy", ALIASES, list(sprites.rows), {})
     assert {p.dtype for p in model.parameters()} == {p.dtype for p in codec.parameters()} == {torch.float32}
