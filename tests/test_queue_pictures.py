@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
 
@@ -15,13 +16,15 @@ from daguerre.queue.pictures import PictureStore
 JOB = "0" * 32
 
 
-@pytest.fixture
+@contextmanager
 def small_files() -> Iterator[None]:
-    """The system refuses files above 1,000 bytes."""
+    """The system refuses files above 1,000 bytes. Not a fixture: pytest's own output may be such a file."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 async def test_pictures_come_back_whole(tmp_path: Path) -> None:
@@ -34,11 +37,11 @@ async def test_pictures_come_back_whole(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "pictures" / JOB).iterdir()) == ["0.png", "1.png"]
 
 
-async def test_a_full_disk_leaves_no_half_picture(tmp_path: Path, small_files: None) -> None:
+async def test_a_full_disk_leaves_no_half_picture(tmp_path: Path) -> None:
     """The name keeps its old picture, no draft stays, and the message says what to do."""
     store = PictureStore(tmp_path)
     name = await store.put(JOB, 0, b"small")
-    with pytest.raises(StorageFull, match="free space"):
+    with small_files(), pytest.raises(StorageFull, match="free space"):
         await store.put(JOB, 0, b"x" * 5_000)
     assert await store.get(name) == b"small"
     assert [path.name for path in (tmp_path / JOB).iterdir()] == ["0.png"]
