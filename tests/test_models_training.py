@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoPipelineForImage2Image, DiffusionPipeline, StableDiffusionImg2ImgPipeline
+from diffusers import AutoencoderKL, AutoPipelineForImage2Image, DiffusionPipeline, StableDiffusionImg2ImgPipeline
 from PIL import Image
 
 from daguerre.models import networks
@@ -241,9 +241,11 @@ def test_exporting_leaves_the_run_in_full_precision(
     model = train_denoiser(
         dataclasses.replace(DENOISER, steps=1), latents, text, tokenizer, tmp_path / "run", report=str
     )
-    codec = networks.codec(CODEC.channels)
+    networks.codec(CODEC.channels).save_pretrained(tmp_path / "codec")
+    codec = AutoencoderKL.from_pretrained(tmp_path / "codec", local_files_only=True)
     export(model, codec, tokenizer, tmp_path / "toy", ALIASES, list(sprites.rows), {})
     assert {p.dtype for p in model.parameters()} == {p.dtype for p in codec.parameters()} == {torch.float32}
+    assert not any("_name_or_path" in file.read_text() for file in (tmp_path / "toy").rglob("config.json"))
     shards = list((tmp_path / "toy").rglob("*.safetensors"))
     assert shards
     assert all(shard.stat().st_mode & 0o044 == 0o044 and shard.stat().st_size < 16e6 for shard in shards)
