@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -183,10 +182,3 @@ def digest(weights: Path) -> str:
             total.update(file.relative_to(weights).as_posix().encode())
             total.update(hashlib.sha256(file.read_bytes()).digest())
     return total.hexdigest()
-
-
-def measure(engine: Engine, steps: int = 16) -> float:
-    """Seconds for one picture, for `daguerre doctor`."""
-    began = time.perf_counter()
-    engine.generate("a red apple", seeds=[0], steps=steps, guidance=3.0, width=256, height=256)
-    return time.perf_counter() - began

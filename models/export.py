@@ -127,8 +127,8 @@ def export(
     settings.write_text(json.dumps(json.loads(settings.read_text()) | {"dtype": "float32"}, indent=2) + "\n")
     # Where a part was read from while training is nobody's business and no other machine's path.
     for settings in part.rglob("config.json"):
-        kept = {key: value for key, value in json.loads(settings.read_text()).items() if key != "_name_or_path"}
-        settings.write_text(json.dumps(kept, indent=2) + "\n")
+        values = {key: value for key, value in json.loads(settings.read_text()).items() if key != "_name_or_path"}
+        settings.write_text(json.dumps(values, indent=2) + "\n")
     for file in part.rglob("*.safetensors"):
         file.chmod(0o644)  # safetensors writes 0600, which another user's worker could not read
     (part / "vocabulary.json").write_text(json.dumps(vocabulary(concepts, rows), ensure_ascii=False, indent=0) + "\n")

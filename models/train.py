@@ -33,6 +33,8 @@ from .train_denoiser import DenoiserRecipe, TextToLatent, train_denoiser
 from .train_text import TextRecipe, train_text
 
 Report = Callable[[str], None]
+#: What `concepts = "…"` of a recipe may name.
+CONCEPT_LISTS: dict[str, Aliases] = {"first-light": CONCEPTS}
 _Stage = TypeVar("_Stage")
 
 
@@ -67,6 +69,10 @@ def read_recipe(file: Path) -> Recipe:
         raise TrainingError(f"{file}: unknown key {unknown[0]!r}.")
     if "name" not in content:
         raise TrainingError(f'{file}: a recipe needs a name = "…".')
+    if content.get("concepts", "first-light") not in CONCEPT_LISTS:
+        raise TrainingError(
+            f"{file}: there is no list of concepts {content['concepts']!r}, only {', '.join(CONCEPT_LISTS)}."
+        )
     return Recipe(codec=codec, text=text, denoiser=denoiser, variants=latents.get("variants", 16), **content)
 
 
@@ -86,15 +92,15 @@ def train(
     run.mkdir(parents=True, exist_ok=True)
     (run / "recipe.json").write_text(json.dumps(dataclasses.asdict(recipe), indent=1))
     sprites = build(data / f"sprites{recipe.codec.size}", data / "packages", size=recipe.codec.size, report=report)
-    concepts = CONCEPTS
+    concepts = CONCEPT_LISTS[recipe.concepts]
     codec, latents = _latents(recipe, sprites, concepts, run, report, stop)
     if latents is None:
         return
     tokenizer = _tokenizer(recipe, sprites, concepts, run)
     text = train_text(recipe.text, latents.shown, tokenizer, run / "text.safetensors", report)
 
-    def each_save(model: TextToLatent, step: int) -> None:
-        card = {"recipe": dataclasses.asdict(recipe), "steps": step, "samples": step * recipe.denoiser.batch}
+    def each_save(model: TextToLatent, step: int, samples: int) -> None:
+        card = {"recipe": dataclasses.asdict(recipe), "steps": step, "samples": samples}
         export(model, codec, tokenizer, weights, concepts, list(sprites.rows), card)
 
     train_denoiser(recipe.denoiser, latents, text, tokenizer, run, report, stop, each_save)

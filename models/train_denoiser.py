@@ -81,7 +81,7 @@ def train_denoiser(
     run: Path,
     report: Callable[[str], None] = print,
     stop: Callable[[], bool] = lambda: False,
-    each_save: Callable[[TextToLatent, int], None] = lambda model, step: None,
+    each_save: Callable[[TextToLatent, int, int], None] = lambda model, step, samples: None,
 ) -> TextToLatent:
     """Train to the recipe's last step, from `run`'s checkpoint where there is one; gives the averaged networks.
 
@@ -101,9 +101,11 @@ def train_denoiser(
     )  # fmt: skip
     modules = {"model": model, "average": average}
     checkpoint = run / "denoiser.safetensors"
-    step = 0
+    step = samples = 0
     if checkpoint.is_file():
-        step = checkpoints.load(checkpoint, modules, optimizer)["step"]
+        numbers = checkpoints.load(checkpoint, modules, optimizer)
+        # Counted, not multiplied: a recipe's batch may change from one stretch of a run to the next.
+        step, samples = numbers["step"], numbers["samples"]
         report(f"resumed at step {step}")
     run.mkdir(parents=True, exist_ok=True)
     (run / "denoiser.json").write_text(json.dumps(asdict(recipe), indent=1))
@@ -129,7 +131,7 @@ def train_denoiser(
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         average.update_parameters(model)
-        step += 1
+        step, samples = step + 1, samples + recipe.batch
 
         # Report and save.
         smooth = loss.item() if not smooth else 0.98 * smooth + 0.02 * loss.item()
@@ -137,12 +139,12 @@ def train_denoiser(
             pace = (step - first) * recipe.batch / (time.monotonic() - began)
             report(f"denoiser step {step}/{recipe.steps} loss {smooth:.4f} {pace:.1f} samples/s")
         if time.monotonic() - saved > 60 * recipe.save_minutes:
-            checkpoints.save(checkpoint, modules, optimizer, {"step": step})
-            each_save(average.module, step)
+            checkpoints.save(checkpoint, modules, optimizer, {"step": step, "samples": samples})
+            each_save(average.module, step, samples)
             saved = time.monotonic()
-    checkpoints.save(checkpoint, modules, optimizer, {"step": step})
+    checkpoints.save(checkpoint, modules, optimizer, {"step": step, "samples": samples})
     finished: TextToLatent = average.module
-    each_save(finished, step)
+    each_save(finished, step, samples)
     return finished
 
 

@@ -220,6 +220,20 @@ def test_a_recipe_with_an_unknown_key_is_refused(tmp_path: Path) -> None:
     file.write_text('name = "typo"\n[denoiser]\nbatch = "many"\n')
     with pytest.raises(TrainingError, match="batch must be like 32"):
         read_recipe(file)
+    file.write_text('name = "typo"\nconcepts = "everything"\n')
+    with pytest.raises(TrainingError, match="everything"):
+        read_recipe(file)
+
+
+def test_samples_are_counted_over_stretches_with_other_batches(
+    latents: LatentSet, text: Any, tokenizer: Any, tmp_path: Path
+) -> None:
+    """The figure on a model's card is what it saw, not the steps times the last batch."""
+    seen: list[tuple[int, int]] = []
+    for batch, steps in ((4, 3), (2, 5)):
+        stretch = dataclasses.replace(DENOISER, batch=batch, steps=steps)
+        train_denoiser(stretch, latents, text, tokenizer, tmp_path, str, each_save=lambda _, *told: seen.append(told))
+    assert seen == [(3, 12), (5, 16)]
 
 
 def test_stock_programs_open_the_export(weights: Path) -> None:
