@@ -9,7 +9,7 @@ from pathlib import Path
 from .data.build import build
 from .engine import Engine
 from .sheet import contact_sheet
-from .train import read_recipe, train, use_cores
+from .training.run import read_recipe, train, use_cores
 
 Report = Callable[[str], None]
 

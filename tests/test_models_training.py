@@ -17,13 +17,14 @@ from daguerre.models import networks
 from daguerre.models.data.build import SpriteSet, rasterise
 from daguerre.models.engine import Cancelled, Engine, check_folder, digest, native_size
 from daguerre.models.errors import EngineError, TrainingError, WeightsMissing, WeightsRefused
-from daguerre.models.export import export
-from daguerre.models.latents import LatentSet, encode, normalise
-from daguerre.models.tokenizer import tokenize, train_tokenizer
-from daguerre.models.train import read_recipe
-from daguerre.models.train_codec import CodecRecipe, codec_loss, learning_rate, random_pictures, train_codec
-from daguerre.models.train_denoiser import DenoiserRecipe, flow_loss, train_denoiser
-from daguerre.models.train_text import TextRecipe, train_text
+from daguerre.models.training.codec import CodecRecipe, codec_loss, random_pictures, train_codec
+from daguerre.models.training.denoiser import DenoiserRecipe, flow_loss, train_denoiser
+from daguerre.models.training.export import export
+from daguerre.models.training.latents import LatentSet, encode, normalise
+from daguerre.models.training.run import read_recipe
+from daguerre.models.training.schedule import learning_rate
+from daguerre.models.training.text import TextRecipe, train_text
+from daguerre.models.training.tokenizer import tokenize, train_tokenizer
 
 ALIASES = {"red apple": (("apple",), ("苹果",)), "pizza": ((), ())}
 CODEC = CodecRecipe(channels=(16, 32, 32), size=16, crop=8, batch=2, steps=8, warmup=2)

@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
-from . import networks
-from .data.captions import caption
-from .errors import TrainingError
+from .. import networks
+from ..data.captions import caption
+from ..errors import TrainingError
 from .latents import Shown
+from .schedule import learning_rate
 from .tokenizer import tokenize
-from .train_codec import learning_rate
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from . import checkpoints, networks
-from .data.build import SpriteSet
-from .data.scenes import Placement, compose
-from .errors import TrainingError
+from .. import networks
+from ..data.build import SpriteSet
+from ..data.scenes import Placement, compose
+from ..errors import TrainingError
+from . import checkpoints
+from .schedule import learning_rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,13 +161,6 @@ def random_pictures(images: Tensor, batch: int, size: int, zoom: float = 1.0) ->
         background=torch.where(white, 1.0, torch.rand(batch, 3) * 2 - 1),
     )
     return compose(chosen, placement, size).contiguous(memory_format=torch.channels_last)
-
-
-def learning_rate(step: int, steps: int, warmup: int) -> float:
-    """Linear warm-up, then a cosine to zero at the last step, in [0, 1]."""
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 
 def psnr(mean_squared_error: Tensor) -> float:

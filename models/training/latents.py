@@ -12,9 +12,9 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from .data.build import SpriteSet
-from .data.captions import names
-from .data.scenes import BACKGROUNDS, Placement, colours, compose
+from ..data.build import SpriteSet
+from ..data.captions import names
+from ..data.scenes import BACKGROUNDS, Placement, colours, compose
 
 Aliases = Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]
 

@@ -21,12 +21,13 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
-from . import checkpoints, networks
-from .data.captions import caption
-from .errors import TrainingError
+from .. import networks
+from ..data.captions import caption
+from ..errors import TrainingError
+from . import checkpoints
 from .latents import LatentSet
+from .schedule import learning_rate
 from .tokenizer import tokenize
-from .train_codec import learning_rate
 
 
 @dataclass(frozen=True, slots=True)

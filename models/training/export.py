@@ -13,11 +13,11 @@ import torch
 from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, StableDiffusionPipeline
 from transformers import PreTrainedTokenizerFast
 
-from .data import captions
-from .data.scenes import BACKGROUNDS
-from .data.sources import DRAWING_SETS
+from ..data import captions
+from ..data.scenes import BACKGROUNDS
+from ..data.sources import DRAWING_SETS
+from .denoiser import TextToLatent
 from .latents import Aliases
-from .train_denoiser import TextToLatent
 
 #: Weights in the repository are cut into files below 16 MB.
 SHARD = "15MB"

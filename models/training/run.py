@@ -19,18 +19,18 @@ from diffusers import AutoencoderKL
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedTokenizerFast
 
-from .data.build import SpriteSet, build
-from .data.captions import CHINESE, ENGLISH, KIND_WORDS, KIND_WORDS_ZH, names
-from .data.firstlight import CONCEPTS
-from .data.scenes import BACKGROUNDS
-from .data.sources import DRAWING_SETS
-from .errors import TrainingError
+from ..data.build import SpriteSet, build
+from ..data.captions import CHINESE, ENGLISH, KIND_WORDS, KIND_WORDS_ZH, names
+from ..data.firstlight import CONCEPTS
+from ..data.scenes import BACKGROUNDS
+from ..data.sources import DRAWING_SETS
+from ..errors import TrainingError
+from .codec import CodecRecipe, train_codec
+from .denoiser import DenoiserRecipe, TextToLatent, train_denoiser
 from .export import export
 from .latents import Aliases, LatentSet, Shown, encode, normalise
+from .text import TextRecipe, train_text
 from .tokenizer import train_tokenizer
-from .train_codec import CodecRecipe, train_codec
-from .train_denoiser import DenoiserRecipe, TextToLatent, train_denoiser
-from .train_text import TextRecipe, train_text
 
 Report = Callable[[str], None]
 #: What `concepts = "…"` of a recipe may name.
