@@ -18,6 +18,8 @@ class Thing:
     concept: str
     #: Colour word it was recoloured to, or None where it is as drawn.
     colour: str | None = None
+    #: Colour word that it clearly has as drawn, which a caption may say.
+    natural: str | None = None
     #: Centre in [-1, 1] of the picture, x to the right, y down.
     x: float = 0.0
     y: float = 0.0
@@ -44,3 +46,17 @@ class Scene:
     style: str | None = None
     #: Width ÷ height of the picture.
     aspect: float = 1.0
+
+
+def relation(scene: Scene) -> tuple[str, str, str] | None:
+    """(concept, `left of` or `above`, concept) of a `position` scene, whichever of its things was drawn first."""
+    if scene.kind != "position":
+        return None
+    one, two = scene.things
+    across = abs(one.x - two.x) * max(scene.aspect, 1)
+    down = abs(one.y - two.y) / min(scene.aspect, 1)
+    if across > down:
+        first, second = (one, two) if one.x < two.x else (two, one)
+        return first.concept, "left of", second.concept
+    first, second = (one, two) if one.y < two.y else (two, one)
+    return first.concept, "above", second.concept

@@ -8,19 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-#: Background words and their sRGB colours; the Chinese word is the one of a sentence like 红色背景.
-BACKGROUNDS: dict[str, tuple[str, tuple[int, int, int]]] = {
-    "white": ("白色", (255, 255, 255)),
-    "black": ("黑色", (24, 24, 27)),
-    "red": ("红色", (214, 69, 65)),
-    "orange": ("橙色", (242, 153, 74)),
-    "yellow": ("黄色", (250, 219, 94)),
-    "green": ("绿色", (111, 191, 115)),
-    "blue": ("蓝色", (90, 155, 230)),
-    "purple": ("紫色", (155, 110, 210)),
-    "pink": ("粉色", (247, 168, 196)),
-    "grey": ("灰色", (160, 164, 170)),
-}
+from .colours import BACKGROUNDS
 
 
 @dataclass(frozen=True)

@@ -1,90 +1,113 @@
-"""Latents of many variants of every sprite, encoded once, so that the codec stays out of the training loop."""
+"""Scenes encoded once, so that composing and the codec stay out of the training loop on slow machines.
+
+A cache is a folder of shards, each `NNNNN.npy` (fp16 means, (n, 4, h, w)) and `NNNNN.jsonl` (one scene a line), and
+`cache.json`, which says what they were made of. A shard is renamed into place when it is whole, so a stopped build
+goes on where it was.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import json
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
+from numpy.typing import NDArray
 from torch import Tensor
 
-from ..data.build import SpriteSet
-from ..data.captions import names
-from ..data.scenes import BACKGROUNDS, Placement, colours, compose
+from ..data.compose import render
+from ..data.sampler import SceneSampler
+from ..data.scene import Scene, Thing
+from .progress import Progress
 
-Aliases = Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]
+#: Pictures that are encoded at a time.
+CHUNK = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """What one latent's picture shows: enough for any caption of it."""
+class LatentRecipe:
+    """Which scenes are encoded, and how many."""
 
-    english: tuple[str, ...]
-    chinese: tuple[str, ...]
-    style: str
-    background: str
+    #: Shorter side of the pictures in pixels.
+    size: int = 64
+    shards: int = 12
+    #: Scenes in a shard; all of one aspect.
+    scenes: int = 4_096
+    #: Width ÷ height of the shards, in turn; square ones are most.
+    aspects: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.5, 2 / 3, 16 / 9, 9 / 16)
+    seed: int = 7
 
 
-class LatentSet:
-    """Means and standard deviations of latents (N, 4, h, w) in fp16, drawn afresh at every use."""
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Latents of scenes of one aspect."""
 
-    def __init__(self, mean: Tensor, deviation: Tensor, shown: Sequence[Shown]) -> None:
-        self.mean = mean
-        self.deviation = deviation
-        self.shown = shown
+    #: fp16 (n, 4, h, w).
+    means: Tensor
+    scenes: Sequence[Scene]
 
-    def __len__(self) -> int:
-        return len(self.shown)
 
-    def draw(self, chosen: Tensor) -> Tensor:
-        """A sample of the codec's posterior for each chosen row, fp32."""
-        mean = self.mean[chosen].float()
-        return mean + self.deviation[chosen].float() * torch.randn_like(mean)
+def build_latents(
+    folder: Path,
+    recipe: LatentRecipe,
+    codec: AutoencoderKL,
+    images: NDArray[np.uint8],
+    sampler: SceneSampler,
+    progress: Progress,
+    stop: Callable[[], bool] = lambda: False,
+) -> list[Shard] | None:
+    """Encode what is missing of the cache and give all of it; None where `stop` came first."""
+    made_of = {
+        "size": recipe.size, "scenes": recipe.scenes, "aspects": recipe.aspects, "seed": recipe.seed,
+        "codec": fingerprint(codec), "sprites": len(images), "sampler": sampler.fingerprint(),
+    }  # fmt: skip
+    marker, text = folder / "cache.json", json.dumps(made_of, indent=1)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not marker.is_file() or marker.read_text() != text:
+        for stale in (*folder.glob("*.npy"), *folder.glob("*.jsonl")):
+            stale.unlink()
+        marker.write_text(text)
+    for number in range(recipe.shards):
+        if stop():
+            return None
+        if not (folder / f"{number:05}.npy").is_file():
+            _build_shard(folder, number, recipe, codec, images, sampler)
+        progress.step("latents", number + 1, recipe.shards, {})
+    return [_load_shard(folder, number) for number in range(recipe.shards)]
+
+
+def draw_scenes(sampler: SceneSampler, count: int, aspect: float, choose: random.Random) -> list[Scene]:
+    """`count` scenes of one aspect."""
+    return [sampler.draw(choose, aspect=aspect) for _ in range(count)]
 
 
 @torch.no_grad()
-def encode(
-    codec: AutoencoderKL,
-    sprites: SpriteSet,
-    concepts: Aliases,
-    *,
-    variants: int = 16,
-    size: int = 64,
-    seed: int = 7,
-    report: Callable[[str], None] = print,
-) -> LatentSet:
-    """Encode `variants` pictures of each sprite of the concepts: five eighths on white, the others on colours."""
-    chosen = [row for row in sprites.rows if row["caption_en"] in concepts and row["tier"] == "A"]
-    shown: list[Shown] = []
+def encode(codec: AutoencoderKL, scenes: Sequence[Scene], images: NDArray[np.uint8], size: int) -> Tensor:
+    """Means of the codec's posteriors, (n, 4, h, w) fp16."""
     means: list[Tensor] = []
-    deviations: list[Tensor] = []
-    generator = torch.Generator().manual_seed(seed)
-    choose = random.Random(seed)
-    coloured = [name for name in BACKGROUNDS if name != "white"]
-    for done, row in enumerate(chosen):
-        backgrounds = ["white" if v < variants * 5 // 8 else choose.choice(coloured) for v in range(variants)]
-        pictures = compose(_repeat(sprites, row, variants), _placement(variants, backgrounds, generator), size)
-        posterior = codec.encode(pictures.contiguous(memory_format=torch.channels_last)).latent_dist
-        means.append(posterior.mean.half())
-        deviations.append(posterior.std.half())
-        english, chinese = names(row, concepts[row["caption_en"]])
-        shown += [Shown(english, chinese, row["style"], background) for background in backgrounds]
-        if (done + 1) % 200 == 0:
-            report(f"encoded {done + 1} of {len(chosen)} sprites")
-    return LatentSet(torch.cat(means), torch.cat(deviations), shown)
+    for begin in range(0, len(scenes), CHUNK):
+        pictures = render(scenes[begin : begin + CHUNK], images, size).contiguous(memory_format=torch.channels_last)
+        means.append(codec.encode(pictures).latent_dist.mean.half().contiguous())
+    return torch.cat(means)
 
 
-def normalise(codec: AutoencoderKL, latents: LatentSet) -> None:
+def normalise(codec: AutoencoderKL, means: Tensor) -> None:
     """Fold the latents' mean and deviation per channel into the codec, so that they are N(0, 1) for any pipeline.
 
     The stock pipelines apply one scaling factor only, so it becomes 1 and `quant_conv` and `post_quant_conv` carry
-    the rest: z' = (z − m) / s, decoded as W(s z' + m) + b. `latents` is changed along.
+    the rest: z' = (z − m) / s, decoded as W(s z' + m) + b.
+
+    Args:
+        codec: changed in place.
+        means: (n, 4, h, w) of many pictures, as the codec gives them now.
     """
-    values = latents.mean.float()
+    values = means.float()
     mean, deviation = values.mean((0, 2, 3)), values.std((0, 2, 3))
     quant, post = codec.quant_conv, codec.post_quant_conv
     if not isinstance(quant, torch.nn.Conv2d) or not isinstance(post, torch.nn.Conv2d):
@@ -99,26 +122,47 @@ def normalise(codec: AutoencoderKL, latents: LatentSet) -> None:
         # Log-variance scales by −2 log s.
         quant.bias[half:].sub_(2 * deviation.log())
     codec.register_to_config(scaling_factor=1.0)
-    scale = deviation[None, :, None, None]
-    latents.mean = ((values - mean[None, :, None, None]) / scale).half()
-    latents.deviation = (latents.deviation.float() / scale).half()
 
 
-def _repeat(sprites: SpriteSet, row: Mapping[str, Any], times: int) -> Tensor:
-    pixels = torch.from_numpy(np.array(sprites.images[row["i"]])).permute(2, 0, 1)
-    return pixels.expand(times, -1, -1, -1)
+@torch.no_grad()
+def posterior_deviation(codec: AutoencoderKL, pictures: Tensor) -> Tensor:
+    """Standard deviation of the codec's posterior for each latent channel, (4,); training holds it constant."""
+    deviation: Tensor = codec.encode(pictures).latent_dist.std.mean((0, 2, 3))
+    return deviation
 
 
-def _placement(count: int, backgrounds: list[str], generator: torch.Generator) -> Placement:
-    """Centred, nearly filling the picture: this first model draws one thing, large."""
+def fingerprint(codec: AutoencoderKL) -> str:
+    """sha256 of everything that decides what the codec's encoder gives."""
+    total = hashlib.sha256()
+    for name, value in sorted(codec.state_dict().items()):
+        if name.startswith(("encoder.", "quant_conv.")):
+            total.update(name.encode())
+            total.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return total.hexdigest()
 
-    def uniform(low: float, high: float) -> Tensor:
-        return torch.empty(count).uniform_(low, high, generator=generator)
 
-    return Placement(
-        scale=uniform(0.84, 0.94),
-        x=uniform(-0.04, 0.04),
-        y=uniform(-0.04, 0.04),
-        mirrored=torch.rand(count, generator=generator) < 0.5,
-        background=colours(backgrounds),
-    )
+def _build_shard(
+    folder: Path,
+    number: int,
+    recipe: LatentRecipe,
+    codec: AutoencoderKL,
+    images: NDArray[np.uint8],
+    sampler: SceneSampler,
+) -> None:
+    choose = random.Random(f"{recipe.seed}/{number}")
+    scenes = draw_scenes(sampler, recipe.scenes, recipe.aspects[number % len(recipe.aspects)], choose)
+    means = encode(codec, scenes, images, recipe.size)
+    with (folder / f"{number:05}.jsonl").open("w", encoding="utf-8") as out:
+        out.writelines(json.dumps(dataclasses.asdict(scene)) + "\n" for scene in scenes)
+    part = folder / f"{number:05}.part"
+    with part.open("wb") as handle:
+        np.save(handle, means.numpy(), allow_pickle=False)
+    part.rename(folder / f"{number:05}.npy")
+
+
+def _load_shard(folder: Path, number: int) -> Shard:
+    means = torch.from_numpy(np.load(folder / f"{number:05}.npy", allow_pickle=False))
+    with (folder / f"{number:05}.jsonl").open(encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
+    scenes = [Scene(**row | {"things": tuple(Thing(**thing) for thing in row["things"])}) for row in rows]
+    return Shard(means, scenes)

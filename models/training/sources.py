@@ -1,0 +1,95 @@
+"""Where the denoiser's batches come from: a cache of latents, or scenes composed and encoded on the spot."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..data.compose import render
+from ..data.describe import Names, describe, languages
+from ..data.sampler import SceneSampler
+from ..data.scene import Scene
+from .latents import Shard, draw_scenes
+
+#: Share of the captions in Chinese, and in any of the other languages; the rest is English.
+CHINESE, OTHER = 0.3, 0.1
+
+
+class Source(Protocol):
+    """Gives batches."""
+
+    def batch(self, count: int, choose: random.Random, generator: torch.Generator) -> tuple[Tensor, list[str]]:
+        """`count` clean latents (count, 4, h, w) fp32 on the generator's device, and a true caption of each."""
+        ...
+
+
+class CachedLatents:
+    """Draws from shards in memory; every batch has one aspect, drawn by how many scenes have it."""
+
+    def __init__(self, shards: Sequence[Shard], deviation: Tensor, names: Names) -> None:
+        self._shards = shards
+        self._deviation = deviation[:, None, None]
+        self._names = names
+        self._shapes = sorted({tuple(shard.means.shape[1:]) for shard in shards})
+        self._by_shape = {
+            shape: [shard for shard in shards if tuple(shard.means.shape[1:]) == shape] for shape in self._shapes
+        }
+        self._weights = [sum(len(shard.scenes) for shard in self._by_shape[shape]) for shape in self._shapes]
+
+    def batch(self, count: int, choose: random.Random, generator: torch.Generator) -> tuple[Tensor, list[str]]:
+        """See `Source`."""
+        (shape,) = choose.choices(self._shapes, self._weights)
+        rows = [
+            (shard, choose.randrange(len(shard.scenes))) for shard in choose.choices(self._by_shape[shape], k=count)
+        ]
+        means = torch.stack([shard.means[row] for shard, row in rows]).float().to(generator.device)
+        noise = torch.randn(means.shape, generator=generator, device=generator.device)
+        return means + self._deviation.to(means.device) * noise, [
+            caption(shard.scenes[row], self._names, choose) for shard, row in rows
+        ]
+
+
+class ComposedScenes:
+    """Composes and encodes every batch anew, on the generator's device: for GPUs, where that costs little."""
+
+    def __init__(
+        self,
+        sampler: SceneSampler,
+        images: NDArray[np.uint8],
+        codec: AutoencoderKL,
+        names: Names,
+        *,
+        size: int,
+        aspects: Sequence[float],
+    ) -> None:
+        self._sampler = sampler
+        self._images = images
+        self._codec = codec
+        self._names = names
+        self._size = size
+        self._aspects = aspects
+
+    @torch.no_grad()
+    def batch(self, count: int, choose: random.Random, generator: torch.Generator) -> tuple[Tensor, list[str]]:
+        """See `Source`."""
+        scenes = draw_scenes(self._sampler, count, choose.choice(self._aspects), choose)
+        pictures = render(scenes, self._images, self._size, device=generator.device)
+        posterior = self._codec.encode(pictures.contiguous(memory_format=torch.channels_last)).latent_dist
+        noise = torch.randn(posterior.mean.shape, generator=generator, device=generator.device)
+        clean = posterior.mean.float() + posterior.std.float() * noise
+        return clean, [caption(scene, self._names, choose) for scene in scenes]
+
+
+def caption(scene: Scene, names: Names, choose: random.Random) -> str:
+    """A caption in a language drawn by share."""
+    drawn = choose.random()
+    if drawn < OTHER:
+        return describe(scene, names, choose, choose.choice(languages(names)))
+    return describe(scene, names, choose, "zh" if drawn < OTHER + CHINESE else "en")
