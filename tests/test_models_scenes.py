@@ -22,7 +22,7 @@ from daguerre.models.data.sampler import SceneSampler, scene_from_json, scene_to
 from daguerre.models.data.scene import Scene, Thing, relation
 from daguerre.models.data.wording import ENGLISH, NUMBERS, RELATIONS, ZH
 from daguerre.models.evaluation.questions import questions
-from daguerre.models.evaluation.synonyms import SYNONYMS
+from daguerre.models.data.synonyms import SYNONYMS
 
 SHAPES = ('<circle cx="32" cy="32" r="30" fill="{}"/>', '<rect x="6" y="6" width="52" height="52" fill="{}"/>')
 

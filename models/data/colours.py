@@ -119,7 +119,8 @@ def names_of(lab: Tensor) -> Tensor:
     call("pink", ((hue < 36) & (lightness > 0.68) & (chroma < 0.19)) | ((hue >= 318) & (lightness > 0.66)))
     call("red", ((hue >= 353) | (hue < 5)) & (lightness < 0.55))
     call("purple", (hue >= 340) & (hue < 353) & (lightness < 0.5))
-    call("brown", (hue >= 36) & (hue < 47) & (lightness < 0.6) & (chroma < 0.135))
+    call("brown", (hue >= 35) & (hue < 47) & (lightness < 0.64) & (chroma < 0.135))
+    call("brown", (hue >= 28) & (hue < 47) & (lightness < 0.78) & (chroma < 0.085))
     call("brown", (hue >= 20) & (hue < 36) & (lightness < 0.42) & (chroma < 0.1))
     call("brown", (hue >= 47) & (hue < 74) & (lightness < 0.64))
     call("brown", (hue >= 47) & (hue < 74) & (lightness < 0.7) & (chroma < 0.14))
@@ -127,11 +128,11 @@ def names_of(lab: Tensor) -> Tensor:
     call("brown", (hue >= 74) & (hue < 92) & (lightness < 0.6))
     call("green", (hue >= 104) & (hue < 116) & (lightness < 0.72))
     # A hue needs more chroma to be seen where it is very light or very dark.
-    neutral = chroma < NEUTRAL + 0.03 * (0.5 - lightness).clamp(min=0) / 0.5
+    neutral = chroma < NEUTRAL + 0.06 * (0.5 - lightness).clamp(min=0) / 0.5
     neutral |= (lightness > 0.95) & (chroma < 0.045)
     call("grey", neutral)
     call("white", neutral & (lightness > 0.88))
-    call("black", (neutral & (lightness < 0.36)) | (lightness < 0.13))
+    call("black", (neutral & (lightness < 0.39)) | (lightness < 0.13))
     return name
 
 
@@ -243,8 +244,10 @@ class Looks:
     plain: bool
 
 
-#: Share of a drawing that its body must cover to be recoloured, and to be called by its colour.
-PLAIN, CLEAR, PURE = 0.65, 0.7, 0.8
+#: Share of a drawing that its body must cover to be recoloured, to be called by its colour, to be called grey.
+PLAIN, CLEAR, GREY = 0.65, 0.7, 0.85
+#: Share of the body that must be called by the word.
+PURE = 0.8
 
 
 def looks(images: Tensor) -> list[Looks]:
@@ -252,10 +255,14 @@ def looks(images: Tensor) -> list[Looks]:
     pixels = images.permute(0, 3, 1, 2).float() / 255
     found = body(to_oklab(pixels[:, :3]), pixels[:, 3:])
     words = names_of(found.median[:, :, None])[:, 0]
-    # Between green and blue, and between purple and pink, people do not agree.
+    # Between green and blue, and between purple and pink, people do not agree; beige has no word here.
     hue = torch.atan2(found.median[:, 2], found.median[:, 1]).rad2deg() % 360
-    torn = ((hue > 165) & (hue < 225) | (hue > 330) & (hue < 345)) & (_chroma(found.median)[:, 0] > NEUTRAL)
-    clear = (found.share > CLEAR) & (found.pure > PURE) & ~torn
+    chroma, lightness = _chroma(found.median)[:, 0], found.median[:, 0]
+    torn = ((hue > 165) & (hue < 225) | (hue > 330) & (hue < 345)) & (chroma > NEUTRAL)
+    torn |= (hue > 30) & (hue < 90) & (lightness > 0.72) & (chroma > NEUTRAL) & (chroma < 0.1)
+    # Grey is what is left where nothing else is seen: spots of a colour weigh more beside it.
+    limit = torch.where(found.grey, GREY, CLEAR)
+    clear = (found.share > limit) & (found.pure > PURE) & ~torn
     return [
         Looks(WORDS[word] if known else None, share > PLAIN)
         for word, known, share in zip(words.tolist(), clear.tolist(), found.share.tolist(), strict=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any, Literal
 
@@ -21,6 +22,8 @@ from .wording import CLASSIFIERS, ENGLISH, NUMBERS, NUMBERS_ZH, PLAIN_ZH, RELATI
 Names = Mapping[str, Mapping[str, Sequence[str]]]
 Wording = Literal["seen", "unseen"]
 
+#: Labels and names that are no noun for what is drawn ("cooking" is a fried egg), or bring a measure word along.
+UNFIT = frozenset({"cooking", "locked", "high voltage", "嘿嘿", "高压", "雪与雪人", "合上的锁", "一杯咖啡"})
 #: Shares: a natural colour, a style, a word like "cute", a white background that is said.
 NATURAL, STYLE, KIND_WORD, SAID_WHITE = 0.25, 0.2, 0.12, 0.12
 
@@ -33,13 +36,18 @@ def names_of(rows: Sequence[Mapping[str, Any]], concepts: Mapping[str, tuple[Seq
         if label not in concepts or label in found:
             continue
         english, chinese = concepts[label]
-        named: dict[str, list[str]] = {"en": [label, *english], "zh": [*filter(None, [row["caption_zh"]]), *chinese]}
+        fit = [name for name in (label, *english) if name not in UNFIT] or [label]
+        named: dict[str, list[str]] = {"en": fit, "zh": _without_unfit([row["caption_zh"], *chinese])}
         for key, value in row.items():
             language = key.removeprefix("caption_")
             if key.startswith("caption_") and language not in ("en", "zh") and value:
                 named[language] = [value]
         found[label] = named
     return found
+
+
+def _without_unfit(names: Sequence[str]) -> list[str]:
+    return [name for name in names if name and name not in UNFIT]
 
 
 def languages(names: Names) -> list[str]:
@@ -83,11 +91,14 @@ def _english(
     named: Callable[[str, str], str] | None,
 ) -> str:
     def one(thing: Thing) -> str:
-        name = named(thing.concept, "en") if named else choose.choice(colourless(thing, names[thing.concept]["en"]))
+        known = colourless(thing, names[thing.concept]["en"])
+        if scene.kind == "count":
+            known = [name for name in known if name not in PLURALS] or known
+        name = named(thing.concept, "en") if named else choose.choice(known)
         return " ".join([*_english_colour(thing, scene, name, choose), name])
 
     style = scene.style if choose.random() < STYLE else None
-    first = scene.things[0]
+    first = _shared(scene)
     said: dict[str, str] = {}
     templates: Templates
     if scene.kind == "count":
@@ -104,7 +115,7 @@ def _english(
         if scene.kind == "size":
             name = f"{choose.choice(SIZES[size_word(first)][0])} {name}"
         elif choose.random() < KIND_WORD:
-            name = f"{choose.choice(KIND_WORDS)} {name}"
+            name = f"{choose.choice([word for word in KIND_WORDS if word != 'little'])} {name}"
         said = {"name": name, "thing": with_article(name)}
         templates = ENGLISH["single"]
     text = choose.choice(templates.seen if wording == "seen" else templates.unseen).format(**said)
@@ -147,17 +158,24 @@ def _chinese(
     named: Callable[[str, str], str] | None,
 ) -> str:
     def one(thing: Thing, kind_word: str = "") -> str:
-        name = named(thing.concept, "zh") if named else choose.choice(colourless(thing, names[thing.concept]["zh"]))
+        known = colourless(thing, names[thing.concept]["zh"])
+        if scene.kind == "size":
+            # 大 + 小狗 would be a big small dog.
+            known = [name for name in known if name[0] not in "大小"] or known
+        name = named(thing.concept, "zh") if named else choose.choice(known)
         word = thing.colour or (thing.natural if choose.random() < NATURAL and scene.kind != "size" else None)
         if word and not name.startswith(COLOURS[word].short):
             name = f"{choose.choice(COLOURS[word].chinese)}的{name}"
         return kind_word + name
 
     def counted(thing: Thing, count: int, kind_word: str = "") -> str:
-        return f"{NUMBERS_ZH[count]}{CLASSIFIERS.get(thing.concept, '个')}{one(thing, kind_word)}"
+        name = one(thing, kind_word)
+        # A face or head is counted as such, whatever counts the animal.
+        classifier = "个" if name.endswith(("头", "脸")) and len(name) > 1 else CLASSIFIERS.get(thing.concept, "个")
+        return f"{NUMBERS_ZH[count]}{classifier}{name}"
 
     style = scene.style if choose.random() < STYLE else None
-    first = scene.things[0]
+    first = _shared(scene)
     said: dict[str, str]
     templates: Templates
     if scene.kind == "count":
@@ -170,14 +188,19 @@ def _chinese(
     else:
         kind_word = ""
         if scene.kind == "size":
-            kind_word = choose.choice(SIZES[size_word(first)][1])
+            ways = SIZES[size_word(first)][1]
+            kind_word = choose.choice(ways)
+            if any(name[0] in "大小" for name in names[first.concept]["zh"]):
+                kind_word = choose.choice([way for way in ways if way.endswith("的")] or ways)
         elif choose.random() < KIND_WORD:
-            kind_word = choose.choice(KIND_WORDS_ZH)
+            kind_word = choose.choice([word for word in KIND_WORDS_ZH if "小" not in word])
         said = {"name": one(first, kind_word), "counted": counted(first, 1, kind_word)}
         templates = PLAIN_ZH if choose.random() < 0.3 and wording == "seen" else ZH["single"]
     text = choose.choice(templates.seen if wording == "seen" else templates.unseen).format(**said)
     if style:
-        text = choose.choice((f"{style}风格的{text}", f"{text}，{style}风格"))
+        # Only a bare noun takes it in front: not a sentence, not a request to draw.
+        bare = scene.kind in ("single", "colour", "size") and text in (said["name"], said["counted"])
+        text = choose.choice((f"{style}风格的{text}", f"{text}，{style}风格") if bare else (f"{text}，{style}风格",))
     return text + _chinese_background(scene, choose)
 
 
@@ -208,9 +231,26 @@ def _relation(scene: Scene, choose: random.Random, said: dict[str, str]) -> str:
     return word
 
 
+def _shared(scene: Scene) -> Thing:
+    """The first thing, with a natural colour only where all things have it: of two aliens one may be green."""
+    first = scene.things[0]
+    if scene.kind == "count" and len({thing.natural for thing in scene.things}) > 1:
+        return replace(first, natural=None)
+    return first
+
+
 def colourless(thing: Thing, names: Sequence[str]) -> list[str]:
-    """The names that do not contradict a recoloured thing: a blue apple is no `red apple`."""
-    return [name for name in names if not (thing.colour and says_colour(name))] or list(names)
+    """The names that do not contradict how a thing looks: a blue apple is no `red apple`."""
+    looks = thing.colour or thing.natural
+    if looks is None:
+        return list(names)
+    said = (looks, *COLOURS[looks].english)
+    fits = [
+        name
+        for name in names
+        if not says_colour(name) or set(said) & set(name.split()) or name.startswith(COLOURS[looks].short)
+    ]
+    return fits or list(names)
 
 
 def says_colour(name: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -36,7 +36,8 @@ class Heldout:
 
     def contains(self, scene: Scene) -> bool:
         """Whether anything that the scene shows is held out."""
-        if any((thing.colour, thing.concept) in self.colours for thing in scene.things):
+        # A drawing that is red by itself shows a red thing as well.
+        if any((thing.colour or thing.natural, thing.concept) in self.colours for thing in scene.things):
             return True
         concepts = sorted({thing.concept for thing in scene.things})
         if len(concepts) == 1:
@@ -61,11 +62,17 @@ def is_heldout(scene: Scene) -> bool:
     return heldout().contains(scene)
 
 
-def choose(concepts: Sequence[str], seed: int = 2026) -> dict[str, list[list[str | int]]]:
-    """Draw the combinations; every concept and every colour stays in training with most of its combinations."""
+def choose(
+    concepts: Sequence[str], seed: int = 2026, natural: Collection[tuple[str, str]] = ()
+) -> dict[str, list[list[str | int]]]:
+    """Draw the combinations; every concept and every colour stays in training with most of its combinations.
+
+    Args:
+        natural: (colour word, concept) that some drawing has by itself: these cannot be held out.
+    """
     draw = random.Random(seed)
     ordered = sorted(concepts)
-    colours = [[c, o] for o in ordered for c in WORDS if draw.random() < COLOURS]
+    colours = [[c, o] for o in ordered for c in WORDS if draw.random() < COLOURS and (c, o) not in natural]
     # One thing alone is never held out.
     counts: list[list[str | int]] = [[n, o] for o in ordered for n in range(2, 6) if draw.random() < COUNTS]
     every = [(a, b) for i, a in enumerate(ordered) for b in ordered[i + 1 :]]
@@ -84,10 +91,36 @@ def choose(concepts: Sequence[str], seed: int = 2026) -> dict[str, list[list[str
     return {"colours": [*colours], "counts": counts, "pairs": [*pairs], "relations": [*said]}
 
 
+def natural_colours(folder: Path, concepts: Collection[str]) -> set[tuple[str, str]]:
+    """(colour word, concept) of every drawing of a built data set that clearly has a colour by itself.
+
+    Raises:
+        DataMissing: the data set was not built.
+    """
+    # Only the program that writes the file needs the pictures.
+    import torch
+
+    from .build import load
+    from .colours import looks
+
+    sprites = load(folder)
+    rows = [row for row in sprites.rows if row["caption_en"] in concepts and row["tier"] == "A"]
+    found: set[tuple[str, str]] = set()
+    for begin in range(0, len(rows), 128):
+        part = rows[begin : begin + 128]
+        seen = looks(torch.from_numpy(sprites.images[[row["i"] for row in part]]))
+        found |= {(look.natural, row["caption_en"]) for look, row in zip(seen, part, strict=True) if look.natural}
+    return found
+
+
 if __name__ == "__main__":
+    import sys
+
     from .firstlight import CONCEPTS
 
-    parts = choose(list(CONCEPTS))
+    # The folder of the built data set, where it is not in its usual place.
+    data = Path(sys.argv[1] if len(sys.argv) > 1 else "runs/data/sprites64")
+    parts = choose(list(CONCEPTS), natural=natural_colours(data, CONCEPTS))
     lines = [
         f"{json.dumps(name)}: [\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]" for name, rows in parts.items()
     ]

@@ -156,7 +156,16 @@ class SceneSampler:
         styles = {self._style(thing) for thing in things}
         style = styles.pop() if len(styles) == 1 else None
         # A thing on a background of its own colour cannot be seen.
-        if any((thing.colour or thing.natural) in (background, gradient) for thing in things):
+        # A drawing that is white by itself has its shading and outlines, and people expect a ghost on white, too.
+        if any(
+            thing.colour in (background, gradient)
+            or (
+                thing.colour is None
+                and thing.natural not in (None, "white")
+                and thing.natural in (background, gradient)
+            )
+            for thing in things
+        ):
             background, gradient = ("grey" if "white" in {t.colour or t.natural for t in things} else "white"), None
         return Scene(kind, things, background, gradient, style, aspect)
 
