@@ -1,48 +1,88 @@
-"""What `daguerre data`, `train` and `sheet` do; the command line itself is in app/."""
+"""What `daguerre data`, `train`, `evaluate`, `synthesize` and `sheet` do; the command line itself is in app/."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
-from .data.build import build
+import torch
+
+from .bars import progress
+from .data.build import build, chosen
+from .data.firstlight import CONCEPTS
+from .data.importer import import_folder
 from .engine import Engine
+from .evaluation.command import Folders, evaluate_weights
+from .evaluation.painter import Sampling
+from .prompts import read_prompts
 from .sheet import contact_sheet
-from .training.run import read_recipe, train, use_cores
+from .synthesize import synthesize
+from .training import recipes
+from .training.progress import TensorBoard
+from .training.run import Task, name_of, run_task
 
 Report = Callable[[str], None]
 
 
-def build_data(data: Path, size: int, report: Report) -> None:
+def build_data(data: Path, size: int, also: Sequence[str], without: Sequence[str], report: Report) -> None:
     """Fetch the pinned packages and build the sprites below `data`.
 
     Raises:
         DataError: says what to do.
     """
-    build(data / f"sprites{size}", data / "packages", size=size, report=report)
+    with progress(report) as told:
+        build(
+            data / f"sprites{size}", data / "packages", size=size, sources=chosen(without, also), report=told.line,
+            progress=lambda name, done, count: told.step(f"drawing {name}", done, count, {}),
+        )  # fmt: skip
 
 
-def train_recipe(
-    recipe: Path, run: Path | None, data: Path, weights: Path | None, threads: int | None, report: Report
-) -> None:
+def import_data(
+    pictures: Path, out: Path, size: int, *, crop: bool, skip_broken: bool, licence: str, tier: Literal["A", "B"],
+    report: Report,
+) -> None:  # fmt: skip
+    """Make a data set of a folder of pictures with captions.
+
+    Raises:
+        DataError: lists what is wrong with the folder.
+    """
+    with progress(report) as told:
+        import_folder(
+            pictures, out, size=size, crop=crop, skip_broken=skip_broken, licence=licence, tier=tier, report=told.line,
+            progress=lambda name, done, count: told.step(name, done, count, {}),
+        )  # fmt: skip
+
+
+def train_recipe(task: Task, run: Path | None, threads: int | None, tensorboard: Path | None, report: Report) -> None:
     """Run a recipe to its end, or until SIGTERM or SIGINT, which save first. The same command resumes.
 
     Raises:
         DataError, TrainingError: says what to do.
     """
-    use_cores(threads)
-    wanted = read_recipe(recipe)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    folder = run or Path("runs") / name_of(task.file, recipes.read(task.file))
+    with progress(report) as told, stopping(told.line) as stop:
+        run_task(replace(task, run=folder), TensorBoard(tensorboard, told) if tensorboard else told, stop)
+
+
+@contextmanager
+def stopping(report: Report) -> Iterator[Callable[[], bool]]:
+    """Whether SIGTERM or SIGINT came meanwhile; a second one ends the process as usual."""
     asked: list[int] = []
 
-    def stop(number: int, _: object) -> None:
+    def ask(number: int, _: object) -> None:
         asked.append(number)
         report("stopping after this step; the run is saved")
+        signal.signal(number, before[number])
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    folder = run or Path("runs") / wanted.name
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        train(wanted, folder, data, weights or folder / "export" / wanted.name, report, lambda: bool(asked))
+        yield lambda: bool(asked)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -60,3 +100,52 @@ def draw_sheet(
     engine.load()
     out.parent.mkdir(parents=True, exist_ok=True)
     contact_sheet(engine, prompts, range(seeds), steps=steps, guidance=guidance, font=font).save(out)
+
+
+def evaluate_folder(
+    weights: Path,
+    data: Path,
+    out: Path | None,
+    *,
+    quick: bool,
+    steps: int,
+    guidance: float,
+    dcgan: Path | None,
+    vae: Path | None,
+    crisp: Path | None,
+    threads: int | None,
+    report: Report,
+) -> None:
+    """Evaluate a pipeline folder and print its figures.
+
+    Raises:
+        DataError, EngineError: says what to do.
+    """
+    folders = Folders(data / "sprites64", data / "features", dcgan=dcgan, vae=vae, crisp=crisp)
+    found = evaluate_weights(
+        weights, folders, CONCEPTS, out=out, quick=quick, sampling=Sampling(steps, guidance), threads=threads,
+        report=report,
+    )  # fmt: skip
+    for name, value in found.items():
+        if name != "details":
+            report(f"{name:22} {'not measured' if value is None else value}")
+
+
+def synthesize_list(
+    weights: Path, prompts: Path, folder: Path, count: int, steps: int, guidance: float, size: int, report: Report
+) -> None:
+    """Render a list of prompts into a data set; the same call goes on where it stopped.
+
+    Raises:
+        DataError: the list has bad lines (which), or the folder holds something else.
+        EngineError: says what to do.
+    """
+    listed = read_prompts(prompts)
+    engine = Engine(weights)
+    engine.load()
+    with progress(report) as told, stopping(told.line) as stop:
+        made = synthesize(
+            engine, listed, folder, count=count, steps=steps, guidance=guidance, size=size, stop=stop,
+            progress=lambda done, total: told.step("pictures", done, total, {}),
+        )  # fmt: skip
+    report(f"{made.pictures} pictures in {folder}, {made.added} new" + ("" if made.finished else "; not finished"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,14 @@ import torch
 from diffusers import DiffusionPipeline, StableDiffusionPipeline
 from PIL import Image
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
+from . import upscaler
 from .errors import EngineError, Unrenderable, WeightsMissing, WeightsRefused
 
 #: Raised whenever the same request may give other pixels than before.
-ENGINE_VERSION = 1
+ENGINE_VERSION = 2
 #: Libraries whose classes a pipeline folder may name; anything else would be code from a checkpoint.
 TRUSTED = frozenset({"diffusers", "transformers"})
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle")
@@ -39,7 +42,8 @@ class Engine:
         if threads is not None:
             torch.set_num_threads(threads)
         self._pipeline: StableDiffusionPipeline | None = None
-        self._digest = ""
+        self._upscaler: upscaler.Upscaler | None = None
+        self._digest = self._upscaler_digest = ""
 
     def load(self) -> None:
         """Read the weights; slow.
@@ -67,6 +71,11 @@ class Engine:
         pipeline.set_progress_bar_config(disable=True)
         pipeline.unet.to(memory_format=torch.channels_last)
         pipeline.vae.to(memory_format=torch.channels_last)
+        if self.device == "cpu":
+            rows_apart(pipeline.unet)
+        beside = self.weights / upscaler.FOLDER
+        self._upscaler = upscaler.load(beside, kind=kind, device=self.device) if beside.is_dir() else None
+        self._upscaler_digest = digest(beside) if self._upscaler else "none"
         self._pipeline, self._digest = pipeline, digest(self.weights)
 
     def describe(self) -> Mapping[str, Any]:
@@ -75,6 +84,7 @@ class Engine:
             "model": self.weights.name,
             "model_digest": self._digest,
             "device": self.device,
+            "upscaler": self._upscaler_digest,
             "sampler": type(self._pipeline.scheduler).__name__ if self._pipeline else "",
             "engine": ENGINE_VERSION,
             "torch": torch.__version__,
@@ -96,8 +106,9 @@ class Engine:
     ) -> list[Image.Image]:
         """Render one picture for each seed.
 
-        `width` and `height` are the delivered size in pixels: the model draws at its own size with that aspect,
-        the result is scaled. `on_step(k, n)` is called after each step and may raise `Cancelled`.
+        `width` and `height` are the delivered size in pixels: the model draws at its own size with that aspect, the
+        result goes through the upscaler, where the weights have one, and is scaled. `on_step(k, n)` is called after
+        each step and may raise `Cancelled`. On a processor a seed gives the same pixels alone and among others.
 
         Raises:
             EngineError: `load` was not called.
@@ -117,9 +128,11 @@ class Engine:
             return tensors
 
         try:
-            pictures: list[Image.Image] = pipeline(
-                [prompt] * len(seeds),
-                negative_prompt=[negative] * len(seeds),
+            latents: Tensor = pipeline(
+                prompt,
+                negative_prompt=negative,
+                # The prompt is encoded once, whatever the number of pictures.
+                num_images_per_prompt=len(seeds),
                 num_inference_steps=steps,
                 guidance_scale=guidance,
                 width=drawn_width,
@@ -127,13 +140,49 @@ class Engine:
                 generator=generators,
                 callback_on_step_end=after_step,
                 callback_on_step_end_tensor_inputs=["latents"],
+                output_type="latent",
             ).images
+            # One at a time: less memory, and no pixel depends on the neighbours.
+            return [self._finish(pipeline, latent[None], (width, height)) for latent in latents]
         except torch.OutOfMemoryError as problem:
             raise Unrenderable(
                 f"{len(seeds)} pictures of {drawn_width} × {drawn_height} do not fit into the memory of {self.device}; "
                 "ask for fewer or smaller ones."
             ) from problem
-        return [picture.resize((width, height), Image.Resampling.LANCZOS) for picture in pictures]
+
+    def _finish(self, pipeline: StableDiffusionPipeline, latent: Tensor, size: tuple[int, int]) -> Image.Image:
+        """Decode one latent (1, 4, h, w), enlarge it, and bring it to `size`."""
+        picture: Tensor = pipeline.vae.decode(latent / pipeline.vae.config.scaling_factor).sample
+        if self._upscaler is not None:
+            picture = upscaler.upscale(self._upscaler, picture.clamp(-1, 1))
+        finished: Image.Image = pipeline.image_processor.postprocess(picture, output_type="pil")[0]
+        return finished if finished.size == size else finished.resize(size, Image.Resampling.LANCZOS)
+
+
+def rows_apart(unet: nn.Module) -> None:
+    """Let no row of a batch on a processor depend on how many there are, to the last bit.
+
+    Matrix products sum in another order for other numbers of rows, convolutions only for a single row (measured). So
+    linear layers take the rows one at a time, and a single row goes in twice.
+    """
+    for module in unet.modules():
+        if isinstance(module, nn.Linear):
+            module.forward = partial(_linear, module)
+    forward = unet.forward
+
+    def at_least_two(sample: Tensor, timestep: Any, encoder_hidden_states: Tensor, **others: Any) -> Any:
+        if len(sample) > 1:
+            return forward(sample, timestep, encoder_hidden_states, **others)
+        if (condition := others.get("timestep_cond")) is not None:
+            others["timestep_cond"] = condition.repeat(2, 1)
+        made = forward(sample.repeat(2, 1, 1, 1), timestep, encoder_hidden_states.repeat(2, 1, 1), **others)
+        return (made[0][:1],)
+
+    unet.forward = at_least_two
+
+
+def _linear(layer: nn.Linear, rows: Tensor) -> Tensor:
+    return torch.cat([functional.linear(row, layer.weight, layer.bias) for row in rows.split(1)])
 
 
 def native_size(width: int, height: int, native: int) -> tuple[int, int]:

@@ -20,9 +20,9 @@ from daguerre.models.data.heldout import FILE, Heldout, choose, heldout, is_held
 from daguerre.models.data.raster import rasterise
 from daguerre.models.data.sampler import SceneSampler, scene_from_json, scene_to_json
 from daguerre.models.data.scene import Scene, Thing, relation
+from daguerre.models.data.synonyms import SYNONYMS
 from daguerre.models.data.wording import ENGLISH, NUMBERS, RELATIONS, ZH
 from daguerre.models.evaluation.questions import questions
-from daguerre.models.data.synonyms import SYNONYMS
 
 SHAPES = ('<circle cx="32" cy="32" r="30" fill="{}"/>', '<rect x="6" y="6" width="52" height="52" fill="{}"/>')
 

@@ -88,8 +88,3 @@ SYNONYMS: Mapping[str, tuple[str, str]] = {
     "soccer ball": ("soccer", "皮球"),
     "trophy": ("champion's cup", "冠军杯"),
 }
-
-
-def unseen_words() -> list[str]:
-    """All of them, as a list of what no training text may hold."""
-    return [word for both in SYNONYMS.values() for word in both if word]

@@ -1,19 +1,17 @@
-"""Train the codec: pictures ⇄ latents (LDM, 2112.10752).
+"""Train the codec, pictures ⇄ latents, as the VAE + GAN of the tutorials (LDM, 2112.10752; VQGAN, 2012.09841).
 
-Loss = L1 + edge L1 + KL, and on a share of the batches the same at half size from a half-size latent, which makes
-latents scale with pictures (2502.14831) and easier to denoise.
+Autoencoder: L_recon + L_KL + λ (L_G + features), discriminators: L_D. The adversary joins for the last share of the
+steps, when the colours are right and only sharpness is missing.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from diffusers import AutoencoderKL
 from torch import Tensor, nn
@@ -21,10 +19,13 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from .. import networks
-from ..data.build import SpriteSet
-from ..data.scenes import Placement, compose
+from ..data.store import SpriteSet
 from ..errors import TrainingError
-from . import checkpoints
+from . import checkpoints, losses
+from .adversary import MultiScaleDiscriminator
+from .losses import psnr
+from .pictures import grid, random_pictures, split
+from .progress import Progress
 from .schedule import learning_rate
 
 
@@ -50,39 +51,84 @@ class CodecRecipe:
     noise: float = 0.1
     #: Share of the batches that are trained at half size as well.
     equivariance: float = 0.25
+    #: Train the decoder alone: latents, and with them a trained denoiser, stay valid.
+    freeze_encoder: bool = False
+    #: Share of the steps, the last ones, that have the adversary; 0 for none.
+    adversary_share: float = 0.0
+    #: Its own first steps, in which it learns and the autoencoder does not listen yet.
+    adversary_alone: int = 100
+    #: Channels of its first layer.
+    adversary_width: int = 32
+    adversary_rate: float = 1e-3
+    #: λ: gradient of L_G + features ÷ gradient of the reconstruction, at the decoder's last layer; and λ's bound.
+    adversary_weight: float = 0.5
+    adversary_cap: float = 0.2
+    #: Weight of feature matching beside L_G.
+    features: float = 10.0
+    #: Share of the adversary's batches that also decode z ~ N(0, 1), and the weight of their part of L_G and L_D.
+    prior: float = 0.25
+    prior_weight: float = 0.1
     seed: int = 1
     save_minutes: float = 2.0
+
+    @property
+    def adversary_from(self) -> int:
+        """First step with the adversary."""
+        return self.steps - round(self.adversary_share * self.steps)
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """What one batch gives."""
+
+    #: Pictures as decoded and as they should be, (B, 3, H, W).
+    decoded: Tensor
+    target: Tensor
+    #: Means of the latents, (B, 4, H/4, W/4).
+    mean: Tensor
+    #: L_recon + L_KL.
+    loss: Tensor
 
 
 def train_codec(
     recipe: CodecRecipe,
     sprites: SpriteSet,
     run: Path,
-    report: Callable[[str], None] = print,
+    progress: Progress,
     stop: Callable[[], bool] = lambda: False,
+    start: Path | None = None,
+    device: torch.device | str = "cpu",
 ) -> AutoencoderKL:
     """Train to the recipe's last step, from `run`'s checkpoint where there is one; gives the averaged codec.
 
+    Args:
+        start: a folder with an exported AutoencoderKL to begin from, in place of fresh weights.
+
     Raises:
-        TrainingError: the loss is not a number, or the checkpoint cannot be used.
+        TrainingError: a loss is not a number, the checkpoint cannot be used, or `start` does not fit the recipe.
     """
     # Set up.
     torch.manual_seed(recipe.seed)
-    model = networks.codec(recipe.channels).to(memory_format=torch.channels_last)
-    quiet_residuals(model)
+    model = begin(recipe, start).to(device, memory_format=torch.channels_last)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
-    modules = {"model": model, "average": average}
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=recipe.rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
+    modules: dict[str, nn.Module] = {"model": model, "average": average}
+    optimizers: dict[str, torch.optim.Optimizer] = {"codec": optimizer}
+    adversary = None
+    if recipe.adversary_share > 0:
+        adversary = Adversary(recipe, model, device)
+        modules["discriminator"] = adversary.discriminator
+        optimizers["discriminator"] = adversary.optimizer
     checkpoint = run / "codec.safetensors"
     step = 0
     if checkpoint.is_file():
-        step = checkpoints.load(checkpoint, modules, optimizer)["step"]
-        report(f"resumed at step {step}")
+        step = checkpoints.load(checkpoint, modules, optimizers)["step"]
+        progress.line(f"resumed at step {step}")
     run.mkdir(parents=True, exist_ok=True)
     (run / "codec.json").write_text(json.dumps(asdict(recipe), indent=1))
-    images = torch.from_numpy(np.array(sprites.images))
-    saved = began = time.monotonic()
-    first = step
+    images = split(sprites)[0].to(device)
+    saved = time.monotonic()
 
     while step < recipe.steps and not stop():
         # One batch.
@@ -92,51 +138,161 @@ def train_codec(
         count, side = (2 * recipe.batch, recipe.crop) if cropped else (recipe.batch, recipe.size)
         pictures = random_pictures(images, count, side, zoom=recipe.size / side)
         half = bool(torch.rand(()) < recipe.equivariance)
-        loss, error = codec_loss(model, pictures, recipe, half=half)
-        if not torch.isfinite(loss):
-            raise TrainingError(
-                f"The loss is {loss.item()} at step {step}. Lower `rate` and run again; {checkpoint} is good."
-            )
+        made = reconstruct(model, pictures, recipe, half=half)
+        loss = made.loss
+
+        # The adversary learns first, then says what it sees.
+        if adversary is not None and step >= recipe.adversary_from:
+            alone = step < recipe.adversary_from + recipe.adversary_alone
+            loss = loss + adversary.step(made, step, checkpoint, alone=alone)
+        losses.require_finite(loss, step, checkpoint)
 
         # Update.
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         average.update_parameters(model)
         step += 1
 
         # Report and save.
-        if step % 50 == 0:
-            pace = (step - first) / (time.monotonic() - began)
-            report(
-                f"codec step {step}/{recipe.steps} loss {loss.item():.4f} psnr {psnr(error):.2f} dB {pace:.2f} steps/s"
-            )
-        if time.monotonic() - saved > 60 * recipe.save_minutes or step == recipe.steps:
-            checkpoints.save(checkpoint, modules, optimizer, {"step": step})
+        error = functional.mse_loss(made.decoded.detach(), made.target)
+        scalars = {"loss": loss.item(), "psnr": psnr(error)} | (adversary.scalars if adversary is not None else {})
+        progress.step("codec", step, recipe.steps, scalars)
+        if time.monotonic() - saved > 60 * recipe.save_minutes:
+            checkpoints.save(checkpoint, modules, optimizers, {"step": step})
+            shown = torch.stack([made.target, made.decoded], 1).flatten(0, 1)
+            progress.picture("codec", step, "reconstructions", grid(shown, 8, zoom=2))
             saved = time.monotonic()
-    checkpoints.save(checkpoint, modules, optimizer, {"step": step})
+    checkpoints.save(checkpoint, modules, optimizers, {"step": step})
     finished: AutoencoderKL = average.module
     return finished
 
 
-def codec_loss(model: AutoencoderKL, pictures: Tensor, recipe: CodecRecipe, *, half: bool) -> tuple[Tensor, Tensor]:
-    """Loss of one batch, and the mean squared error of its reconstruction (pictures in [-1, 1])."""
-    posterior = model.encode(pictures).latent_dist
+def begin(recipe: CodecRecipe, start: Path | None) -> AutoencoderKL:
+    """A fresh codec, or the one of a folder; its encoder frozen where the recipe says so.
+
+    Raises:
+        TrainingError: there is no codec in the folder, it has another shape, or a fresh encoder would be frozen.
+    """
+    if start is None:
+        if recipe.freeze_encoder:
+            raise TrainingError("freeze_encoder needs a codec to start from: a folder with config.json and weights.")
+        model = networks.codec(recipe.channels)
+        quiet_residuals(model)
+        return model
+    try:
+        model = AutoencoderKL.from_pretrained(start, local_files_only=True, use_safetensors=True).float()
+    except (OSError, ValueError, RuntimeError) as problem:
+        raise TrainingError(f"Cannot start from {start}: {problem}") from problem
+    found = tuple(model.config.block_out_channels)
+    if found != tuple(recipe.channels):
+        raise TrainingError(f"The codec in {start} has channels {list(found)}; write them into the recipe.")
+    if recipe.freeze_encoder:
+        model.encoder.requires_grad_(False)
+        model.quant_conv.requires_grad_(False)
+    return model
+
+
+def reconstruct(model: AutoencoderKL, pictures: Tensor, recipe: CodecRecipe, *, half: bool) -> Reconstruction:
+    """Encode and decode one batch (pictures in [-1, 1]); with `half` at half size from a half-size latent.
+
+    Half-size latents that decode to half-size pictures scale as pictures do (2502.14831) and are easier to denoise.
+    """
+    frozen = recipe.freeze_encoder
+    with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
+        posterior = model.encode(pictures).latent_dist
     # A fixed small deviation trains sooner than a learnt one, which begins at 1 and drowns the picture; `logvar` is
-    # drawn to the same value, so that stock programs sample what was trained.
-    latent = posterior.mean + recipe.noise * torch.randn_like(posterior.mean)
+    # drawn to the same value, so that stock programs sample what was trained. A frozen encoder keeps its own.
+    deviation = posterior.std if frozen else recipe.noise
+    latent = posterior.mean + deviation * torch.randn(posterior.mean.shape).to(pictures.device)
     target = pictures
     if half:
         latent = functional.interpolate(latent, scale_factor=0.5, mode="area")
         target = functional.interpolate(pictures, scale_factor=0.5, mode="area")
     decoded = model.decode(latent).sample
-    across = (decoded - target).diff(dim=-1).abs().mean()
-    down = (decoded - target).diff(dim=-2).abs().mean()
-    spread = (posterior.logvar - 2 * math.log(recipe.noise)).square().mean()
-    divergence = 0.5 * posterior.mean.square().mean() + spread
-    loss = functional.l1_loss(decoded, target) + recipe.edges * (across + down) + recipe.kl * divergence
-    return loss, functional.mse_loss(decoded.detach(), target)
+    loss = losses.reconstruction(decoded, target, recipe.edges)
+    if not frozen:
+        loss = loss + recipe.kl * losses.divergence(posterior.mean, posterior.logvar, recipe.noise)
+    return Reconstruction(decoded, target, posterior.mean, loss)
+
+
+def codec_loss(model: AutoencoderKL, pictures: Tensor, recipe: CodecRecipe, *, half: bool) -> tuple[Tensor, Tensor]:
+    """L_recon + L_KL of one batch, and the mean squared error of its reconstruction."""
+    made = reconstruct(model, pictures, recipe, half=half)
+    return made.loss, functional.mse_loss(made.decoded.detach(), made.target)
+
+
+class Adversary:
+    """The discriminators with their optimiser, and what they add to the autoencoder's loss."""
+
+    def __init__(self, recipe: CodecRecipe, model: AutoencoderKL, device: torch.device | str) -> None:
+        self.recipe = recipe
+        self.model = model
+        self.discriminator = MultiScaleDiscriminator(recipe.adversary_width).to(
+            device, memory_format=torch.channels_last
+        )
+        self.optimizer = torch.optim.AdamW(
+            self.discriminator.parameters(), lr=recipe.adversary_rate, betas=(0.5, 0.9), weight_decay=0.0, fused=True
+        )
+        #: Of the last step, to be reported.
+        self.scalars: dict[str, float] = {}
+
+    def step(self, made: Reconstruction, step: int, checkpoint: Path, *, alone: bool) -> Tensor:
+        """Update the discriminators on one batch; gives λ (L_G + features), 0 while they learn alone.
+
+        Raises:
+            TrainingError: their loss is not a number.
+        """
+        recipe = self.recipe
+        from_prior = self.decode_prior(made.mean) if torch.rand(()) < recipe.prior else None
+
+        # L_D.
+        real, _ = self.discriminator(made.target)
+        fake, _ = self.discriminator(made.decoded.detach())
+        loss = losses.hinge_discriminator(real, fake)
+        if from_prior is not None:
+            scores, _ = self.discriminator(from_prior.detach())
+            loss = loss + recipe.prior_weight * torch.stack([functional.relu(1 + s).mean() for s in scores]).mean()
+        losses.require_finite(loss, step, checkpoint)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        if alone:
+            self.scalars = {"D": loss.item()}
+            return torch.zeros_like(made.loss)
+
+        # L_G and feature matching, through discriminators that stand still.
+        self.discriminator.requires_grad_(False)
+        with torch.no_grad():
+            _, wanted = self.discriminator(made.target)
+        fake, felt = self.discriminator(made.decoded)
+        fooling, matching = losses.hinge_generator(fake), losses.feature_matching(wanted, felt)
+        adversarial = fooling + recipe.features * matching
+        weight = losses.adaptive_weight(
+            made.loss, adversarial, self.model.decoder.conv_out.weight, recipe.adversary_weight, recipe.adversary_cap
+        )
+        if from_prior is not None:
+            scores, _ = self.discriminator(from_prior)
+            adversarial = adversarial + recipe.prior_weight * losses.hinge_generator(scores)
+        self.discriminator.requires_grad_(True)
+        self.scalars = {
+            "D": loss.item(), "G": fooling.item(), "features": matching.item(), "weight": weight.item(),
+        }  # fmt: skip
+        return weight * adversarial
+
+    def decode_prior(self, mean: Tensor) -> Tensor:
+        """Decode as many z ~ N(0, 1) as there are pictures in the batch.
+
+        Latents become N(0, 1) only after training, by `latents.normalise`; until then z takes the batch's mean and
+        deviation per channel. A frozen encoder is normalised already.
+        """
+        z = torch.randn(mean.shape).to(mean.device)
+        if not self.recipe.freeze_encoder:
+            found = mean.detach()
+            z = found.mean((0, 2, 3), keepdim=True) + found.std((0, 2, 3), keepdim=True) * z
+        decoded: Tensor = self.model.decode(z.contiguous(memory_format=torch.channels_last)).sample
+        return decoded
 
 
 def quiet_residuals(model: nn.Module) -> None:
@@ -144,25 +300,3 @@ def quiet_residuals(model: nn.Module) -> None:
     for name, module in model.named_modules():
         if name.endswith("conv2") and isinstance(module, nn.Conv2d):
             nn.init.zeros_(module.weight)
-
-
-def random_pictures(images: Tensor, batch: int, size: int, zoom: float = 1.0) -> Tensor:
-    """Sprites at random sizes and places over white or any colour, (B, 3, size, size), channels last.
-
-    With `zoom` above 1 the picture is a window of 1/zoom of the whole.
-    """
-    chosen = images[torch.randint(len(images), (batch,))].permute(0, 3, 1, 2)
-    white = torch.rand(batch, 1) < 0.5
-    placement = Placement(
-        scale=torch.empty(batch).uniform_(0.6, 1.0) * zoom,
-        x=torch.empty(batch).uniform_(-0.25, 0.25) + (zoom - 1) * torch.empty(batch).uniform_(-0.8, 0.8),
-        y=torch.empty(batch).uniform_(-0.25, 0.25) + (zoom - 1) * torch.empty(batch).uniform_(-0.8, 0.8),
-        mirrored=torch.rand(batch) < 0.5,
-        background=torch.where(white, 1.0, torch.rand(batch, 3) * 2 - 1),
-    )
-    return compose(chosen, placement, size).contiguous(memory_format=torch.channels_last)
-
-
-def psnr(mean_squared_error: Tensor) -> float:
-    """Peak signal-to-noise ratio in dB for pictures in [-1, 1] (peak-to-peak 2)."""
-    return 10 * math.log10(4 / max(float(mean_squared_error), 1e-12))

@@ -5,19 +5,20 @@ from __future__ import annotations
 import copy
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, StableDiffusionPipeline
+from diffusers import AutoencoderKL, SchedulerMixin, StableDiffusionPipeline
 from transformers import PreTrainedTokenizerFast
 
-from ..data import captions
-from ..data.scenes import BACKGROUNDS
-from ..data.sources import DRAWING_SETS
+from ..data.captions import KIND_WORDS, KIND_WORDS_ZH
+from ..data.colours import BACKGROUNDS, COLOURS
+from ..data.describe import Names, plural
+from ..data.wording import NUMBERS, NUMBERS_ZH, RELATIONS, RELATIONS_ZH, SIZES
 from .denoiser import TextToLatent
-from .latents import Aliases
+from .objectives import Flow
 
 #: Weights in the repository are cut into files below 16 MB.
 SHARD = "15MB"
@@ -91,15 +92,19 @@ SILENT = [
 ]
 
 
-def pipeline(model: TextToLatent, codec: AutoencoderKL, tokenizer: PreTrainedTokenizerFast) -> StableDiffusionPipeline:
-    """Stock pipeline around our networks; DPM-Solver++ 2M (2211.01095) on the flow's noise levels."""
-    scheduler = DPMSolverMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, steps_offset=1)
+def pipeline(
+    model: TextToLatent,
+    codec: AutoencoderKL,
+    tokenizer: PreTrainedTokenizerFast,
+    scheduler: SchedulerMixin | None = None,
+) -> StableDiffusionPipeline:
+    """Stock pipeline around our networks; the flow's sampler if no other is given."""
     return StableDiffusionPipeline(
         vae=codec,
         text_encoder=model.text,
         tokenizer=tokenizer,
         unet=model.unet,
-        scheduler=scheduler,
+        scheduler=scheduler or Flow().scheduler(),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
@@ -111,15 +116,22 @@ def export(
     codec: AutoencoderKL,
     tokenizer: PreTrainedTokenizerFast,
     folder: Path,
-    concepts: Aliases,
-    rows: list[dict[str, Any]],
+    names: Names,
     card: Mapping[str, Any],
+    scheduler: SchedulerMixin | None = None,
+    *,
+    styles: Sequence[str] = (),
+    extras: Path | None = None,
 ) -> None:
-    """Write half-precision weights, vocabulary and `training.json`; an existing folder is replaced at the end only."""
+    """Write half-precision weights, vocabulary and `training.json`; an existing folder is replaced at the end only.
+
+    Args:
+        extras: a folder whose content (upscaler, student) is copied in as it is.
+    """
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     # Copies: `.to` works in place, and the run goes on in full precision.
-    halved = pipeline(copy.deepcopy(model), copy.deepcopy(codec), tokenizer).to(torch.float16)
+    halved = pipeline(copy.deepcopy(model), copy.deepcopy(codec), tokenizer, scheduler).to(torch.float16)
     halved.save_pretrained(part, safe_serialization=True, max_shard_size=SHARD)
     # transformers loads a model in the type that its configuration names, diffusers in float32: a program that asks
     # for none would get a mixture.
@@ -129,9 +141,12 @@ def export(
     for settings in part.rglob("config.json"):
         values = {key: value for key, value in json.loads(settings.read_text()).items() if key != "_name_or_path"}
         settings.write_text(json.dumps(values, indent=2) + "\n")
+    if extras is not None and extras.is_dir():
+        shutil.copytree(extras, part, dirs_exist_ok=True)
     for file in part.rglob("*.safetensors"):
         file.chmod(0o644)  # safetensors writes 0600, which another user's worker could not read
-    (part / "vocabulary.json").write_text(json.dumps(vocabulary(concepts, rows), ensure_ascii=False, indent=0) + "\n")
+    words = json.dumps(vocabulary(names, styles), ensure_ascii=False, indent=0)
+    (part / "vocabulary.json").write_text(words + "\n", encoding="utf-8")
     (part / "training.json").write_text(json.dumps(dict(card), indent=1) + "\n")
     if folder.exists():
         # What people wrote (the model card, evaluations) stays.
@@ -141,15 +156,29 @@ def export(
     part.rename(folder)
 
 
-def vocabulary(concepts: Aliases, rows: list[dict[str, Any]]) -> dict[str, list[str]]:
+def vocabulary(names: Names, styles: Sequence[str] = ()) -> dict[str, list[str]]:
     """Everything the captions can say, for `daguerre.queue.vocabulary`."""
-    known = {row["caption_en"]: row for row in rows if row["caption_en"] in concepts}
-    named = [captions.names(row, concepts[label]) for label, row in known.items()]
-    words = {*SILENT, *captions.KIND_WORDS, *captions.KIND_WORDS_ZH, *BACKGROUNDS}
+    words = {*SILENT, *KIND_WORDS, *KIND_WORDS_ZH, *BACKGROUNDS, *styles}
     words |= {chinese for chinese, _ in BACKGROUNDS.values()}
-    words |= {word for _, drawing_set in DRAWING_SETS for word in (drawing_set.name,)}
-    return {
-        "concepts": sorted(known),
-        "names": sorted({name for english, chinese in named for name in (*english, *chinese)}),
-        "words": sorted(words),
+    for colour, said in COLOURS.items():
+        words |= {colour, *said.english, *said.chinese, said.short}
+    words |= {
+        *NUMBERS,
+        *NUMBERS_ZH,
+        "gradient",
+        "going",
+        "from",
+        "without",
+        "no",
+        "both",
+        "together",
+        "渐变",
+        "从",
+        "到",
+        "没有",
     }
+    for ways in (*RELATIONS.values(), *RELATIONS_ZH.values(), *(way for both in SIZES.values() for way in both)):
+        words |= {word for way in ways for word in way.split()}
+    every = {name for named in names.values() for each in named.values() for name in each}
+    every |= {plural(name) for named in names.values() for name in named["en"]}
+    return {"concepts": sorted(names), "names": sorted(every), "words": sorted(words)}

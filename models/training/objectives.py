@@ -94,7 +94,7 @@ class Epsilon:
 
         μ = (x_t − β_t / √(1 − ᾱ_t) · ε_θ) / √α_t. A tutorial we learnt from prints (x_t − √β_t ε) / √α_t, which undoes
         one known step of noise; a network predicts the noise that has accumulated until t, of which this step's
-        share is β_t / √(1 − ᾱ_t). The printed formula takes away too much, and the pictures lose their variety (tested).
+        share is β_t / √(1 − ᾱ_t). With the printed formula pictures lose their variety (tested).
         At time 0 no noise is added.
         """
         beta = self.betas()[time]

@@ -1,170 +1,165 @@
-"""From a recipe to a pipeline folder: data → codec → tokenizer → latents → text encoder → denoiser → export.
-
-Each stage leaves its result in the run folder and is skipped when it is there, so the same command goes on where it
-stopped.
-"""
+"""`daguerre train RECIPE`: which program a recipe's `kind` names, and what its sections may say."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import tomllib
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL
-from safetensors.torch import load_file, save_file
-from transformers import PreTrainedTokenizerFast
 
-from ..data.build import SpriteSet, build
-from ..data.captions import CHINESE, ENGLISH, KIND_WORDS, KIND_WORDS_ZH, names
-from ..data.firstlight import CONCEPTS
-from ..data.scenes import BACKGROUNDS
-from ..data.sources import DRAWING_SETS
+from ..data.build import build
+from ..data.store import SpriteSet
 from ..errors import TrainingError
+from ..evaluation.train_recogniser import RecogniserRecipe, train_recogniser
+from . import recipes
+from .baseline_runs import DcganRecipe, VaeRecipe, train_dcgan, train_vae
 from .codec import CodecRecipe, train_codec
-from .denoiser import DenoiserRecipe, TextToLatent, train_denoiser
-from .export import export
-from .latents import Aliases, LatentSet, Shown, encode, normalise
-from .text import TextRecipe, train_text
-from .tokenizer import train_tokenizer
+from .denoiser import DenoiserRecipe
+from .finetune import finetune_folder, read_finetune
+from .latents import LatentRecipe
+from .pipeline import CONCEPT_LISTS, PipelineRecipe, SceneRecipe, Start, check_recipe, train_pipeline
+from .progress import Progress
+from .student import StudentRecipe
+from .text import TextRecipe
+from .upscaler import UpscalerRecipe, train_upscaler
+from .upscaler_sprites import crisp_sprites
 
-Report = Callable[[str], None]
-#: What `concepts = "…"` of a recipe may name.
-CONCEPT_LISTS: dict[str, Aliases] = {"first-light": CONCEPTS}
-_Stage = TypeVar("_Stage")
+Stop = Callable[[], bool]
+#: `kind` of a recipe → its one section and that section's record; a pipeline has many (`read_pipeline`).
+PARTS: Mapping[str, type[Any]] = {
+    "codec": CodecRecipe, "dcgan": DcganRecipe, "vae": VaeRecipe, "upscaler": UpscalerRecipe,
+    "recogniser": RecogniserRecipe,
+}  # fmt: skip
+KINDS = ("pipeline", *PARTS, "finetune")
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """One run, whole."""
+class Task:
+    """What `daguerre train` was asked to do."""
 
-    name: str
-    concepts: str = "first-light"
-    codec: CodecRecipe = field(default_factory=CodecRecipe)
-    text: TextRecipe = field(default_factory=TextRecipe)
-    denoiser: DenoiserRecipe = field(default_factory=DenoiserRecipe)
-    #: Pictures of each sprite that are encoded.
-    variants: int = 16
+    file: Path
+    #: Folder of checkpoints.
+    run: Path
+    #: Folder of the data set: sprites, packages, what the sentence teacher said.
+    data: Path
+    #: Where results go; each kind has its own place below the run if left out.
+    weights: Path | None = None
+    #: The user's own pictures, as `daguerre data import` reads them; for `finetune`.
+    pictures: Path | None = None
+    #: Weights to fine-tune, in place of the recipe's.
+    base: Path | None = None
+    #: Takes the place of [denoiser] objective.
+    objective: str = ""
 
 
-def read_recipe(file: Path) -> Recipe:
-    """Read a recipe.
+def run_task(task: Task, progress: Progress, stop: Stop = lambda: False) -> None:
+    """Run a recipe to its end, or until `stop`; the same call goes on where it stopped.
+
+    Raises:
+        DataError, TrainingError: says what to do.
+    """
+    content = recipes.read(task.file)
+    kind = content.get("kind", "pipeline")
+    if kind not in KINDS:
+        raise TrainingError(f"{task.file}: there is no kind of recipe {kind!r}, only {', '.join(KINDS)}.")
+    if kind == "finetune":
+        if task.pictures is None:
+            raise TrainingError("A fine-tune needs your pictures: daguerre train RECIPE --pictures FOLDER")
+        wanted = read_finetune(task.file)
+        wanted = replace(wanted, base=task.base or wanted.base)
+        finetune_folder(wanted, task.pictures, task.run, progress, stop)
+    elif kind == "pipeline":
+        recipe = read_pipeline(task.file, task.objective)
+        weights = task.weights or task.run / "export" / recipe.name
+        sprites = sprite_set(task.data, recipe.latents.size, progress)
+        train_pipeline(recipe, task.run, sprites, task.data, weights, progress, stop)
+    else:
+        _part(kind, content, task, progress, stop)
+
+
+def read_pipeline(file: Path, objective: str = "") -> PipelineRecipe:
+    """Read a recipe of a whole pipeline.
 
     Raises:
         TrainingError: the file is missing, or holds an unknown key or a wrong value; says which.
     """
-    try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as problem:
-        raise TrainingError(f"Cannot read the recipe {file}: {problem}") from problem
-    latents = content.pop("latents", {})
-    codec = _section(file, "codec", CodecRecipe, content.pop("codec", {}))
-    text = _section(file, "text", TextRecipe, content.pop("text", {}))
-    denoiser = _section(file, "denoiser", DenoiserRecipe, content.pop("denoiser", {}))
-    if unknown := [*(set(latents) - {"variants"}), *(set(content) - {"name", "concepts"})]:
-        raise TrainingError(f"{file}: unknown key {unknown[0]!r}.")
-    if "name" not in content:
-        raise TrainingError(f'{file}: a recipe needs a name = "…".')
-    if content.get("concepts", "first-light") not in CONCEPT_LISTS:
-        raise TrainingError(
-            f"{file}: there is no list of concepts {content['concepts']!r}, only {', '.join(CONCEPT_LISTS)}."
+    content = recipes.read(file)
+    sections: dict[str, Any] = {
+        name: recipes.section(file, name, record, content.pop(name, {}))
+        for name, record in (
+            ("start", Start), ("scenes", SceneRecipe), ("codec", CodecRecipe), ("text", TextRecipe),
+            ("latents", LatentRecipe), ("denoiser", DenoiserRecipe),
         )
-    return Recipe(codec=codec, text=text, denoiser=denoiser, variants=latents.get("variants", 16), **content)
+    }  # fmt: skip
+    if "student" in content:
+        sections["student"] = recipes.section(file, "student", StudentRecipe, content.pop("student"))
+    if objective:
+        given = recipes.section(file, "denoiser", DenoiserRecipe, {"objective": objective})
+        sections["denoiser"] = replace(sections["denoiser"], objective=given.objective)
+    content.pop("kind", None)
+    if unknown := sorted(set(content) - {"name", "concepts", "compose"}):
+        raise TrainingError(f"{file}: unknown key {unknown[0]!r}.")
+    recipe = PipelineRecipe(name=name_of(file, content), **(content | sections))
+    check_recipe(recipe, file)
+    return recipe
 
 
-def train(
-    recipe: Recipe,
-    run: Path,
-    data: Path,
-    weights: Path,
-    report: Report = print,
-    stop: Callable[[], bool] = lambda: False,
-) -> None:
-    """Run every stage that is not done yet; exports to `weights` whenever the denoiser is saved.
+def name_of(file: Path, content: dict[str, Any]) -> str:
+    """The name of a recipe, taken out of its content.
 
     Raises:
-        DataError, TrainingError: with what to do.
+        TrainingError: it has none.
     """
-    run.mkdir(parents=True, exist_ok=True)
-    (run / "recipe.json").write_text(json.dumps(dataclasses.asdict(recipe), indent=1))
-    sprites = build(data / f"sprites{recipe.codec.size}", data / "packages", size=recipe.codec.size, report=report)
-    concepts = CONCEPT_LISTS[recipe.concepts]
-    codec, latents = _latents(recipe, sprites, concepts, run, report, stop)
-    if latents is None:
+    if not isinstance(content.get("name"), str):
+        raise TrainingError(f'{file}: a recipe needs a name = "…".')
+    return str(content.pop("name"))
+
+
+def sprite_set(data: Path, size: int, progress: Progress) -> SpriteSet:
+    """The built drawings of a size; built where they are not, or where their format is old.
+
+    Raises:
+        DataError: a package cannot be had, or no space is left.
+    """
+    return build(
+        data / f"sprites{size}", data / "packages", size=size, report=progress.line,
+        progress=lambda name, done, count: progress.step(f"drawing {name}", done, count, {}),
+    )  # fmt: skip
+
+
+def _part(kind: str, content: dict[str, Any], task: Task, progress: Progress, stop: Stop) -> None:
+    """One part of a pipeline, or a baseline."""
+    recipe: Any = recipes.section(task.file, kind, PARTS[kind], content.pop(kind, {}))
+    name = name_of(task.file, content)
+    concepts = content.pop("concepts", "first-light")
+    start = content.pop("start", "")
+    content.pop("kind")
+    if content:
+        raise TrainingError(f"{task.file}: unknown key {min(content)!r}.")
+    if concepts not in CONCEPT_LISTS:
+        raise TrainingError(f"{task.file}: there is no list of concepts {concepts!r}, only {', '.join(CONCEPT_LISTS)}.")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    begin = Path(start) if start else None
+    out = task.weights or task.run / "export" / name
+    if kind == "upscaler":
+        crisp = crisp_sprites(
+            task.data / f"sprites{recipe.size}-{recipe.drawings}", task.data / "packages", recipe.drawings,
+            size=recipe.size, report=progress.line, stop=stop,
+        )  # fmt: skip
+        if crisp is not None:
+            codec = AutoencoderKL.from_pretrained(begin, local_files_only=True, use_safetensors=True) if begin else None
+            model = train_upscaler(recipe, crisp, task.run, codec, progress.line, stop, device=device)
+            model.save_pretrained(out, safe_serialization=True)
         return
-    tokenizer = _tokenizer(recipe, sprites, concepts, run)
-    text = train_text(recipe.text, latents.shown, tokenizer, run / "text.safetensors", report)
-
-    def each_save(model: TextToLatent, step: int, samples: int) -> None:
-        card = {"recipe": dataclasses.asdict(recipe), "steps": step, "samples": samples}
-        export(model, codec, tokenizer, weights, concepts, list(sprites.rows), card)
-
-    train_denoiser(recipe.denoiser, latents, text, tokenizer, run, report, stop, each_save)
-
-
-def _latents(
-    recipe: Recipe, sprites: SpriteSet, concepts: Aliases, run: Path, report: Report, stop: Callable[[], bool]
-) -> tuple[AutoencoderKL, LatentSet | None]:
-    """The normalised codec and what it makes of the sprites; trained and encoded where that is not done."""
-    folder, file = run / "codec", run / "latents.safetensors"
-    if file.is_file():
-        tensors = load_file(file)
-        shown = [Shown(*map(_tuples, row)) for row in json.loads((run / "latents.json").read_text())]
-        codec = AutoencoderKL.from_pretrained(folder, local_files_only=True, use_safetensors=True)
-        return codec, LatentSet(tensors["mean"], tensors["deviation"], shown)
-    codec = train_codec(recipe.codec, sprites, run, report, stop).eval()
-    if stop():
-        return codec, None
-    latents = encode(codec, sprites, concepts, variants=recipe.variants, size=recipe.codec.size, report=report)
-    normalise(codec, latents)
-    codec.save_pretrained(folder, safe_serialization=True)
-    rows = [[list(s.english), list(s.chinese), s.style, s.background] for s in latents.shown]
-    (run / "latents.json").write_text(json.dumps(rows, ensure_ascii=False))
-    save_file({"mean": latents.mean.contiguous(), "deviation": latents.deviation.contiguous()}, file)
-    return codec, latents
-
-
-def _tokenizer(recipe: Recipe, sprites: SpriteSet, concepts: Aliases, run: Path) -> PreTrainedTokenizerFast:
-    folder = run / "tokenizer"
-    if folder.is_dir():
-        found: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
-        return found
-    # Names of all emoji, not of the chosen concepts only: a wider model can then be warm-started from this one.
-    texts: list[str] = []
-    for row in sprites.rows:
-        english, chinese = names(row, concepts.get(row["caption_en"], ((), ())))
-        texts += [*english, *chinese, *row["keywords_en"], *row["keywords_zh"]]
-    sentences = [t.format(name=n, thing=n, style="") for n in set(texts) for t in (*ENGLISH[3:6], *CHINESE[2:4])]
-    # Words of every caption count as often as common names do.
-    frequent = [*KIND_WORDS, *KIND_WORDS_ZH, *(f"{style.name} style" for _, style in DRAWING_SETS)]
-    frequent += [f"{english} background {chinese}背景" for english, (chinese, _) in BACKGROUNDS.items()]
-    tokenizer = train_tokenizer([*texts, *sentences, *frequent * 100], recipe.text.vocabulary)
-    tokenizer.save_pretrained(folder)
-    return tokenizer
-
-
-def _section(file: Path, name: str, kind: type[_Stage], content: dict[str, Any]) -> _Stage:
-    known = {each.name: each for each in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    for key, value in content.items():
-        if key not in known:
-            raise TrainingError(f"{file}: [{name}] has no setting {key!r}; it has {', '.join(sorted(known))}.")
-        default = known[key].default
-        if not isinstance(
-            value, list if isinstance(default, tuple) else (int, float) if isinstance(default, float) else type(default)
-        ):
-            raise TrainingError(f"{file}: [{name}] {key} must be like {default!r}, not {value!r}.")
-    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in content.items()})
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def use_cores(threads: int | None) -> None:
-    """Bind torch to `threads` cores; None leaves its own choice."""
-    if threads is not None:
-        torch.set_num_threads(threads)
+    sprites = sprite_set(task.data, 64, progress)
+    if kind == "codec":
+        codec = train_codec(recipe, sprites, task.run, progress, stop, begin, device)
+        codec.save_pretrained(out, safe_serialization=True)
+    elif kind == "recogniser":
+        train_recogniser(recipe, sprites, CONCEPT_LISTS[concepts], task.run, out, progress.line, stop)
+    else:
+        train = train_dcgan if kind == "dcgan" else train_vae
+        train(recipe, sprites, CONCEPT_LISTS[concepts], task.run, progress, stop)

@@ -90,6 +90,6 @@ class ComposedScenes:
 def caption(scene: Scene, names: Names, choose: random.Random) -> str:
     """A caption in a language drawn by share."""
     drawn = choose.random()
-    if drawn < OTHER:
-        return describe(scene, names, choose, choose.choice(languages(names)))
+    if drawn < OTHER and (others := languages(names)):
+        return describe(scene, names, choose, choose.choice(others))
     return describe(scene, names, choose, "zh" if drawn < OTHER + CHINESE else "en")

@@ -1,0 +1,161 @@
+"""`daguerre data`, `train`, `evaluate`, `synthesize`, `sheet`: what concerns models and not the server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from .settings import Configuration
+
+DataFolder = Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder of the data set.")]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="Settings; the project's config.toml if left out.")
+]
+Steps = Annotated[int, typer.Option(min=1, max=100, help="Denoising steps.")]
+Guidance = Annotated[float, typer.Option(min=1, max=20, help="How closely to follow the prompt.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Processor threads.")]
+RUNS = Path("runs/data")
+
+data_app = typer.Typer(
+    name="data", help="Build the pictures and captions that models are trained on.", no_args_is_help=True,
+    pretty_exceptions_enable=False, add_completion=False,
+)  # fmt: skip
+
+
+@data_app.command("build")
+def data_build(
+    folder: DataFolder = RUNS,
+    size: Annotated[int, typer.Option(min=16, max=512, help="Side of a sprite in pixels.")] = 64,
+    also: Annotated[list[str] | None, typer.Option(help="A source that released weights may not use.")] = None,
+    without: Annotated[list[str] | None, typer.Option(help="A source to leave out.")] = None,
+) -> None:
+    """Fetch the pinned packages and draw every sprite. The same command goes on where it stopped."""
+    from ..models.commands import build_data
+
+    build_data(folder, size, also or (), without or (), typer.echo)
+
+
+@data_app.command("import")
+def data_import(
+    pictures: Annotated[Path, typer.Argument(help="Folder of pictures, best with a metadata.jsonl.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Data set to write; below runs/data/imported if left out.")
+    ] = None,
+    size: Annotated[int, typer.Option(min=16, max=1024, help="Side in pixels.")] = 64,
+    crop: Annotated[bool, typer.Option(help="Cut to the middle instead of padding.")] = False,
+    skip_broken: Annotated[bool, typer.Option(help="Leave out what cannot be used, and say how much.")] = False,
+    licence: Annotated[str, typer.Option(help="Licence of the pictures.")] = "unknown",
+    tier: Annotated[Literal["A", "B"], typer.Option(help="A where weights trained on them may be released.")] = "B",
+) -> None:
+    """Make a data set of your own pictures and captions."""
+    from ..models.commands import import_data
+
+    import_data(
+        pictures, out or RUNS / "imported" / pictures.resolve().name, size, crop=crop, skip_broken=skip_broken,
+        licence=licence, tier=tier, report=typer.echo,
+    )  # fmt: skip
+
+
+@data_app.command("credits")
+def data_credits(
+    file: Annotated[Path, typer.Argument(help="The file to bring up to date.")] = Path("CREDITS.md"),
+) -> None:
+    """Write the part of CREDITS.md that follows from the sources."""
+    from ..models.data.credits import write_credits
+
+    typer.echo(f"{file}: {'brought up to date' if write_credits(file) else 'was up to date'}")
+
+
+def train(
+    recipe: Annotated[Path, typer.Argument(help="TOML file, such as models/recipes/cpu.toml.")],
+    run: Annotated[
+        Path | None, typer.Option(help="Folder of checkpoints; runs/<name of the recipe> if left out.")
+    ] = None,
+    folder: DataFolder = RUNS,
+    weights: Annotated[Path | None, typer.Option(help="Where results go; below the run if left out.")] = None,
+    pictures: Annotated[Path | None, typer.Option(help="Your own pictures, for a fine-tune.")] = None,
+    base: Annotated[Path | None, typer.Option(help="Weights to fine-tune, in place of the recipe's.")] = None,
+    objective: Annotated[Literal["", "flow", "epsilon"], typer.Option(help="What the denoiser predicts.")] = "",
+    tensorboard: Annotated[Path | None, typer.Option(metavar="DIR", help="Write scalars and samples there.")] = None,
+    threads: Threads = None,
+) -> None:
+    """Train a model from a recipe. The same command resumes; Ctrl-C and SIGTERM save first."""
+    from ..models.commands import train_recipe
+    from ..models.training.run import Task
+
+    task = Task(recipe, run or Path(), folder, weights, pictures, base, objective)
+    train_recipe(task, run, threads, tensorboard, typer.echo)
+
+
+def evaluate(
+    weights: Annotated[Path | None, typer.Argument(help="Pipeline folder; the configured one if left out.")] = None,
+    folder: DataFolder = RUNS,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the report goes; beside the weights.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Few questions, wide intervals; minutes.")] = False,
+    steps: Steps = 16,
+    guidance: Guidance = 3.0,
+    dcgan: Annotated[Path | None, typer.Option(help="Folder of a trained DCGAN to compare with.")] = None,
+    vae: Annotated[Path | None, typer.Option(help="Folder of a trained VAE to compare with.")] = None,
+    crisp: Annotated[Path | None, typer.Option(help="Large sprites, to measure the upscaler on.")] = None,
+    threads: Threads = None,
+    config: ConfigFile = None,
+) -> None:
+    """Ask a recogniser whether weights draw what is asked for; writes EVALUATION.md and evaluation.json."""
+    configuration = _settings(config)
+    from ..models.commands import evaluate_folder
+
+    evaluate_folder(
+        weights or configuration.weights, folder, out, quick=quick, steps=steps, guidance=guidance, dcgan=dcgan,
+        vae=vae, crisp=crisp, threads=threads, report=typer.echo,
+    )  # fmt: skip
+
+
+def synthesize(
+    prompts: Annotated[Path, typer.Argument(help="One prompt a line, or JSON lines.")],
+    folder: Annotated[Path, typer.Argument(help="Data set to write: pictures and metadata.jsonl.")],
+    count: Annotated[int, typer.Option(min=1, max=10_000, help="Pictures of each prompt.")] = 1,
+    steps: Steps = 16,
+    guidance: Guidance = 3.0,
+    size: Annotated[int, typer.Option(min=64, max=2048, help="Side in pixels.")] = 256,
+    config: ConfigFile = None,
+) -> None:
+    """Render a list of prompts into a data set that `daguerre data import` reads. The same command goes on."""
+    configuration = _settings(config)
+    from ..models.commands import synthesize_list
+
+    synthesize_list(configuration.weights, prompts, folder, count, steps, guidance, size, typer.echo)
+
+
+def sheet(
+    prompts: Annotated[list[str], typer.Argument(help="One row of pictures each.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="PNG file to write.")],
+    seeds: Annotated[int, typer.Option(min=1, max=64, help="Pictures a row, with the seeds 0, 1, …")] = 8,
+    steps: Steps = 16,
+    guidance: Guidance = 3.0,
+    font: Annotated[Path | None, typer.Option(help="Font file for prompts beyond Latin letters.")] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Draw a contact sheet, to judge the weights by eye."""
+    configuration = _settings(config)
+    from ..models.commands import draw_sheet
+
+    draw_sheet(configuration.weights, prompts, seeds, out, font, steps, guidance)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Put these commands into the command line."""
+    app.add_typer(data_app)
+    for command in (train, evaluate, synthesize, sheet):
+        app.command()(command)
+
+
+def _settings(file: Path | None) -> Configuration:
+    from .config import load
+    from .logs import configure
+
+    configuration = load(file)
+    configure("warning", configuration.secrets.values())
+    return configuration

@@ -1,0 +1,77 @@
+"""A toy world for models: two things drawn as discs and squares, and everything trained from it at toy size."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+
+from daguerre.models import networks
+from daguerre.models.data.colours import looks
+from daguerre.models.data.describe import names_of
+from daguerre.models.data.raster import rasterise
+from daguerre.models.data.sampler import SceneSampler
+from daguerre.models.data.store import SpriteSet
+from daguerre.models.training.denoiser import DenoiserRecipe
+from daguerre.models.training.latents import Shard, draw_scenes, encode
+from daguerre.models.training.sources import CachedLatents
+from daguerre.models.training.tokenizer import train_tokenizer
+
+CONCEPTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {"red apple": (("apple",), ("苹果",)), "pizza": ((), ())}
+CODEC_CHANNELS = (16, 32, 32)
+DENOISER = DenoiserRecipe(channels=(16, 16, 32), attention=(False, True, True), batch=4, steps=8, warmup=2)
+SIZE = 32
+_SHAPES = {
+    "red apple": '<circle cx="32" cy="32" r="{}" fill="#ff0000"/>',
+    "pizza": '<rect x="4" y="4" width="{0}" height="{0}" fill="#ffcc00"/>',
+}
+
+
+def sprite_set(size: int = SIZE) -> SpriteSet:
+    """Two concepts in two sizes, in two styles."""
+    drawn, rows = [], []
+    for index, (label, side) in enumerate([("red apple", 30), ("red apple", 20), ("pizza", 54), ("pizza", 40)]):
+        body = _SHAPES[label].format(side)
+        svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64" width="64" height="64">{body}</svg>'
+        pixels = rasterise(svg, size)
+        assert pixels is not None
+        drawn.append(pixels)
+        rows.append(
+            {"i": index, "code": f"1F3{index}", "name": label, "source": "toy", "kind": "emoji", "group": 4,
+             "style": ("noto", "3d")[index % 2], "tier": "A", "caption_en": label, "caption_zh": "",
+             "keywords_en": [], "keywords_zh": []}
+        )  # fmt: skip
+    return SpriteSet(np.stack(drawn), rows)
+
+
+def sampler(sprites: SpriteSet) -> SceneSampler:
+    """Scenes of them; the pair itself may be held out."""
+    known = dict(enumerate(looks(torch.from_numpy(sprites.images))))
+    return SceneSampler(sprites.rows, CONCEPTS, looks=known)
+
+
+def codec() -> AutoencoderKL:
+    """An untrained one, always the same."""
+    torch.manual_seed(0)
+    return networks.codec(CODEC_CHANNELS).eval()
+
+
+def source(sprites: SpriteSet, *, scenes: int = 24, aspects: tuple[float, ...] = (1.0, 1.5)) -> CachedLatents:
+    """Latents of some scenes."""
+    drawn = [draw_scenes(sampler(sprites), scenes, aspect, random.Random(1)) for aspect in aspects]
+    shards = [Shard(encode(codec(), part, sprites.images, SIZE), part) for part in drawn]
+    return CachedLatents(shards, torch.full((4,), 0.05), names_of(sprites.rows, CONCEPTS))
+
+
+def tokenizer() -> Any:
+    return train_tokenizer(
+        ["a red apple", "a pizza", "一个苹果", "two apples and a pizza on a blue background"] * 20, 320
+    )
+
+
+def text_encoder(tokens: Any) -> Any:
+    torch.manual_seed(4)
+    return networks.text_encoder(len(tokens), 48, 1)

@@ -1,0 +1,406 @@
+"""The codec's training at toy size: losses with known values, the adversary, exact resume, a frozen encoder."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderKL
+from PIL import Image
+from torch import nn
+
+from daguerre.models import networks
+from daguerre.models.data.raster import rasterise
+from daguerre.models.data.store import SpriteSet
+from daguerre.models.errors import TrainingError
+from daguerre.models.training import checkpoints, losses
+from daguerre.models.training.adversary import MultiScaleDiscriminator
+from daguerre.models.training.codec import Adversary, CodecRecipe, codec_loss, reconstruct, train_codec
+from daguerre.models.training.codec_figures import compare, decode_prior, heldout_pictures, measure, patch_distance
+from daguerre.models.training.pictures import random_pictures, split
+from daguerre.models.training.progress import Lines
+from daguerre.models.training.recipes import section
+
+RECIPES = Path(__file__).parents[1] / "models" / "recipes"
+TOY = CodecRecipe(channels=(16, 32, 32), size=16, crop=8, batch=2, steps=8, warmup=2)
+ADVERSARIAL = dataclasses.replace(
+    TOY, adversary_share=0.75, adversary_alone=2, adversary_width=8, prior=0.5, crop_share=0.25
+)
+QUIET = Lines(str)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def sprites() -> SpriteSet:
+    """Discs and squares in some colours, 16 pixels."""
+    shapes = ['<circle cx="32" cy="32" r="28" fill="{}"/>', '<rect x="10" y="10" width="44" height="44" fill="{}"/>']
+    drawn, rows = [], []
+    for shape in shapes:
+        for colour in ("#d02020", "#2040d0", "#20a040"):
+            body = shape.format(colour)
+            pixels = rasterise(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64">{body}</svg>', 16)
+            assert pixels is not None
+            rows.append({"i": len(rows), "code": "", "name": f"{len(rows)}", "tier": "A", "caption_en": "shape"})
+            drawn.append(pixels)
+    return SpriteSet(np.stack(drawn), rows)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A codec's folder, as a run exports it, untrained."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("exported") / "vae"
+    networks.codec(TOY.channels).save_pretrained(folder, safe_serialization=True)
+    return folder
+
+
+def interrupted_after(calls: int) -> Callable[[], bool]:
+    left = iter(range(calls))
+    return lambda: next(left, None) is None
+
+
+def same(a: nn.Module, b: nn.Module) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+def test_reconstruction_counts_pixels_and_edges() -> None:
+    """A constant offset costs its size and no edge; one wrong column costs both of its edges."""
+    target = torch.zeros(1, 3, 4, 4)
+    assert losses.reconstruction(target + 0.5, target, edges=0.5).item() == pytest.approx(0.5)
+    column = target.clone()
+    column[..., 1] = 1.0
+    # A quarter of the pixels are off by 1, two thirds of the steps to the right, no step down.
+    assert losses.reconstruction(column, target, edges=0.5).item() == pytest.approx(0.25 + 0.5 * 2 / 3)
+
+
+def test_divergence_is_zero_only_at_the_wanted_posterior() -> None:
+    """Mean 0 and deviation `noise`."""
+    wanted = torch.full((2, 4, 3, 3), 2 * float(np.log(0.1)))
+    zero = torch.zeros_like(wanted)
+    assert losses.divergence(zero, wanted, noise=0.1).item() == pytest.approx(0.0, abs=1e-9)
+    assert losses.divergence(zero + 2, wanted, noise=0.1).item() == pytest.approx(2.0)
+    assert losses.divergence(zero, wanted + 1, noise=0.1).item() == pytest.approx(1.0)
+
+
+def test_hinge_losses_have_the_right_signs_and_values() -> None:
+    """Beyond the margin nothing is learnt; the generator gains by higher scores; scales count alike."""
+    one, two = torch.full((2, 1, 4, 4), 1.0), torch.full((2, 1, 2, 2), 2.0)
+    assert losses.hinge_discriminator([one, two], [-one, -two]).item() == 0.0
+    assert losses.hinge_discriminator([0 * one], [0 * one]).item() == pytest.approx(2.0)
+    # Scale one: (1 + 1) + (1 + 1); scale two: (1 + 2) + (1 + 2); the mean, whatever the number of patches.
+    assert losses.hinge_discriminator([-one, -two], [one, two]).item() == pytest.approx(5.0)
+    assert losses.hinge_generator([one, two]).item() == pytest.approx(-1.5)
+    score = torch.zeros(1, 1, 1, 1, requires_grad=True)
+    losses.hinge_generator([score]).backward()
+    assert score.grad is not None
+    assert score.grad.item() < 0
+
+
+def test_feature_matching_is_a_distance_that_pulls_the_fake_only() -> None:
+    """Zero for equal features; real features are constants."""
+    real = [[torch.ones(1, 2, 3, 3, requires_grad=True)], [torch.zeros(1, 2, 2, 2)]]
+    fake = [[torch.full((1, 2, 3, 3), 3.0, requires_grad=True)], [torch.zeros(1, 2, 2, 2)]]
+    assert losses.feature_matching(real, real).item() == 0.0
+    distance = losses.feature_matching(real, fake)
+    assert distance.item() == pytest.approx(1.0)  # 2 on one scale, 0 on the other
+    distance.backward()
+    assert real[0][0].grad is None
+    assert fake[0][0].grad is not None
+    assert (fake[0][0].grad > 0).all()
+
+
+def test_the_adaptive_weight_is_the_ratio_of_gradients_and_bounded() -> None:
+    """λ = share · ‖∇ base‖ / ‖∇ adversarial‖, never above its cap, finite where the adversary is silent."""
+    last = torch.tensor([1.0, 2.0], requires_grad=True)
+    base, adversarial = 3 * last.sum(), 6 * last.sum()
+    weight = losses.adaptive_weight(base, adversarial, last, share=0.5, cap=10.0)
+    assert weight.item() == pytest.approx(0.25, rel=1e-4)
+    assert not weight.requires_grad
+    assert losses.adaptive_weight(base, 0.001 * adversarial, last, share=0.5, cap=0.2).item() == pytest.approx(0.2)
+    assert losses.adaptive_weight(base, 0 * adversarial, last, share=0.5, cap=0.2).item() == pytest.approx(0.2)
+    assert losses.adaptive_weight(0 * base, adversarial, last, share=0.5, cap=0.2).item() == 0.0
+
+
+def test_discriminators_see_two_scales_and_are_lipschitz() -> None:
+    """Scores at a quarter of each scale's side; no layer stretches by more than about one."""
+    torch.manual_seed(0)
+    discriminator = MultiScaleDiscriminator(8)
+    scores, features = discriminator(torch.rand(2, 3, 32, 48) * 2 - 1)
+    assert [tuple(score.shape) for score in scores] == [(2, 1, 8, 12), (2, 1, 4, 6)]
+    assert [len(felt) for felt in features] == [3, 3]
+    for _ in range(20):
+        discriminator(torch.rand(1, 3, 16, 16))
+    norms = [
+        torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item()
+        for layer in discriminator.modules()
+        if isinstance(layer, nn.Conv2d)
+    ]
+    assert max(norms) < 1.1
+
+
+def test_the_discriminators_learn_to_tell_blurred_pictures(sprites: SpriteSet, exported: Path) -> None:
+    """L_D falls well below 2, the value of knowing nothing, and real pictures score above fakes."""
+    torch.manual_seed(0)
+    recipe = dataclasses.replace(ADVERSARIAL, adversary_rate=2e-3, prior=0.0)
+    model = AutoencoderKL.from_pretrained(exported, local_files_only=True)
+    adversary = Adversary(recipe, model, "cpu")
+    images = split(sprites)[0]
+    for step in range(60):
+        with torch.no_grad():
+            made = reconstruct(model, random_pictures(images, 8, 16), recipe, half=False)
+        adversary.step(made, step, Path("none"), alone=True)
+    assert adversary.scalars["D"] < 1.0
+    with torch.no_grad():
+        real, fake = (adversary.discriminator(pictures)[0][0].mean() for pictures in (made.target, made.decoded))
+    assert real > fake
+
+
+def test_the_adversary_joins_for_the_last_share_only(sprites: SpriteSet, tmp_path: Path) -> None:
+    """Until then the same bits as without one; then it learns alone, and only then changes the codec."""
+    recipe = dataclasses.replace(ADVERSARIAL, prior=0.0)
+    assert recipe.adversary_from == 2
+    joined = recipe.adversary_from + recipe.adversary_alone
+    said: list[str] = []
+    progress = Lines(said.append, every=0.0)
+    train_codec(recipe, sprites, tmp_path / "gan", progress, stop=interrupted_after(joined))
+    assert ["D " in line for line in said] == [False, False, True, True]
+    assert not any("weight" in line for line in said)
+    train_codec(recipe, sprites, tmp_path / "gan", progress, stop=interrupted_after(1))
+    assert "weight" in said[-1]
+    weight = float(said[-1].split("weight ")[1].split()[0])
+    assert 0 < weight <= recipe.adversary_cap
+
+
+def test_a_run_with_two_optimisers_goes_on_to_the_same_bits(sprites: SpriteSet, tmp_path: Path) -> None:
+    """Autoencoder, average, discriminators with their power iterations, both optimisers and all chances come back.
+
+    Stopped before the adversary joins, while it learns alone, and in the full game.
+    """
+    whole = train_codec(ADVERSARIAL, sprites, tmp_path / "whole", QUIET)
+    for calls in (1, 2, 3):
+        train_codec(ADVERSARIAL, sprites, tmp_path / "parts", QUIET, stop=interrupted_after(calls))
+    parts = train_codec(ADVERSARIAL, sprites, tmp_path / "parts", QUIET)
+    assert same(whole, parts)
+    assert (tmp_path / "whole/codec.safetensors").read_bytes() == (tmp_path / "parts/codec.safetensors").read_bytes()
+
+
+def test_the_adversary_changes_what_is_learnt(sprites: SpriteSet, tmp_path: Path) -> None:
+    """A guard for the test above: with the adversary switched off the same run ends elsewhere."""
+    with_it = train_codec(ADVERSARIAL, sprites, tmp_path / "with", QUIET)
+    without = train_codec(dataclasses.replace(ADVERSARIAL, adversary_share=0.0), sprites, tmp_path / "without", QUIET)
+    assert not same(with_it, without)
+
+
+def test_the_whole_loss_lowers_the_error(sprites: SpriteSet, tmp_path: Path) -> None:
+    """The codec still learns to reconstruct while it plays against the discriminators."""
+    recipe = dataclasses.replace(
+        ADVERSARIAL, batch=8, steps=120, rate=1e-3, ema=0.9, crop_share=0.5, adversary_share=0.5, adversary_alone=10
+    )
+    torch.manual_seed(recipe.seed)
+    fresh = networks.codec(recipe.channels)
+    trained = train_codec(recipe, sprites, tmp_path, QUIET)
+    torch.manual_seed(3)
+    pictures = random_pictures(split(sprites)[1], 16, 16)
+    with torch.no_grad():
+        loss_before, before = codec_loss(fresh, pictures, recipe, half=False)
+        loss_after, after = codec_loss(trained, pictures, recipe, half=False)
+    assert after < before / 2
+    assert loss_after < loss_before
+
+
+def test_a_frozen_encoder_keeps_every_latent(sprites: SpriteSet, exported: Path, tmp_path: Path) -> None:
+    """Encoder and quant_conv stay to the bit, averages included; the decoder and its first convolution move."""
+    recipe = dataclasses.replace(ADVERSARIAL, freeze_encoder=True)
+    before = AutoencoderKL.from_pretrained(exported, local_files_only=True)
+    after = train_codec(recipe, sprites, tmp_path, QUIET, start=exported)
+    assert same(before.encoder, after.encoder)
+    assert same(before.quant_conv, after.quant_conv)
+    assert not same(before.decoder, after.decoder)
+    assert not same(before.post_quant_conv, after.post_quant_conv)
+    torch.manual_seed(3)
+    pictures = random_pictures(split(sprites)[0], 4, 16)
+    with torch.no_grad():
+        old, new = (codec.encode(pictures).latent_dist for codec in (before, after))
+    assert torch.equal(old.mean, new.mean)
+    assert torch.equal(old.std, new.std)
+
+
+def test_a_warm_start_begins_where_the_folder_ends(sprites: SpriteSet, exported: Path, tmp_path: Path) -> None:
+    """One tiny step away from it, not from fresh weights; the encoder learns, too, when it is not frozen."""
+    recipe = dataclasses.replace(TOY, steps=1, rate=1e-6)
+    before = AutoencoderKL.from_pretrained(exported, local_files_only=True)
+    after = train_codec(recipe, sprites, tmp_path, QUIET, start=exported)
+    pairs = list(zip(before.parameters(), after.parameters(), strict=True))
+    assert all((a - b).abs().max() < 2e-6 for a, b in pairs)
+    assert not same(before.encoder, after.encoder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "start", "says"),
+    [
+        ({"freeze_encoder": True}, None, "freeze_encoder needs a codec"),
+        ({"channels": (16, 16, 32)}, "exported", r"has channels \[16, 32, 32\]"),
+        ({}, "nowhere", "Cannot start from"),
+    ],
+)
+def test_a_start_that_does_not_fit_is_refused(
+    changes: dict[str, Any], start: str | None, says: str, sprites: SpriteSet, exported: Path, tmp_path: Path
+) -> None:
+    """With what to do, and before anything is written."""
+    folder = {"exported": exported, "nowhere": tmp_path / "nowhere", None: None}[start]
+    with pytest.raises(TrainingError, match=says):
+        train_codec(dataclasses.replace(TOY, **changes), sprites, tmp_path / "run", QUIET, start=folder)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("broken", ["codec", "discriminator"])
+def test_a_loss_that_is_no_number_stops_the_run(broken: str, sprites: SpriteSet, tmp_path: Path) -> None:
+    """The last good checkpoint stays, whichever side broke."""
+    train_codec(ADVERSARIAL, sprites, tmp_path, QUIET, stop=interrupted_after(6))
+    good = (tmp_path / "codec.safetensors").read_bytes()
+    reckless = {"codec": {"kl": float("nan")}, "discriminator": {"prior": 1.0, "prior_weight": float("nan")}}[broken]
+    with pytest.raises(TrainingError, match="nan at step 6"):
+        train_codec(dataclasses.replace(ADVERSARIAL, **reckless), sprites, tmp_path, QUIET)
+    assert (tmp_path / "codec.safetensors").read_bytes() == good
+
+
+def test_the_prior_decodes(exported: Path) -> None:
+    """z ~ N(0, 1) gives finite pictures of the right shape, the same for the same seed."""
+    codec = AutoencoderKL.from_pretrained(exported, local_files_only=True)
+    decoded = decode_prior(codec, 3, 4, seed=1)
+    assert decoded.shape == (3, 3, 16, 16)
+    assert torch.isfinite(decoded).all()
+    assert torch.equal(decoded, decode_prior(codec, 3, 4, seed=1))
+    assert not torch.equal(decoded, decode_prior(codec, 3, 4, seed=2))
+
+
+def test_the_shipped_prior_is_in_range(sprites: SpriteSet) -> None:
+    """Random latents decode to colours, not to overflow: the shipped codec is nearly always within [-1.05, 1.05]."""
+    folder = RECIPES.parent / "weights" / "first-light" / "vae"
+    if not folder.is_dir():
+        pytest.skip("no shipped codec in this checkout")
+    codec = AutoencoderKL.from_pretrained(folder, local_files_only=True, use_safetensors=True).float()
+    decoded = decode_prior(codec, 2, 16)
+    assert decoded.shape == (2, 3, 64, 64)
+    assert torch.isfinite(decoded).all()
+    assert (decoded.abs() > 1.05).float().mean() < 0.02
+    assert decoded.abs().max() < 2
+
+
+def test_figures_tell_blur_from_sharpness() -> None:
+    """On a codec that is the identity but for a blur: PSNR falls and sharpness is below one."""
+
+    class Blur(nn.Module):
+        """Stands where an autoencoder stands; latents are the picture's mean over 4 × 4 cells, the rest is kept."""
+
+        def __init__(self, width: int) -> None:
+            super().__init__()
+            self.width = width
+            self.own = nn.Parameter(torch.zeros(1))
+            self.kept = torch.zeros(0)
+
+        def encode(self, pictures: torch.Tensor) -> Any:
+            self.kept = pictures
+            mean = torch.zeros(len(pictures), 4, pictures.shape[-2] // 4, pictures.shape[-1] // 4)
+            posterior = type("Posterior", (), {"mean": mean, "std": torch.zeros_like(mean)})
+            return type("Encoded", (), {"latent_dist": posterior})
+
+        def decode(self, z: torch.Tensor) -> Any:
+            pad = self.width // 2
+            blurred = nn.functional.avg_pool2d(self.kept, self.width, 1, pad, count_include_pad=False)
+            return type("Decoded", (), {"sample": blurred})
+
+    stripes = torch.ones(4, 3, 32, 32)
+    stripes[..., ::8] = stripes[..., 1::8] = stripes[..., 2::8] = -1.0
+    sharp, soft = (measure(Blur(width), stripes) for width in (1, 3))  # type: ignore[arg-type]
+    assert sharp.sharpness == pytest.approx(1.0)
+    assert sharp.psnr_db > 100
+    assert soft.sharpness < 0.7
+    assert soft.psnr_db < 20
+    assert soft.edge_error > sharp.edge_error
+    assert soft.patch_distance > sharp.patch_distance + 1
+
+
+def test_patch_distance_is_small_for_the_same_kind_and_large_for_another(sprites: SpriteSet) -> None:
+    """Two draws of the same pictures against noise."""
+    one, other = (heldout_pictures(sprites, 64, 32, seed) for seed in (1, 2))
+    near = patch_distance(one, other, seed=0)
+    far = patch_distance(one, torch.rand(64, 3, 32, 32) * 2 - 1, seed=0)
+    assert abs(near) < far / 5
+
+
+def test_comparing_leaves_figures_and_pictures(sprites: SpriteSet, exported: Path, tmp_path: Path) -> None:
+    """One column for the originals and one for each codec; always on the same pictures."""
+    codec = AutoencoderKL.from_pretrained(exported, local_files_only=True)
+    figures = compare({"before": codec, "after": codec}, sprites, tmp_path, size=16)
+    assert figures["before"] == figures["after"]
+    assert json.loads((tmp_path / "codec-figures.json").read_text())["before"]["pictures"] == 64
+    with Image.open(tmp_path / "codec.png") as sheet:
+        assert sheet.width == 6 * (4 * 16 + 2) + 2
+    assert (tmp_path / "codec-prior.png").is_file()
+    state = torch.get_rng_state()
+    assert torch.equal(heldout_pictures(sprites, 4, 16), heldout_pictures(sprites, 4, 16))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_held_out_drawings_are_never_trained_on() -> None:
+    """Both parts together are the whole set, each drawing in one of them, whatever rows a set was narrowed to."""
+    images = np.arange(300, dtype=np.uint8).repeat(4 * 4 * 4).reshape(300, 4, 4, 4)
+    rows = [{"i": i, "code": f"{i:X}", "name": "x", "tier": "A"} for i in range(250)]
+    trained, held = split(SpriteSet(images, rows))
+    assert len(trained) + len(held) == 250
+    assert 5 < len(held) < 40
+    kept = {int(each[0, 0, 0]) for each in trained}
+    assert kept.isdisjoint(int(each[0, 0, 0]) for each in held)
+
+
+def test_an_old_checkpoint_of_one_optimiser_is_still_read(tmp_path: Path) -> None:
+    """Into one optimiser as before, and into several as the first one's; the others begin without moments."""
+
+    def parts() -> tuple[nn.Module, torch.optim.Optimizer]:
+        torch.manual_seed(1)
+        model = nn.Linear(3, 2)
+        return model, torch.optim.AdamW(model.parameters(), lr=0.1)
+
+    model, optimizer = parts()
+    model(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    checkpoints.save(tmp_path / "old.safetensors", {"model": model}, optimizer, {"step": 4})
+    for several in (False, True):
+        other, fresh = parts()
+        _, second = parts()
+        both = {"codec": fresh, "discriminator": second} if several else fresh
+        assert checkpoints.load(tmp_path / "old.safetensors", {"model": other}, both) == {"step": 4}
+        assert same(model, other)
+        assert torch.equal(fresh.state_dict()["state"][0]["exp_avg"], optimizer.state_dict()["state"][0]["exp_avg"])
+        assert not second.state_dict()["state"]
+
+
+def test_a_checkpoint_with_parts_that_nobody_asks_for_is_refused(sprites: SpriteSet, tmp_path: Path) -> None:
+    """A run with an adversary cannot silently go on without it."""
+    train_codec(ADVERSARIAL, sprites, tmp_path, QUIET, stop=interrupted_after(4))
+    before = (tmp_path / "codec.safetensors").read_bytes()
+    with pytest.raises(TrainingError, match="another recipe"):
+        train_codec(dataclasses.replace(ADVERSARIAL, adversary_share=0.0), sprites, tmp_path, QUIET)
+    assert (tmp_path / "codec.safetensors").read_bytes() == before
+
+
+def test_the_recipe_is_read_whole() -> None:
+    """Every key of [codec] is known, and it asks for what it says: the decoder alone, against an adversary."""
+    file = RECIPES / "codec.toml"
+    content = tomllib.loads(file.read_text(encoding="utf-8"))
+    recipe = section(file, "codec", CodecRecipe, content["codec"])
+    assert recipe.freeze_encoder
+    assert 0 < recipe.adversary_from < recipe.steps
+    assert (RECIPES.parents[1] / content["start"]).is_dir()
