@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from . import cli_models, queue_cli
 from .errors import AppError, WorkerError
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ app = typer.Typer(
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="Settings; the project's config.toml if left out.")
 ]
-DataFolder = Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder of the data set.")]
 
 
 @app.command()
@@ -125,56 +125,13 @@ def config(
 
 
 @app.command()
-def data(
-    action: Annotated[str, typer.Argument(help='"build": fetch the pinned packages and draw the sprites.')],
-    folder: DataFolder = Path("runs/data"),
-    size: Annotated[int, typer.Option(min=16, max=512, help="Side of a sprite in pixels.")] = 64,
-) -> None:
-    """Build the pictures and captions that models are trained on."""
-    if action != "build":
-        raise typer.BadParameter(f'"{action}" is not possible; there is only: daguerre data build')
-    from ..models.commands import build_data
-
-    build_data(folder, size, typer.echo)
-
-
-@app.command()
-def train(
-    recipe: Annotated[Path, typer.Argument(help="TOML file, such as models/recipes/first-light.toml.")],
-    run: Annotated[
-        Path | None, typer.Option(help="Folder of checkpoints; runs/<name of the recipe> if left out.")
-    ] = None,
-    folder: DataFolder = Path("runs/data"),
-    weights: Annotated[Path | None, typer.Option(help="Folder to export to; below the run if left out.")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Processor threads.")] = None,
-) -> None:
-    """Train a model from a recipe. The same command resumes; Ctrl-C and SIGTERM save first."""
-    from ..models.commands import train_recipe
-
-    train_recipe(recipe, run, folder, weights, threads, typer.echo)
-
-
-@app.command()
-def sheet(
-    prompts: Annotated[list[str], typer.Argument(help="One row of pictures each.")],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="PNG file to write.")],
-    seeds: Annotated[int, typer.Option(min=1, max=64, help="Pictures a row, with the seeds 0, 1, …")] = 8,
-    steps: Annotated[int, typer.Option(min=1, max=100)] = 16,
-    guidance: Annotated[float, typer.Option(min=1, max=20)] = 3.0,
-    font: Annotated[Path | None, typer.Option(help="Font file for prompts beyond Latin letters.")] = None,
-    config: ConfigFile = None,
-) -> None:
-    """Draw a contact sheet, to judge the weights by eye."""
-    configuration = _start(config, level="warning")
-    from ..models.commands import draw_sheet
-
-    draw_sheet(configuration.weights, prompts, seeds, out, font, steps, guidance)
-
-
-@app.command()
 def version() -> None:
     """Print the version."""
     typer.echo(f"daguerre {installed_version('daguerre')}")
+
+
+cli_models.add_to(app)
+app.add_typer(queue_cli.app)
 
 
 def main() -> None:

@@ -35,6 +35,21 @@ class RenderOptions(BaseModel):
         le=256,
         description="Processor threads for rendering (1 to 256); 0 leaves the choice to torch.",
     )
+    pool: str = Field(
+        default="gpu",
+        min_length=1,
+        max_length=60,
+        description="Name of the pool that the workers of this machine belong to.",
+    )
+    largest_side: int = Field(
+        default=0,
+        ge=0,
+        le=4096,
+        description="Longest side in pixels that they render; larger pictures go to other workers. 0: any.",
+    )
+    slots: int = Field(
+        default=1, ge=1, le=64, description="How many jobs one worker process takes at a time (1 to 64)."
+    )
     drain_seconds: float = Field(
         default=5.0,
         ge=0.0,

@@ -8,13 +8,13 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
-from ..queue.errors import QueueError
+from ..queue.errors import Ousted, QueueError
 from ..queue.service import Queue, open_queue
 from ..queue.vocabulary import Vocabulary
 from ..web.server import make_app
@@ -41,13 +41,29 @@ async def serve(configuration: Configuration) -> None:
     with listen(settings.web) as listener:
         token = configuration.secrets.nats_token
         try:
-            async with open_queue(
-                settings.queue, data_dir, nats_token=token.get_secret_value() if token else ""
-            ) as queue:
-                await _serve_queue(configuration, queue, listener, stop)
+            opening = open_queue(settings.queue, data_dir, nats_token=token.get_secret_value() if token else "")
+            async with contextlib.AsyncExitStack() as stack:
+                queue = await _until_stopped(stack.enter_async_context(opening), stop)
+                if queue is not None:
+                    await _serve_queue(configuration, queue, listener, stop)
+                    if queue.ousted.is_set():
+                        raise Ousted
         except QueueError as error:
             raise QueueFailed(str(error)) from error
     log.info("stopped")
+
+
+async def _until_stopped(opening: Coroutine[Any, Any, Queue], stop: asyncio.Event) -> Queue | None:
+    """The opened queue, or None when told to stop meanwhile: a second control process may stand by for long."""
+    task, stopping = asyncio.ensure_future(opening), asyncio.ensure_future(stop.wait())
+    await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not task.done():
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        return None
+    return task.result()
 
 
 async def _serve_queue(
@@ -83,6 +99,7 @@ async def _serve_queue(
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(supervisor.run(stop))
             tasks.create_task(bot.run(stop))
+            tasks.create_task(_stop_when_ousted(queue, stop))
             if not devices:
                 log.info("no worker is started here ([render] devices is empty); workers elsewhere dial in")
             await stop.wait()
@@ -92,6 +109,15 @@ async def _serve_queue(
         await runner.cleanup()
     if bot.failure is not None:
         raise BotFailed(str(bot.failure))
+
+
+async def _stop_when_ousted(queue: Queue, stop: asyncio.Event) -> None:
+    """Another control process has the job table: whatever this one went on to say could be said twice."""
+    ousted, stopping = asyncio.ensure_future(queue.ousted.wait()), asyncio.ensure_future(stop.wait())
+    await asyncio.wait({ousted, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (ousted, stopping):
+        task.cancel()
+    stop.set()
 
 
 def load_vocabulary(weights: Path) -> Vocabulary | None:

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..models.errors import EngineError
-from ..queue.errors import BrokerUnavailable
+from ..queue.errors import BrokerUnavailable, QueueUnavailable
+from ..queue.nats import Credentials
 from ..queue.worker import Worker
 from .engine_thread import EngineThread
 from .errors import WorkerError
@@ -91,14 +92,16 @@ async def run_worker(configuration: Configuration, *, nats_url: str, device: str
     log.info(
         "weights loaded model=%s device=%s seconds=%.1f", about["model"], about["device"], time.monotonic() - begun
     )
-    token = configuration.secrets.nats_token
     worker = Worker(
         make_handler(engine, thread, cancelled),
         nats_url=nats_url,
-        nats_token=token.get_secret_value() if token else "",
+        credentials=worker_credentials(configuration),
         name=f"{socket.gethostname()}-{about['device']}",
         device=str(about["device"]),
         models=(str(about["model"]),),
+        slots=render.slots,
+        pool=render.pool,
+        side=render.largest_side,
         drain_seconds=render.drain_seconds,
     )
     try:
@@ -109,6 +112,28 @@ async def run_worker(configuration: Configuration, *, nats_url: str, device: str
         ) from None
     log.info("worker stopped")
     leave_now()
+
+
+def worker_credentials(configuration: Configuration) -> Credentials:
+    """How a worker gets into nats-server.
+
+    Raises:
+        WorkerError: a file of [queue] is not there or cannot be used.
+    """
+    queue, token = configuration.settings.queue, configuration.secrets.nats_token
+    credentials = Credentials(
+        token=token.get_secret_value() if token else "",
+        creds_file=queue.nats_creds_file,
+        ca_file=queue.nats_ca_file,
+        # Beside an own nats-server these are that server's.
+        cert_file=queue.nats_cert_file if queue.nats_url else "",
+        key_file=queue.nats_key_file if queue.nats_url else "",
+    )
+    try:
+        credentials.check()
+    except QueueUnavailable as error:
+        raise WorkerError(str(error)) from None
+    return credentials
 
 
 def ready_logger(device: object) -> Callable[[], None]:

@@ -29,6 +29,8 @@ class Address:
     guild: int | None
     #: The message that carries the answer, once known.
     message: int | None = None
+    #: Channel into which a new message may have been posted before its id was noted: to be looked for.
+    posting: int | None = None
     #: Language of the member's Discord client, such as `en-GB`.
     locale: str = "en-US"
     #: Largest file that Discord takes here, in bytes.

@@ -10,6 +10,8 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 
+from ..queue.explain import Why
+from ..queue.fair import Ahead
 from ..queue.jobs import Job, JobState, Progress
 from ..queue.requests import MAX_SEED, ImageRequest
 from ..queue.vocabulary import VocabularyReport
@@ -75,9 +77,11 @@ def live_card(
     workers: int,
     progress: Progress | None = None,
     report: VocabularyReport | None = None,
+    why: Why | None = None,
 ) -> Card:
-    """The card of a job that is not finished. `place` counts from 1 (None: unknown); `workers` are connected now."""
-    content = _lines(_title(job.request), _status(job, place, workers, progress), _unknown(report))
+    """The card of a job that is not finished. `place` counts from 1 (None: unknown); `workers` are connected now;
+    `why` it waits, where that is known."""
+    content = _lines(_title(job.request), _status(job, place, workers, progress, why), _unknown(report))
     return Card(content, cancellable=True, lasts=min((place or 0) * SECONDS_PER_PLACE, LONGEST))
 
 
@@ -136,11 +140,19 @@ def _title(request: ImageRequest) -> str:
     return text("card.title.several", prompt=shown(request.prompt), count=request.count)
 
 
-def _status(job: Job, place: int | None, workers: int, progress: Progress | None) -> str:
+def _status(job: Job, place: int | None, workers: int, progress: Progress | None, why: Why | None) -> str:
     if job.state is JobState.QUEUED and place is None:
         return text("card.queued")
+    if job.state is JobState.QUEUED and why is not None and why.reason in ("paused", "server_paused"):
+        return text("card.paused", place=place)
+    if job.state is JobState.QUEUED and why is not None and why.reason == "no_fitting_worker":
+        return text("card.no_fit", place=place)
     if job.state is JobState.QUEUED and workers > 0:
-        return text("card.next") if place == 1 else text("card.place", place=place)
+        if place == 1:
+            return text("card.next")
+        if why is not None and why.begins_in is not None and why.ahead.jobs:
+            return text("card.place.eta", place=place, eta=_time(why.begins_in), ahead=_ahead(why.ahead))
+        return text("card.place", place=place)
     if workers == 0 and job.state is not JobState.RUNNING:
         return text("card.no_worker", place=place)
     if progress is not None:
@@ -149,6 +161,26 @@ def _status(job: Job, place: int | None, workers: int, progress: Progress | None
     if job.state is JobState.RUNNING:
         return text("card.running")
     return text("card.sent")
+
+
+def _ahead(ahead: Ahead) -> str:
+    """Whose jobs go before, by class; never a name."""
+    counts = {
+        "card.ahead.own": ahead.own,
+        "card.ahead.server": ahead.server,
+        "card.ahead.others": ahead.others,
+        "card.ahead.lane": ahead.lane,
+    }
+    return ", ".join(text(code, count=count) for code, count in counts.items() if count)
+
+
+def _time(seconds: float) -> str:
+    """Roughly: it is a guess, and a card that changes every second would be edited every second."""
+    if seconds < 90:
+        return text("card.seconds", count=max(5, round(seconds / 5) * 5))
+    if seconds < 5400:
+        return text("card.minutes", count=round(seconds / 60))
+    return text("card.hours", count=round(seconds / 3600))
 
 
 def _details(request: ImageRequest) -> str:

@@ -30,6 +30,7 @@ from .faults import TRANSIENT
 from .follow import Followers
 from .guard import log_error
 from .options import DiscordOptions
+from .pace import Pace
 from .services import Services
 
 log = logging.getLogger(__name__)
@@ -68,9 +69,10 @@ class DaguerreClient(discord.Client):
             chunk_guilds_at_startup=False,
             allowed_mentions=discord.AllowedMentions.none(),
             guild_ready_timeout=READY_SECONDS,
+            http_trace=(pace := Pace()).trace(),
         )
         self.tree = HouseTree(self)
-        followers = Followers(queue, Delivery(self), vocabulary, options.edit_interval_seconds)
+        followers = Followers(queue, Delivery(self, pace), vocabulary, options.edit_interval_seconds)
         self.services = Services(queue, settings, vocabulary, followers)
         #: Set while the gateway is connected.
         self.connected = asyncio.Event()

@@ -15,6 +15,7 @@ from discord import app_commands
 from .faults import FAILURES
 from .guard import explain, tell, typed
 from .imagine import add_imagine
+from .queue_commands import add_queue
 from .settings import add_settings
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class HouseTree(app_commands.CommandTree["DaguerreClient"]):
         super().__init__(client)
         add_imagine(self)
         add_settings(self)
+        add_queue(self)
 
     async def on_error(
         self, interaction: discord.Interaction[DaguerreClient], error: app_commands.AppCommandError, /

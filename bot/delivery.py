@@ -17,6 +17,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import discord
@@ -27,6 +28,7 @@ from .address import Address
 from .cancel import cancel_view
 from .cards import Card
 from .faults import FAILURES, Verdict, verdict
+from .pace import Pace
 from .texts import text
 
 if TYPE_CHECKING:
@@ -40,6 +42,10 @@ PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 PARALLEL = 8
 #: Discord's limit for nonces, in characters.
 NONCE = 25
+
+
+#: Messages of a channel that are looked through for one of ours.
+RECENT = 100
 
 
 class TooLarge(Exception):
@@ -72,10 +78,24 @@ class Delivered:
 class Delivery:
     """Sends cards and answers through one connected client."""
 
-    def __init__(self, client: discord.Client, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, client: discord.Client, pace: Pace | None = None, *, clock: Callable[[], float] = time.time
+    ) -> None:
         self._client = client
+        self._pace = pace or Pace()
+        #: Jobs of which a new message may have been posted, though Discord's answer was lost.
+        self._doubtful: set[str] = set()
         self._clock = clock
         self._slots = asyncio.Semaphore(PARALLEL)
+
+    async def preview_turn(self, address: Address) -> None:
+        """Wait until Discord's limits, and finals on their way, leave room for a preview of this job."""
+        while True:
+            token = f"webhooks/{address.application}/{address.token}"
+            pause = self._pace.wait(token if address.token_open(self._clock()) else f"channels/{address.channel}")
+            if pause <= 0:
+                return
+            await asyncio.sleep(min(pause, 5.0))
 
     async def edit(self, address: Address, job_id: str, card: Card) -> Delivered | None:
         """Show `card` on the status message, once and without insisting; None when no way of editing is open.
@@ -93,16 +113,29 @@ class Delivery:
         return None
 
     async def deliver(
-        self, address: Address, job_id: str, card: Card, files: Sequence[Attached], *, insist: bool = True
+        self,
+        address: Address,
+        job_id: str,
+        card: Card,
+        files: Sequence[Attached],
+        *,
+        insist: bool = True,
+        posting: Callable[[int], Awaitable[None]] | None = None,
     ) -> Delivered | None:
         """Bring the answer to the member, however long Discord is in trouble; None when every way is closed.
 
-        With `insist=False` only the message that is there is edited: nobody is pinged for this.
+        With `insist=False` only the message that is there is edited: nobody is pinged for this. `posting` is awaited
+        with the channel before a new message is posted there, so that it can be looked for after a crash.
 
         Raises:
             TooLarge: the files do not fit here; nothing was changed.
         """
-        ways = (self._by_token, self._by_bot, self._by_channel, self._by_direct_message)
+        ways = (
+            self._by_token,
+            self._by_bot,
+            partial(self._by_channel, posting=posting),
+            partial(self._by_direct_message, posting=posting),
+        )
         for way in ways if insist else ways[:2]:
             if (done := await self._insist(way, address, job_id, card, files)) is not None:
                 return done
@@ -121,18 +154,19 @@ class Delivery:
         while True:
             try:
                 async with self._slots:
-                    return await way(address, job_id, card, files)
+                    with self._pace.final():
+                        return await way(address, job_id, card, files)
             except FAILURES as error:
                 match verdict(error):
                     case Verdict.SMALLER:
                         log.info("job %s: the files are too large for Discord here (%s)", job_id[:8], _said(error))
                         raise TooLarge from error
                     case Verdict.CLOSED:
-                        log.info("job %s: %s is closed (%s)", job_id[:8], way.__name__, _said(error))
+                        log.info("job %s: %s is closed (%s)", job_id[:8], _name(way), _said(error))
                         return None
                     case Verdict.AGAIN:
                         pause = PAUSES[min(attempt, len(PAUSES) - 1)]
-                        log.warning("job %s: %s failed (%s)", job_id[:8], way.__name__, _said(error))
+                        log.warning("job %s: %s failed (%s)", job_id[:8], _name(way), _said(error))
             attempt += 1
             await asyncio.sleep(pause)
 
@@ -171,18 +205,30 @@ class Delivery:
         return Delivered("edit", address.channel, address.message)
 
     async def _by_channel(
-        self, address: Address, job_id: str, card: Card, files: Sequence[Attached]
+        self,
+        address: Address,
+        job_id: str,
+        card: Card,
+        files: Sequence[Attached],
+        *,
+        posting: Callable[[int], Awaitable[None]] | None = None,
     ) -> Delivered | None:
         if address.channel is None:
             return None
         channel = self._client.get_partial_messageable(address.channel)
-        return await self._new_message("channel", channel, address, job_id, card, files)
+        return await self._new_message("channel", channel, address, job_id, card, files, posting)
 
     async def _by_direct_message(
-        self, address: Address, job_id: str, card: Card, files: Sequence[Attached]
+        self,
+        address: Address,
+        job_id: str,
+        card: Card,
+        files: Sequence[Attached],
+        *,
+        posting: Callable[[int], Awaitable[None]] | None = None,
     ) -> Delivered | None:
         channel = await self._client.create_dm(discord.Object(address.user))
-        return await self._new_message("direct message", channel, address, job_id, card, files)
+        return await self._new_message("direct message", channel, address, job_id, card, files, posting)
 
     async def _new_message(
         self,
@@ -192,21 +238,47 @@ class Delivery:
         job_id: str,
         card: Card,
         files: Sequence[Attached],
+        posting: Callable[[int], Awaitable[None]] | None,
     ) -> Delivered:
+        # Discord forgets a nonce after some minutes. Where an earlier post may have arrived, it is looked for.
+        if (address.posting == channel.id or job_id in self._doubtful) and (
+            found := await self._find(channel, job_id)
+        ) is not None:
+            log.info("job %s: its message had been posted already", job_id[:8])
+            return Delivered(way, channel.id, found)
+        if posting is not None and address.posting != channel.id and job_id not in self._doubtful:
+            await posting(channel.id)
+        self._doubtful.add(job_id)
         mention = text("end.mention", mention=f"<@{address.user}>")
         message = await channel.send(
-            f"{mention}\n{card.content}",
+            "\n".join((mention, card.content, text("end.number", job=job_id))),
             files=[attached.file() for attached in files],
             nonce=job_id[:NONCE],
             allowed_mentions=discord.AllowedMentions(
                 everyone=False, roles=False, replied_user=False, users=[discord.Object(address.user)]
             ),
         )
+        self._doubtful.discard(job_id)
         return Delivered(way, channel.id, message.id)
+
+    async def _find(self, channel: MessageableChannel, job_id: str) -> int | None:
+        """Our own recent message that names this job; None when there is none, or it may not be looked for."""
+        me = self._client.user.id if self._client.user else None
+        try:
+            async for message in channel.history(limit=RECENT):
+                if message.author.id == me and job_id in message.content:
+                    return message.id
+        except discord.Forbidden:
+            return None
+        return None
 
 
 def _view(job_id: str, card: Card) -> discord.ui.View | None:
     return cancel_view(job_id) if card.cancellable else None
+
+
+def _name(way: Callable[..., object]) -> str:
+    return way.func.__name__ if isinstance(way, partial) else way.__name__
 
 
 def _said(error: BaseException) -> str:

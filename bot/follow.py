@@ -42,6 +42,7 @@ class Followers:
         self._edit_interval = edit_interval
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._finishing: set[str] = set()
+        queue.on_revived.append(self.follow)
 
     async def first_card(self, job: Job) -> Card:
         """What the first answer to the interaction says. The job is queued, so this must not fail."""
@@ -70,6 +71,10 @@ class Followers:
             log.info("following %d jobs from before the restart", len(self._tasks))
 
     async def close(self) -> None:
+        self._queue.on_revived.remove(self.follow)
+        await self._close()
+
+    async def _close(self) -> None:
         """Stop following. What was not delivered stays untold and is resumed at the next start."""
         finishing = [task for job, task in self._tasks.items() if job in self._finishing]
         if finishing:
@@ -151,7 +156,13 @@ class Followers:
     async def _tell(
         self, job: Job, address: Address, card: Card, files: tuple[Attached, ...] = (), *, insist: bool = True
     ) -> None:
-        done = await self._delivery.deliver(address, job.id, card, files, insist=insist)
+        async def posting(channel: int) -> None:
+            try:
+                await self._queue.update_reply(job.id, replace(address, posting=channel).reply())
+            except QueueUnavailable as error:
+                log.warning("job %s: its new message could not be announced (%s)", job.id[:8], type(error).__name__)
+
+        done = await self._delivery.deliver(address, job.id, card, files, insist=insist, posting=posting)
         if done is None:
             log.warning("job %s: no way to its member is open; its answer is given up", job.id[:8])
         while True:
@@ -165,7 +176,7 @@ class Followers:
     async def _note(self, job: Job, address: Address, done: Delivered | None) -> None:
         """Keep where the answer stands, and that it does."""
         if done is not None:
-            known = replace(address, channel=done.channel, message=done.message)
+            known = replace(address, channel=done.channel, message=done.message, posting=None)
             if known != address:
                 await self._queue.update_reply(job.id, known.reply())
         if await self._queue.mark_told(job.id):
@@ -175,7 +186,8 @@ class Followers:
         waiting = job.state in (JobState.QUEUED, JobState.SENT)
         place = await self._queue.position(job.id) + 1 if waiting else 1
         workers = len(await self._queue.workers())
-        return live_card(job, place=place, workers=workers, progress=progress, report=report)
+        why = await self._queue.why(job.id) if job.state is JobState.QUEUED else None
+        return live_card(job, place=place, workers=workers, progress=progress, report=report, why=why)
 
     async def _report(self, job: Job) -> VocabularyReport | None:
         """What the model does not know of the prompt. In a thread: comparing many words takes a while."""

@@ -55,7 +55,7 @@ def explain(error: BaseException, *, private: Iterable[str] = ()) -> str:
         case Refused():
             return text(error.code, **error.values)
         case QueueFull():
-            return text("refused.queue_full", limit=error.limit)
+            return queue_full(error)
         case StorageFull():
             return text("refused.storage")
         case QueueUnavailable():
@@ -66,6 +66,20 @@ def explain(error: BaseException, *, private: Iterable[str] = ()) -> str:
             return text("settings.server_only")
         case _:
             return text("refused.error", error=log_error("a command failed", error, private=private))
+
+
+def queue_full(error: QueueFull) -> str:
+    """Which limit is reached, what it allows, and when more is."""
+    limit = f"{error.limit:g}"
+    match error.scope:
+        case "server":
+            return text("refused.queue_full.server", limit=limit)
+        case "total":
+            return text("refused.queue_full.total", limit=limit)
+        case "daily":
+            return text("refused.queue_full.daily", limit=limit, resets=int(error.resets or 0))
+        case _:
+            return text("refused.queue_full", limit=limit)
 
 
 async def tell(interaction: discord.Interaction[Any], words: str) -> None:

@@ -51,6 +51,7 @@ def add_imagine(tree: app_commands.CommandTree[DaguerreClient]) -> None:
         prompt=text("command.imagine.prompt"),
         count=text("command.imagine.count"),
         seed=text("command.imagine.seed"),
+        relaxed=text("command.imagine.relaxed"),
     )
     @app_commands.allowed_installs(guilds=True, users=False)
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
@@ -59,11 +60,12 @@ def add_imagine(tree: app_commands.CommandTree[DaguerreClient]) -> None:
         prompt: app_commands.Range[str, 1, MAX_PROMPT],
         count: app_commands.Range[int, 1, MAX_COUNT] = 1,
         seed: app_commands.Range[int, 0, MAX_SEED] | None = None,
+        relaxed: bool = False,
     ) -> None:
-        await guarded(interaction, lambda: handle(interaction, prompt, count, seed))
+        await guarded(interaction, lambda: handle(interaction, prompt, count, seed, relaxed=relaxed))
 
 
-async def handle(interaction: Asked, prompt: str, count: int, seed: int | None) -> None:
+async def handle(interaction: Asked, prompt: str, count: int, seed: int | None, *, relaxed: bool = False) -> None:
     """Check, queue, answer, follow.
 
     Raises:
@@ -71,7 +73,7 @@ async def handle(interaction: Asked, prompt: str, count: int, seed: int | None) 
     """
     services = interaction.client.services
     address = address_of(interaction, time.time())
-    queueing = asyncio.create_task(_queue(interaction, address, prompt, count, seed))
+    queueing = asyncio.create_task(_queue(interaction, address, prompt, count, seed, relaxed))
     done, _ = await asyncio.wait({queueing}, timeout=PATIENCE_SECONDS)
     if not done:
         await _defer(interaction)
@@ -96,7 +98,9 @@ async def handle(interaction: Asked, prompt: str, count: int, seed: int | None) 
     services.followers.follow(job, card)
 
 
-async def _queue(interaction: Asked, address: Address, prompt: str, count: int, seed: int | None) -> Ticket:
+async def _queue(
+    interaction: Asked, address: Address, prompt: str, count: int, seed: int | None, relaxed: bool
+) -> Ticket:
     """Everything that can be refused, then the job table."""
     services = interaction.client.services
     settings = ServerSettings()
@@ -116,7 +120,15 @@ async def _queue(interaction: Asked, address: Address, prompt: str, count: int, 
         member=str(interaction.user.id),
         server=str(interaction.guild_id or PRIVATE_SERVER),
         reply=address.reply(),
+        lane="relax" if relaxed else "fast",
+        roles=[str(role) for role in role_ids(interaction)],
     )
+
+
+def role_ids(interaction: discord.Interaction[DaguerreClient]) -> list[int]:
+    """The roles of the member who asks; none in private. Read from what the interaction carries, not from a cache."""
+    member = interaction.user
+    return list(member._roles) if isinstance(member, discord.Member) else []  # pyright: ignore[reportPrivateUsage]
 
 
 def address_of(interaction: discord.Interaction[DaguerreClient], now: float) -> Address:

@@ -83,6 +83,9 @@ class StatusEditor:
             self._news.clear()
             if self._job.state in FINISHED:
                 continue
+            await self._delivery.preview_turn(self.address)
+            if self._closed:
+                return
             try:
                 card = await self._card(self._job, self._progress)
             except QueueError as error:

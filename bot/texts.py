@@ -23,12 +23,31 @@ _TEXTS: dict[str, str] = {
     ),
     "command.settings.set.remove_channel": "Take this channel off the list of allowed channels",
     "command.settings.set.all_channels": "Empty the list: /imagine works in every channel",
+    "command.imagine.relaxed": "Wait for a quiet moment instead of your turn in the fast lane",
+    "command.queue": "Jobs of this server",
+    "command.queue.status": "How many jobs of this server wait and run",
+    "command.queue.pause": "Let this server's jobs wait; what runs is finished",
+    "command.queue.resume": "Let this server's jobs go on",
+    "command.queue.dead": "List this server's jobs that ended without pictures",
+    "command.queue.retry": "Try a job again that ended without pictures",
+    "command.queue.cancel": "Cancel a job of this server",
+    "command.queue.job": "Number of the job, or its beginning",
     # ---- the status message
     "card.title": "**{prompt}**",
     "card.title.several": "**{prompt}** · {count} pictures",
     "card.queued": "🕓 Queued.",
     "card.next": "🕓 Queued: next in line.",
     "card.place": "🕓 Queued: place {place}.",
+    "card.place.eta": "🕓 Queued: place {place}, about {eta}. Before you: {ahead}.",
+    "card.paused": "🕓 Queued: place {place}. The queue is paused by the people who look after it; your job waits.",
+    "card.no_fit": "🕓 Queued: place {place}. No connected worker can draw this; your job waits for one that can.",
+    "card.ahead.own": "{count} of yours",
+    "card.ahead.server": "{count} from this server",
+    "card.ahead.others": "{count} from other servers",
+    "card.ahead.lane": "{count} of the other lane",
+    "card.seconds": "{count} s",
+    "card.minutes": "{count} min",
+    "card.hours": "{count} h",
     "card.no_worker": (
         "🕓 Queued: place {place}. No worker is connected; your job waits and will be rendered when one comes back."
     ),
@@ -61,11 +80,16 @@ _TEXTS: dict[str, str] = {
         "❌ The answer to this job could not be put together. The people who run this bot find the reason in its "
         "log under {error}."
     ),
+    "end.number": "-# job {job}",
     "end.mention": "{mention}, here is your answer; the first message can no longer be changed.",
     # ---- why a worker refused (codes of RenderRefused)
     "reason.unrenderable": (
         "the pictures do not fit into the memory of the machine that draws. Ask for fewer pictures, or have someone "
         "with Manage Server choose a smaller size with /settings set."
+    ),
+    "reason.unreadable": "what was asked for cannot be read from the job table any more. Please ask once more.",
+    "reason.other_version": (
+        "it was queued by another version of this bot, which this one does not understand. Please ask once more."
     ),
     "reason.other": "the worker cannot render this request. Please change the prompt or the settings.",
     # ---- private answers to /imagine
@@ -85,6 +109,15 @@ _TEXTS: dict[str, str] = {
     ),
     "refused.queue_full": (
         "You already have {limit} jobs waiting. Wait for one of them, or cancel one with its button."
+    ),
+    "refused.queue_full.server": (
+        "{limit} jobs of this server are waiting already, which is its limit. Try again when one of them has ended."
+    ),
+    "refused.queue_full.total": (
+        "{limit} jobs are waiting already, which is all that this bot takes. Try again when one of them has ended."
+    ),
+    "refused.queue_full.daily": (
+        "That is more than the {limit} seconds of drawing that you have a day. They begin anew <t:{resets}:R>."
     ),
     "refused.storage": (
         "The disk of this bot is full, so nothing can be queued. Please tell the people who run it, and try again"
@@ -118,6 +151,22 @@ _TEXTS: dict[str, str] = {
     "settings.too_many_channels": (
         "At most {limit} channels fit on the list. Use all_channels to allow every channel."
     ),
+    # ---- /queue
+    "queue.status": (
+        "**Jobs of this server**\nWaiting: {waiting}\nWith a worker: {running}\nWorkers: {workers}\n{state}"
+    ),
+    "queue.open": "Jobs are handed out.",
+    "queue.paused": "The queue is paused.",
+    "queue.paused.now": "Paused: this server's jobs wait until /queue resume. What runs is finished.",
+    "queue.resumed": "This server's jobs go on.",
+    "queue.dead.none": "No job of this server ended without pictures.",
+    "queue.dead.title": "**Jobs that ended without pictures**, newest first",
+    "queue.dead.line": "`{job}` {state} after {attempts} attempts, <t:{when}:R>",
+    "queue.retried": "Job {job} is tried again; its message says how it goes.",
+    "queue.cancelled": "Job {job} is cancelled.",
+    "queue.not_dead": "Job {job} did not end without pictures, so there is nothing to try again.",
+    "queue.unknown_job": "No job of this server has a number that begins so. /queue dead lists those that failed.",
+    "queue.not_allowed": "Only members with the permission “Manage Messages” may steer this server's jobs.",
     # ---- the Cancel button
     "cancel.button": "Cancel",
     "cancel.not_allowed": "Only the member who asked, or someone with “Manage Messages”, may cancel this.",

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from .errors import QueueUnavailable, StorageFull
+from .errors import QueueError, QueueUnavailable, StorageFull
+
+Result = TypeVar("Result")
+#: Changes that share one transaction at most.
+BATCH = 200
 
 #: What SQLite says when the disk is full or cannot be written (sqlite3 result codes FULL, READONLY, IOERR).
 _FULL = ("database or disk is full", "readonly database", "disk i/o error", "no space left", "disk full")
@@ -56,6 +61,14 @@ def make_private(url: URL) -> None:
         raise StorageFull(f"the job table {url.database} cannot be written ({problem.strerror})") from None
 
 
+#: asyncpg: a server that is away is an error after these seconds, and a dead connection is noticed.
+_PATIENCE: dict[str, Any] = {
+    "timeout": 5,
+    "command_timeout": 20,
+    "server_settings": {"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "3"},
+}
+
+
 class Database:
     """All SQL goes through `read` and `write`. Construction opens nothing."""
 
@@ -64,14 +77,22 @@ class Database:
         sqlite = url.get_backend_name() == "sqlite"
         try:
             # Connections to a server may have died since they were last used; to a file they do not.
-            self.engine: AsyncEngine = create_async_engine(url, pool_pre_ping=not sqlite, hide_parameters=True)
+            more: dict[str, Any] = {} if sqlite else {"pool_pre_ping": True, "connect_args": _PATIENCE}
+            self.engine: AsyncEngine = create_async_engine(url, hide_parameters=True, **more)
+            #: SQLite without a hop between threads for each cursor: `change` and `view` take one for all they do.
+            self.direct = create_engine(url.set(drivername="sqlite"), hide_parameters=True) if sqlite else None
         except ModuleNotFoundError as missing:
             raise QueueUnavailable(f"[queue] database_url needs the package {missing.name}: pip install it") from None
-        if sqlite:
-            event.listen(self.engine.sync_engine, "connect", _set_up_sqlite)
-            event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
+        for engine in (self.engine.sync_engine, self.direct) if self.direct is not None else ():
+            event.listen(engine, "connect", _set_up_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+        self._threads = ThreadPoolExecutor(max_workers=3, thread_name_prefix="database")
         # SQLite has one writer; waiting here is cheaper and fairer than its busy handler.
         self._writing = asyncio.Lock()
+        self._waiting: list[tuple[Callable[[Connection], Any], asyncio.Future[Any]]] = []
+        self._committing: asyncio.Task[None] | None = None
+        #: Awaited at the start of each write transaction; raises when this process may not write any more.
+        self.fence: Callable[[AsyncConnection], Awaitable[None]] | None = None
         #: What the last transaction complained about, by kind; None once one of that kind has worked again.
         self.complaints: dict[str, str | None] = {}
 
@@ -104,10 +125,97 @@ class Database:
                 async with self.engine.connect() as connection:
                     await connection.execution_options(daguerre_write=True)
                     async with connection.begin():
+                        if self.fence is not None:
+                            await self.fence(connection)
                         yield connection
 
+    async def view(self, work: Callable[[Connection], Result]) -> Result:
+        """What `work` reads in one transaction; it runs in another thread, or in a greenlet.
+
+        Raises:
+            QueueUnavailable: the database cannot be reached.
+        """
+        if self.direct is None:
+            async with self.read() as connection:
+                return await connection.run_sync(work)
+        direct = self.direct
+
+        def look() -> Result:
+            with direct.connect() as connection:
+                return work(connection)
+
+        with _Errors(self, "read"):
+            return await asyncio.get_running_loop().run_in_executor(self._threads, look)
+
+    async def change(self, work: Callable[[Connection], Result]) -> Result:
+        """Like `write`, for many small changes: those that wait at the same time share one transaction, and one fsync.
+
+        `work` runs in another thread, or in a greenlet. It may raise a QueueError as long as it has written nothing;
+        that concerns itself alone.
+        """
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((work, future))
+        if self._committing is None or self._committing.done():
+            self._committing = asyncio.create_task(self._commit(), name="database commits")
+        return await future
+
+    async def _commit(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+            try:
+                answers = await self._together(batch)
+            except Exception as problem:
+                # One of several may be at fault: each for itself.
+                answers = [(False, problem)] if len(batch) == 1 else [await self._alone(one) for one in batch]
+            except BaseException:
+                for _, future in batch:
+                    future.cancel()
+                raise
+            for (_, future), (good, answer) in zip(batch, answers, strict=True):
+                if future.done():
+                    continue  # Nobody waits for it any more.
+                if good:
+                    future.set_result(answer)
+                else:
+                    future.set_exception(answer)
+
+    async def _together(self, batch: list[Any]) -> list[tuple[bool, Any]]:
+        def run(connection: Connection) -> list[tuple[bool, Any]]:
+            answers: list[tuple[bool, Any]] = []
+            for work, _ in batch:
+                try:
+                    answers.append((True, work(connection)))
+                except QueueError as refusal:
+                    answers.append((False, refusal))
+            return answers
+
+        if self.direct is None:
+            async with self.write() as connection:
+                return await connection.run_sync(run)
+        direct = self.direct
+
+        def commit() -> list[tuple[bool, Any]]:
+            with direct.connect().execution_options(daguerre_write=True) as connection, connection.begin():
+                return run(connection)
+
+        async with self._writing:
+            with _Errors(self, "write"):
+                return await asyncio.get_running_loop().run_in_executor(self._threads, commit)
+
+    async def _alone(self, one: Any) -> tuple[bool, Any]:
+        try:
+            return (await self._together([one]))[0]
+        except Exception as problem:
+            return False, problem
+
     async def close(self) -> None:
+        if self._committing is not None:
+            with suppress(asyncio.CancelledError):
+                await self._committing
         await self.engine.dispose()
+        if self.direct is not None:
+            await asyncio.to_thread(self.direct.dispose)
+        self._threads.shutdown(wait=False)
 
 
 class _Errors:
@@ -123,8 +231,10 @@ class _Errors:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         if error is None:
             self._database.complaints[self._kind] = None
-        elif isinstance(error, SQLAlchemyError | OSError):
-            reason = str(error.orig) if isinstance(error, DBAPIError) else type(error).__name__
+        elif isinstance(error, SQLAlchemyError | OSError | TimeoutError):
+            reason = str(error.orig) if isinstance(error, DBAPIError) else f"{type(error).__name__} {error}".strip()
+            if isinstance(error, StatementError) and not isinstance(error, DBAPIError):
+                reason = type(error).__name__  # Its text quotes values.
             if any(sign in reason.lower() for sign in _FULL):
                 problem: QueueUnavailable = StorageFull(
                     f"the job table cannot be written ({reason}): free space on the disk of the data folder, "

@@ -1,6 +1,7 @@
 """Hands queued jobs to NATS, as many as live workers have slots, and mends what a crash left behind.
 
-One task does both, so that mending never meets a job half-way to NATS.
+One task does both, so that mending never meets a job half-way to NATS. A job is sent first and noted second: that saves
+a commit on the way to the worker, and a crash in between leaves a message that `reconcile` finds by the id inside it.
 """
 
 from __future__ import annotations
@@ -8,14 +9,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from .errors import BrokerUnavailable, QueueUnavailable
-from .jobs import FINISHED, Job, JobState
+from .jobs import FINISHED, OUT, Job, JobState
+from .line import Pick, WaitingLine
 from .news import News
 from .roster import Roster
-from .table import JobTable
+from .rows import OTHER_VERSION, UNREADABLE, entry_of
+from .table import Carried, JobTable
 from .transport import ControlTransport, JobMessage, Stored
 
 log = logging.getLogger(__name__)
@@ -24,6 +28,8 @@ log = logging.getLogger(__name__)
 STUCK = 3
 #: Seconds after a failure until the next try.
 PAUSE = 2.0
+#: Jobs that are kept in memory from their submission, so that sending them costs no look-up.
+FRESH = 500
 
 
 class Dispatcher:
@@ -34,20 +40,28 @@ class Dispatcher:
         table: JobTable,
         transport: ControlTransport,
         roster: Roster,
+        line: WaitingLine,
         news: News,
         *,
         max_attempts: int,
         reconcile_seconds: float,
+        lease_seconds: float,
+        changed: Callable[[Job], None],
         on_stuck: Callable[[], Awaitable[None]],
     ) -> None:
-        """`on_stuck` is awaited when nats-server accepts connections but does not work."""
+        """`changed` is called with each job whose state changed; `on_stuck` is awaited when nats-server accepts
+        connections but does not work."""
         self._table = table
         self._transport = transport
         self._roster = roster
+        self._line = line
         self._news = news
         self._max_attempts = max_attempts
         self._reconcile_seconds = reconcile_seconds
+        self._lease_seconds = lease_seconds
+        self._changed = changed
         self._on_stuck = on_stuck
+        self._fresh: OrderedDict[str, Job] = OrderedDict()
         self._wake = asyncio.Event()
         self._reconcile_at = 0.0
         #: Why jobs could not be sent the last time, for the owner.
@@ -57,6 +71,16 @@ class Dispatcher:
         if reconcile:
             self._reconcile_at = 0.0
         self._wake.set()
+
+    def remember(self, job: Job) -> None:
+        """A job that was submitted just now."""
+        self._fresh[job.id] = job
+        while len(self._fresh) > FRESH:
+            self._fresh.popitem(last=False)
+
+    def forget(self, job_id: str) -> None:
+        """The job has changed since."""
+        self._fresh.pop(job_id, None)
 
     async def run(self) -> None:
         failures = 0
@@ -87,44 +111,107 @@ class Dispatcher:
             self._wake.clear()
 
     async def fill(self) -> None:
-        """Send as many jobs as live workers have free slots, in the order of their tags."""
+        """Send as many jobs as live workers have free slots, in fair order, each to workers that it fits."""
         now = time.monotonic()
-        slots = self._roster.slots(now)
-        if slots == 0:
-            return
-        jobs = await self._table.claim(slots, apart=self._roster.last_jobs(now))
-        for job in jobs:
-            self._news.changed(job)
-        if jobs:
+        while picks := self._line.pick(self._roster.groups(now), self._roster.last_jobs(now)):
+            await self._send(picks)
             self._news.moved()
-        for job in jobs:
-            message = JobMessage(
-                job=job.id,
-                generation=job.generation,
-                attempts=job.attempts,
-                max_attempts=self._max_attempts,
-                request=job.request,
-            )
-            # If this fails, the job stays `sent` and the reconcile that follows finds out whether it arrived.
-            sequence = await self._transport.send(message)
-            await self._table.carried(job.id, generation=job.generation, sequence=sequence)
+
+    async def _send(self, picks: Sequence[Pick]) -> None:
+        try:
+            jobs = await self._readable(picks)
+        except QueueUnavailable:
+            for pick in picks:
+                self._line.back(pick.entry)
+            raise
+        entries = {pick.entry.id: pick for pick in picks}
+        # 1. Store the messages with NATS, together. What fails may have arrived all the same: it is sent again under
+        #    the same name, and NATS drops the second one.
+        answers = await asyncio.gather(
+            *(self._transport.send(self._message(job), entries[job.id].group) for job in jobs), return_exceptions=True
+        )
+        carried: list[Carried] = []
+        failures: list[BaseException] = []
+        for job, answer in zip(jobs, answers, strict=True):
+            if isinstance(answer, BaseException):
+                failures.append(answer)
+                self._line.back(entries[job.id].entry)
+            else:
+                carried.append(Carried(job.id, job.generation + 1, answer, entries[job.id].group))
+        # 2. Note them, in one transaction. What cannot be noted is found by the next reconcile.
+        for one, job in zip(carried, await self._table.sent(carried) if carried else [], strict=True):
+            if job is not None:
+                self._changed(job)
+            elif (now := await self._table.find(one.job)) is None or now.state in FINISHED:
+                # Cancelled in the meantime, or already rendered.
+                await self._transport.discard(one.sequence)
+                await self._transport.cancel(one.job)
+                self._line.leave(one.job)
+        if failures:
+            raise failures[0]
+
+    async def _readable(self, picks: Sequence[Pick]) -> list[Job]:
+        """The jobs to be sent. One that the table holds in a form that nobody understands ends here."""
+        known = {pick.entry.id: self._fresh.pop(pick.entry.id, None) for pick in picks}
+        missing = [job for job, fresh in known.items() if fresh is None]
+        if missing:
+            known.update({job.id: job for job in await self._table.jobs(missing)})
+        ready: list[Job] = []
+        for pick in picks:
+            job = known[pick.entry.id]
+            if job is None or job.state is not JobState.QUEUED:
+                self._line.leave(pick.entry.id)
+                if job is not None and job.state in OUT:
+                    self._line.take(pick.entry, job.group or pick.group)
+            elif job.error in (UNREADABLE, OTHER_VERSION):
+                log.error("job %s cannot be read from the job table (%s); it is given up", job.id, job.error)
+                broken = await self._table.broken(
+                    job.id, state=JobState.FAILED, error=job.error, attempts=0, detail="its row cannot be understood"
+                )
+                if broken is not None:
+                    self._changed(broken)
+            else:
+                ready.append(job)
+        return ready
+
+    def _message(self, job: Job) -> JobMessage:
+        return JobMessage(
+            job=job.id,
+            generation=job.generation + 1,
+            attempts=job.attempts,
+            max_attempts=self._max_attempts,
+            request=job.request,
+        )
+
+    # Mending
 
     async def reconcile(self) -> None:
-        """Compare the table with the messages that NATS holds, by the job id inside each message."""
+        """Compare table, memory and the messages that NATS holds, by the job id inside each message."""
         # The messages first, then the outcomes: a worker stores the outcome before its message goes.
         out = {job.id: job for job in await self._table.out()}
         carried: set[str] = set()
         for stored in await self._transport.stored():
             if await self._carries(stored, out.get(stored.job)):
                 carried.add(stored.job)
+        running = self._roster.running(time.monotonic())
         for job in out.values():
-            if job.id in carried or job.id in self._roster.running(time.monotonic()):
+            if job.id in carried or job.id in running:
+                self._line.take(entry_of(job), job.group or "")
                 continue
             if not await self._transport.has_outcome(job.id):
                 waiting = await self._table.requeue(job.id, generation=job.generation)
                 if waiting is not None:
                     log.warning("job %s lost its message; it waits again", job.id)
-                    self._news.changed(waiting)
+                    self._changed(waiting)
+        await self._look_after([job for job in self._line.out if job not in out and job not in carried])
+
+    async def _look_after(self, jobs: Sequence[str]) -> None:
+        """Jobs that memory thinks are out and the table does not."""
+        for job in await self._table.jobs(jobs) if jobs else []:
+            if job.state is JobState.QUEUED and not await self._transport.has_outcome(job.id):
+                self._line.back(entry_of(job))
+            elif job.state in FINISHED:
+                self._line.leave(job.id)
 
     async def _carries(self, stored: Stored, job: Job | None) -> bool:
         """Whether this message rightly carries its job; one that does not is removed."""
@@ -134,11 +221,30 @@ class Dispatcher:
             if job is not None and job.state in FINISHED:
                 await self._transport.cancel(job.id)
             return False
-        if job.state is JobState.QUEUED or job.sequence != stored.sequence:
-            # It was sent and we were killed before that was noted, or NATS was restored.
-            carried = await self._table.carried(
-                job.id, generation=max(stored.generation, job.generation), sequence=stored.sequence
-            )
-            if carried is not None and carried.state is not job.state:
-                self._news.changed(carried)
+        if self._stranded(stored, job):
+            # All workers like the one it waits for are gone, and others can render it.
+            await self._transport.discard(stored.sequence)
+            waiting = await self._table.requeue(job.id, generation=job.generation)
+            if waiting is not None:
+                log.warning("job %s waited for workers that are gone; it goes to others", job.id)
+                self._changed(waiting)
+            return True
+        one = Carried(job.id, max(stored.generation, job.generation), stored.sequence, stored.group)
+        if job.state is JobState.QUEUED:
+            # It was sent and we were killed before that was noted.
+            (noted,) = await self._table.sent([one])
+            if noted is not None:
+                self._line.take(entry_of(noted), stored.group)
+                self._changed(noted)
+        elif (job.sequence, job.group) != (stored.sequence, stored.group):
+            await self._table.carried(one)  # NATS was restored from a backup.
         return True
+
+    def _stranded(self, stored: Stored, job: Job) -> bool:
+        now = time.monotonic()
+        if job.state not in OUT or job.id in self._roster.running(now):
+            return False
+        if self._roster.silent(stored.group, now) < self._lease_seconds + self._reconcile_seconds:
+            return False
+        return any(group.name != stored.group and group.capability.fits(entry_of(job).needs)
+                   for group in self._roster.groups(now))  # fmt: skip

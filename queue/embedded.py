@@ -1,7 +1,8 @@
 """The nats-server that belongs to this data folder: found, started, watched, stopped.
 
-It runs on 127.0.0.1 behind a generated token. When its parent is killed it lives on, so that running jobs can finish;
-the next start finds it by port and token and adopts it. Files, all under nats/ in the data folder:
+It runs on 127.0.0.1, or where workers elsewhere reach it, behind a generated token. When its parent is killed it lives
+on, so that running jobs can finish; the next start finds it by port and token and adopts it. Files, all under nats/ in
+the data folder:
 
     token, port   remembered from the first start      nats-server.conf, .log, .err, .pid
     jetstream/    the streams
@@ -26,7 +27,7 @@ from enum import Enum, auto
 from pathlib import Path
 
 from .errors import BrokerUnavailable, QueueUnavailable, StorageFull
-from .nats import MAX_PAYLOAD
+from .nats import MAX_PAYLOAD, unchecked_tls
 from .tasks import end
 
 HOST = "127.0.0.1"
@@ -65,17 +66,20 @@ class Answer(Enum):
     NOBODY = auto()
 
 
-async def probe(port: int, token: str) -> Answer:
+async def probe(port: int, token: str, host: str = HOST) -> Answer:
     """Ask who listens on the port, by NATS's own greeting."""
     try:
         async with asyncio.timeout(2):
-            reader, writer = await asyncio.open_connection(HOST, port)
+            reader, writer = await asyncio.open_connection(host, port)
     except (OSError, TimeoutError):
         return Answer.NOBODY
     try:
         async with asyncio.timeout(2):
-            if not (await reader.readline()).startswith(b"INFO "):
+            greeting = await reader.readline()
+            if not greeting.startswith(b"INFO "):
                 return Answer.FOREIGN
+            if json.loads(greeting[5:]).get("tls_required"):
+                await writer.start_tls(unchecked_tls())
             hello = json.dumps({"auth_token": token, "verbose": False, "pedantic": False, "lang": "python"})
             writer.write(f"CONNECT {hello}\r\nPING\r\n".encode())
             await writer.drain()
@@ -91,8 +95,12 @@ async def probe(port: int, token: str) -> Answer:
 class EmbeddedServer:
     """One nats-server child (or adopted orphan) and its supervision."""
 
-    def __init__(self, folder: Path, *, port: int = 0) -> None:
-        """`folder` holds its files; `port` 0 picks a free one and remembers it."""
+    def __init__(self, folder: Path, *, port: int = 0, host: str = HOST, tls: tuple[str, str] = ("", "")) -> None:
+        """`folder` holds its files; `port` 0 picks a free one and remembers it; `tls` are certificate and key."""
+        self._listen = host
+        #: Where this machine reaches it.
+        self._host = HOST if host in ("0.0.0.0", "::") else host  # noqa: S104
+        self._tls = tls
         self._folder = folder
         self._wanted_port = port
         self._process: asyncio.subprocess.Process | None = None
@@ -104,7 +112,7 @@ class EmbeddedServer:
 
     @property
     def url(self) -> str:
-        return f"nats://{HOST}:{self.port}"
+        return f"{'tls' if self._tls[0] else 'nats'}://{self._host}:{self.port}"
 
     @property
     def pid(self) -> int | None:
@@ -128,6 +136,8 @@ class EmbeddedServer:
             self.token = self._remember("token", secrets.token_urlsafe(32))
         except OSError as problem:
             raise StorageFull(f"{self._folder} cannot be written ({problem.strerror})") from None
+        if self._listen != HOST and not self._tls[0]:
+            log.warning("nats-server listens on %s without TLS: use it in a network of your own only", self._listen)
         if not await self._adopt():
             await self._spawn_somewhere()
         self._supervisor = asyncio.create_task(self._supervise(), name="nats-server supervisor")
@@ -140,7 +150,7 @@ class EmbeddedServer:
         if pid is None:
             return
         ours = self._process is not None and self._process.returncode is None
-        if not ours and await probe(self.port, self.token) is not Answer.OURS:
+        if not ours and await probe(self.port, self.token, self._host) is not Answer.OURS:
             return  # It is gone; the number in the file may belong to another process by now.
         _signal(pid, signal.SIGTERM)
         if not await self._gone(pid):
@@ -151,7 +161,7 @@ class EmbeddedServer:
     async def restart(self) -> None:
         """Have it ended and started again, as when JetStream switched itself off because the disk was full."""
         pid = self.pid
-        if pid is not None and await probe(self.port, self.token) is Answer.OURS:
+        if pid is not None and await probe(self.port, self.token, self._host) is Answer.OURS:
             log.warning("restarting nats-server: it runs, but its storage does not")
             _signal(pid, signal.SIGTERM)
 
@@ -161,14 +171,14 @@ class EmbeddedServer:
         port = self._wanted_port or _number(self._folder / "port")
         if not port:
             return False
-        answer = await probe(port, self.token)
+        answer = await probe(port, self.token, self._host)
         # Ours may be slow to greet. Two servers on one folder would ruin it, so this is asked with patience.
         pid = _number(self._folder / "nats-server.pid")
         deadline = time.monotonic() + PATIENCE
         while answer is Answer.FOREIGN and pid and _alive(pid):
             if time.monotonic() > deadline:
                 raise BrokerUnavailable(f"nats-server (process {pid}) of {self._folder} does not answer: end it")
-            answer = await probe(port, self.token)
+            answer = await probe(port, self.token, self._host)
         if answer is Answer.FOREIGN and self._wanted_port:
             raise BrokerUnavailable(
                 f"port {port} is taken by another program: choose another in [queue] nats_port, or 0 for a free one"
@@ -180,12 +190,12 @@ class EmbeddedServer:
 
     async def _spawn_somewhere(self) -> None:
         remembered = _number(self._folder / "port")
-        if not self._wanted_port and remembered and await probe(remembered, self.token) is Answer.NOBODY:
+        if not self._wanted_port and remembered and await probe(remembered, self.token, self._host) is Answer.NOBODY:
             candidates = [remembered, 0, 0]
         else:
             candidates = [self._wanted_port] if self._wanted_port else [0, 0, 0]
         for number, candidate in enumerate(candidates):
-            self.port = candidate or _free_port()
+            self.port = candidate or _free_port(self._host)
             try:
                 await self._spawn()
                 break
@@ -225,7 +235,7 @@ class EmbeddedServer:
         deadline = time.monotonic() + PATIENCE
         try:
             while time.monotonic() < deadline:
-                if await probe(self.port, self.token) is Answer.OURS:
+                if await probe(self.port, self.token, self._host) is Answer.OURS:
                     return
                 await asyncio.wait({ended}, timeout=0.05)
                 if ended.done():
@@ -239,8 +249,9 @@ class EmbeddedServer:
         def quoted(value: object) -> str:
             return json.dumps(str(value), ensure_ascii=False)
 
+        listen = f"{self._listen}:{self.port}" if ":" not in self._listen else quoted(f"[{self._listen}]:{self.port}")
         lines = (
-            f"listen: {HOST}:{self.port}",
+            f"listen: {listen}",
             "server_name: daguerre",
             f"authorization {{ token: {quoted(self.token)} }}",
             f"max_payload: {MAX_PAYLOAD}",
@@ -251,6 +262,9 @@ class EmbeddedServer:
             # By default an acknowledged message reaches the disk up to two minutes later.
             f"jetstream {{ store_dir: {quoted(self._folder / 'jetstream')}, sync_interval: always }}",
         )
+        if self._tls[0]:
+            certificate, key = self._tls
+            lines = (*lines, f"tls {{ cert_file: {quoted(certificate)}, key_file: {quoted(key)} }}")
         return "\n".join(lines) + "\n"
 
     def _remember(self, name: str, fresh: str) -> str:
@@ -287,7 +301,7 @@ class EmbeddedServer:
             return
         while True:
             # An adopted server is not our child: look now and then.
-            if await probe(self.port, self.token) is Answer.NOBODY:
+            if await probe(self.port, self.token, self._host) is Answer.NOBODY:
                 return
             await asyncio.sleep(1.0)
 
@@ -319,6 +333,10 @@ def _start_error(port: int, complaint: str) -> QueueUnavailable:
         )
     if any(sign in lowered for sign in ("no space left", "read-only file system", "permission denied")):
         return StorageFull(f"nats-server cannot write its folder: {complaint}")
+    if "tls" in lowered or "certificate" in lowered or "pem" in lowered:
+        return BrokerUnavailable(
+            f"nats-server cannot use [queue] nats_cert_file or nats_key_file as they are: {complaint}"
+        )
     if "sync_interval" in lowered or "unknown field" in lowered:
         return BrokerUnavailable(f"this nats-server is too old, 2.10 or newer is needed: {complaint}")
     return BrokerUnavailable(f"nats-server ended at once: {complaint}")
@@ -349,9 +367,9 @@ def _number(path: Path) -> int:
         return 0
 
 
-def _free_port() -> int:
+def _free_port(host: str) -> int:
     with socket.socket() as free:
-        free.bind((HOST, 0))
+        free.bind((host, 0))
         return int(free.getsockname()[1])
 
 

@@ -3,9 +3,10 @@
 QueueError
 ├── InvalidRequest        a field of the request is out of range; nothing was queued
 ├── UnknownJob            no job has this id
-├── QueueFull             this member has as many jobs waiting as are allowed; nothing was queued
+├── QueueFull             a limit is reached; says what is allowed and when more is; nothing was queued
 ├── QueueUnavailable      the job table or NATS cannot be reached or written just now
 │   ├── AlreadyRunning    another process works on this data folder
+│   ├── Ousted            another process has taken this queue over
 │   ├── StorageFull       the disk under the job table or the pictures is full or read-only
 │   └── BrokerUnavailable nats-server does not answer, or cannot be started
 └── RenderRefused         the worker will never be able to render this request; not tried again
@@ -13,6 +14,7 @@ QueueError
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,12 +44,24 @@ class UnknownJob(QueueError):
 
 
 class QueueFull(QueueError):
-    """This member has as many jobs waiting as are allowed."""
+    """A limit is reached; nothing was queued."""
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"at most {limit} jobs of one member may wait at a time")
-        #: Most jobs of one member that may wait.
-        self.limit = limit
+    def __init__(self, limit: float, scope: str = "member", *, resets: float | None = None) -> None:
+        allowed = {
+            "member": f"at most {limit:g} jobs of one member may wait at a time",
+            "server": f"at most {limit:g} jobs of one server may wait at a time",
+            "total": f"at most {limit:g} jobs may wait at a time",
+            "daily": f"at most {limit:g} seconds of rendering a day",
+        }[scope]
+        # As a UTC time of day: quotas begin anew at midnight UTC.
+        when = "one has ended" if resets is None else time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(resets))
+        super().__init__(f"{allowed}; more can be asked for {'once' if resets is None else 'from'} {when}")
+        #: What is allowed: jobs, or seconds of device time a day.
+        self.limit: Any = limit
+        #: Whose limit: `member`, `server`, `total` for waiting jobs; `daily` for a member's device time.
+        self.scope = scope
+        #: Unix time at which more is allowed; None: as soon as a job has ended.
+        self.resets = resets
 
 
 class QueueUnavailable(QueueError):
@@ -56,6 +70,10 @@ class QueueUnavailable(QueueError):
 
 class AlreadyRunning(QueueUnavailable):
     """Another process works on this data folder."""
+
+
+class Ousted(QueueUnavailable):
+    """Another control process has taken this queue over; this one has stopped writing. Start it again to stand by."""
 
 
 class StorageFull(QueueUnavailable):

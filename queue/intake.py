@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 
 from .errors import BrokerUnavailable, QueueUnavailable
 from .jobs import LIVE, Job, JobState
+from .logs import where
 from .pictures import PictureStore
 from .table import JobTable
 from .transport import Arrived, ControlTransport, Outcome
@@ -15,6 +17,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds until an outcome that could not be stored is tried again.
 LATER = 5.0
+#: Outcomes that are stored at a time; each holds its pictures in memory.
+AT_ONCE = 16
 
 
 class Intake:
@@ -30,24 +34,46 @@ class Intake:
         self._changed = changed
         #: Why the last outcome could not be stored, for the owner.
         self.problem: str | None = None
+        self._room = asyncio.Semaphore(AT_ONCE)
+        self._locks: dict[str, asyncio.Lock] = {}
 
     async def run(self) -> None:
-        async for arrived in self._transport.outcomes():
-            try:
-                job = await self._store(arrived)
-            except QueueUnavailable as problem:
-                # Nothing is lost: it lies in NATS until the disk is mended.
-                log.warning("job %s: its outcome cannot be stored yet: %s", arrived.outcome.job, problem)
-                self.problem = str(problem)
-                await self._transport.postpone(arrived, LATER)
-                continue
-            self.problem = None
-            if job is not None:
-                self._changed(job)
-            try:
-                await self._transport.acknowledge(arrived)
-            except BrokerUnavailable:
-                log.warning("job %s: its outcome will come once more", arrived.outcome.job)
+        """Takes in several at a time, so that they share commits; those of one job one after the other."""
+        async with asyncio.TaskGroup() as tasks:
+            async for arrived in self._transport.outcomes():
+                await self._room.acquire()
+                tasks.create_task(self._take(arrived))
+
+    async def _take(self, arrived: Arrived) -> None:
+        job_id = arrived.outcome.job
+        lock = self._locks.setdefault(job_id, asyncio.Lock())
+        try:
+            async with lock:
+                await self._store_and_acknowledge(arrived)
+        except Exception as error:
+            # A bug of ours; the outcome comes again after a while.
+            log.error("job %s: taking in its outcome failed: %s", job_id, where(error))  # noqa: TRY400
+        finally:
+            if self._locks.get(job_id) is lock and not lock.locked():
+                del self._locks[job_id]
+            self._room.release()
+
+    async def _store_and_acknowledge(self, arrived: Arrived) -> None:
+        try:
+            job = await self._store(arrived)
+        except QueueUnavailable as problem:
+            # Nothing is lost: it lies in NATS until the disk is mended.
+            log.warning("job %s: its outcome cannot be stored yet: %s", arrived.outcome.job, problem)
+            self.problem = str(problem)
+            await self._transport.postpone(arrived, LATER)
+            return
+        self.problem = None
+        if job is not None:
+            self._changed(job)
+        try:
+            await self._transport.acknowledge(arrived)
+        except BrokerUnavailable:
+            log.warning("job %s: its outcome will come once more", arrived.outcome.job)
 
     async def _store(self, arrived: Arrived) -> Job | None:
         """Make the outcome the job's; None if the job was over before."""
@@ -59,9 +85,16 @@ class Intake:
             case "rendered":
                 return await self._rendered(outcome, arrived.pictures)
             case "failed" | "dead":
+                if outcome.generation < job.generation:
+                    return None  # It has been sent again since.
                 state = JobState.FAILED if outcome.kind == "failed" else JobState.DEAD
+                log.error("job %s is %s: %s", job.id, state, outcome.detail or outcome.error)
                 return await self._table.broken(
-                    job.id, state=state, error=outcome.error or "broken", attempts=outcome.attempt
+                    job.id,
+                    state=state,
+                    error=outcome.error or "broken",
+                    attempts=outcome.attempt,
+                    detail=outcome.detail,
                 )
             case "returned":
                 # The attempt was not the job's fault, so it does not count.

@@ -1,39 +1,16 @@
-"""The life of one request: records and states. Pure.
-
-queued ──▶ sent ──▶ running ──▶ rendered ──▶ delivered
-   │         │         │
-   │         │         ├──▶ failed     refused by the worker for good
-   │         │         ├──▶ dead       three attempts broke
-   └─────────┴─────────┴──▶ cancelled
-
-A job goes back from `sent` or `running` to `queued` when its delivery message was lost; `generation` then rises.
-"""
+"""The life of one request: records. Pure. States, and the ways between them, are drawn in life.py."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
+from .fair import Lane
+from .life import BROKEN, FINISHED, LIVE, OUT, JobState
 from .requests import ImageRequest
 
-
-class JobState(StrEnum):
-    QUEUED = "queued"
-    SENT = "sent"
-    RUNNING = "running"
-    RENDERED = "rendered"
-    DELIVERED = "delivered"
-    CANCELLED = "cancelled"
-    FAILED = "failed"
-    DEAD = "dead"
-
-
-#: States in which the job may still produce pictures.
-LIVE = frozenset({JobState.QUEUED, JobState.SENT, JobState.RUNNING})
-#: States after which the worker has nothing more to do.
-FINISHED = frozenset(set(JobState) - LIVE)
+__all__ = ["BROKEN", "FINISHED", "LIVE", "OUT", "Job", "JobState", "Progress", "Rendered", "Transition"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +24,6 @@ class Job:
     #: Who asked, and where: opaque texts (Discord ids, or "local").
     member: str
     server: str
-    #: Fair-share tag: rows are sent in the order (tag, id).
-    tag: float
     state: JobState
     #: How often the job was handed to NATS.
     generation: int
@@ -63,15 +38,40 @@ class Job:
     told: bool = False
     #: Why it failed: a code of the texts catalogue, never a traceback.
     error: str | None = None
+    #: What happened, for the owner: kind of the last error, the worker; never a prompt.
+    detail: str | None = None
     #: Names in the picture store, in order.
     pictures: tuple[str, ...] = ()
     #: What the worker said about the pictures: model digest, sampler, engine version.
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
     #: Seconds of device time used.
     seconds: float = 0.0
-    #: Unix times.
+    lane: Lane = "fast"
+    #: The member's share beside others of the server.
+    weight: float = 1.0
+    #: Device time in seconds, as estimated when it was queued.
+    cost: float = 0.0
+    #: Only workers of this pool may render it; empty: any.
+    pool: str = ""
+    #: Group of workers that it was sent to last, and the worker that began it last.
+    group: str | None = None
+    worker: str | None = None
+    #: Unix times. `changed` grows with each change, whatever the clock does.
     created: float = 0.0
     changed: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One step of a job's life, as recorded with it."""
+
+    #: None for its beginning.
+    before: JobState | None
+    after: JobState
+    #: Unix time.
+    at: float
+    generation: int
+    attempts: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,15 +12,31 @@ from nats.js import api
 from nats.js.errors import APIError, BadRequestError, NotFoundError, ServiceUnavailableError
 from pydantic import ValidationError
 
+from .capability import POOL
 from .errors import BrokerUnavailable
 from .jobs import Progress
-from .nats import CONTROL, ERRORS, JOBS, JOBS_SUBJECT, PARTS, RESULTS, WORKERS, Connection, Puller, Session
+from .nats import (
+    CONTROL,
+    ERRORS,
+    JOBS,
+    JOBS_SUBJECT,
+    PARTS,
+    QUESTIONS,
+    RESULTS,
+    WORKERS,
+    Connection,
+    Credentials,
+    Puller,
+    Session,
+)
 from .transport import Arrived, ControlListener, Heartbeat, JobMessage, Outcome, Started, Stored
 
 log = logging.getLogger(__name__)
 
 #: For how long the server drops a second message with the same id, in seconds.
 DUPLICATES = 600.0
+#: Outcomes that are fetched at a time.
+TOGETHER = 16
 #: Pictures whose outcome never came are dropped after this many seconds.
 PARTS_AGE = 24 * 3600.0
 
@@ -28,13 +44,15 @@ PARTS_AGE = 24 * 3600.0
 class NatsControl:
     """Implements ControlTransport."""
 
-    def __init__(self, urls: str, token: str, listener: ControlListener, *, ack_wait: float) -> None:
+    def __init__(
+        self, urls: str, credentials: Credentials | str, listener: ControlListener, *, ack_wait: float
+    ) -> None:
         self._listener = listener
         self._ack_wait = ack_wait
         self.connection = Connection(
-            urls, token, name="daguerre control", prepare=self._prepare, established=listener.on_connected
+            urls, credentials, name="daguerre control", prepare=self._prepare, established=listener.on_connected
         )
-        self._outcomes = Puller(self.connection, RESULTS, CONTROL)
+        self._outcomes = Puller(self.connection, RESULTS, CONTROL, batch=TOGETHER)
 
     @property
     def connected(self) -> bool:
@@ -42,11 +60,11 @@ class NatsControl:
 
     # Jobs
 
-    async def send(self, message: JobMessage) -> int:
+    async def send(self, message: JobMessage, group: str = POOL) -> int:
         session = self.connection.require()
         headers = {"Nats-Msg-Id": f"{message.job}.{message.generation}"}
         with _Away():
-            stored = await session.js.publish(JOBS_SUBJECT, message.model_dump_json().encode(), headers=headers)
+            stored = await session.js.publish(f"jobs.{group}", message.model_dump_json().encode(), headers=headers)
         return stored.seq
 
     async def stored(self) -> Sequence[Stored]:
@@ -68,7 +86,8 @@ class NatsControl:
                     log.warning("a message in the stream %s is no job; removed", JOBS)
                     await session.js.delete_msg(JOBS, raw.seq)
                 else:
-                    found.append(Stored(sequence=raw.seq, job=message.job, generation=message.generation))
+                    group = (raw.subject or "").partition(".")[2]
+                    found.append(Stored(raw.seq, message.job, message.generation, group))
 
     async def discard(self, sequence: int) -> None:
         session = self.connection.require()
@@ -83,6 +102,12 @@ class NatsControl:
 
     async def cancel(self, job_id: str) -> None:
         await self.connection.publish(f"cancel.{job_id}")
+
+    async def stop(self, job_id: str, instance: str) -> None:
+        await self.connection.publish(f"stop.{instance}", job_id.encode())
+
+    async def drain(self, instance: str) -> None:
+        await self.connection.publish(f"drain.{instance or 'all'}")
 
     # Outcomes
 
@@ -140,6 +165,7 @@ class NatsControl:
             raise BrokerUnavailable("JetStream is switched off: start nats-server with -js") from None
         for subject, hear in (("st.*", self._on_started), ("prog.*", self._on_progress), ("hb.*", self._on_heartbeat)):
             await session.listen(subject, _lenient(hear))
+        await session.listen(QUESTIONS, self._on_question)
         await self._outcomes.attach(session)
 
     async def _make_streams(self, session: Session) -> None:
@@ -158,7 +184,7 @@ class NatsControl:
                 await js.update_stream(stream)
         consumers = (
             # max_deliver=-1: the worker counts attempts and declares a job dead, so that nobody misses it.
-            (JOBS, api.ConsumerConfig(durable_name=WORKERS, ack_wait=self._ack_wait, filter_subject=JOBS_SUBJECT)),
+            (JOBS, api.ConsumerConfig(durable_name=WORKERS, ack_wait=self._ack_wait, filter_subject=f"jobs.{POOL}")),
             (RESULTS, api.ConsumerConfig(durable_name=CONTROL, ack_wait=60.0, filter_subject="res.*")),
         )
         for stream_name, consumer in consumers:
@@ -179,6 +205,10 @@ class NatsControl:
         step, steps = json.loads(head)
         job_id = message.subject.removeprefix("prog.")
         await self._listener.on_progress(Progress(job_id, int(step), int(steps), preview or None))
+
+    async def _on_question(self, message: Msg) -> None:
+        if message.reply:
+            await self.connection.publish(message.reply, await self._listener.on_question(message.data))
 
 
 def _lenient(hear: Callable[[Msg], Awaitable[None]]) -> Callable[[Msg], Awaitable[None]]:

@@ -7,14 +7,17 @@ import json
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Any
 
 from nats.aio.msg import Msg
+from nats.js import api
 from nats.js.errors import NotFoundError
 from pydantic import ValidationError
 
+from .capability import POOL
 from .errors import BrokerUnavailable
 from .jobs import Progress
-from .nats import ERRORS, JOBS, PART, WORKERS, Connection, Puller, Session
+from .nats import ERRORS, JOBS, PART, WORKERS, Connection, Credentials, Puller, Session
 from .transport import Delivery, Heartbeat, JobMessage, Outcome, Started
 
 log = logging.getLogger(__name__)
@@ -26,11 +29,27 @@ BEHIND = 256 * 1024
 class NatsWorker:
     """Implements WorkerTransport."""
 
-    def __init__(self, urls: str, token: str, *, name: str, on_cancel: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        urls: str,
+        credentials: Credentials | str,
+        *,
+        name: str,
+        on_cancel: Callable[[str], None],
+        on_lost: Callable[[str], None] = lambda job: None,
+        on_drain: Callable[[], None] = lambda: None,
+        group: str = POOL,
+        instance: str = "",
+    ) -> None:
+        """`on_cancel` and `on_lost` are called with a job: nobody wants it any more, or another worker has it."""
         self._on_cancel = on_cancel
+        self._on_lost = on_lost
+        self._on_drain = on_drain
+        self._group = group
+        self._instance = instance
         self.ack_wait = 10.0  # Until the consumer has told the real one.
-        self.connection = Connection(urls, token, name=f"daguerre worker {name}", prepare=self._prepare)
-        self._jobs = Puller(self.connection, JOBS, WORKERS)
+        self.connection = Connection(urls, credentials, name=f"daguerre worker {name}", prepare=self._prepare)
+        self._jobs = Puller(self.connection, JOBS, group)
 
     async def fetch(self) -> Delivery:
         while True:
@@ -72,7 +91,8 @@ class NatsWorker:
                 parts: list[int] = []
                 if len(body) > fits:
                     parts = await self._send_parts(session, outcome, body, fits)
-                head = outcome.model_copy(update={"parts": tuple(parts)}).model_dump_json().encode()
+                room = session.client.max_payload - (0 if parts else len(body))
+                head = _head(outcome.model_copy(update={"parts": tuple(parts)}), room)
                 payload = head + b"\n" + (b"" if parts else body)
                 await session.js.publish(f"res.{outcome.job}", payload, headers={"Nats-Msg-Id": name})
             except ERRORS as problem:
@@ -92,6 +112,8 @@ class NatsWorker:
         session = self.connection.session
         if session is None or session.client.pending_data_size > BEHIND:
             return
+        if progress.preview is not None and len(progress.preview) > BEHIND:
+            progress = Progress(progress.job, progress.step, progress.steps)
         head = json.dumps([progress.step, progress.steps]).encode()
         await self.connection.publish(f"prog.{progress.job}", head + b"\n" + (progress.preview or b""))
 
@@ -123,12 +145,44 @@ class NatsWorker:
     async def _prepare(self, session: Session) -> None:
         # The control process makes the stream; until it has, there is nothing to do here.
         try:
-            consumer = await session.js.consumer_info(JOBS, WORKERS)
+            standard = await session.js.consumer_info(JOBS, WORKERS)
         except NotFoundError:
             raise BrokerUnavailable("the control process has not prepared it yet") from None
-        self.ack_wait = consumer.config.ack_wait or self.ack_wait
+        self.ack_wait = standard.config.ack_wait or self.ack_wait
+        if self._group != WORKERS:
+            # The line of workers like us; whoever is first makes it.
+            line = api.ConsumerConfig(
+                name=self._group,
+                durable_name=self._group,
+                filter_subject=f"jobs.{self._group}",
+                ack_policy=api.AckPolicy.EXPLICIT,
+                ack_wait=self.ack_wait,
+                max_deliver=-1,
+                max_ack_pending=1000,
+            )
+            js: Any = session.js  # Its annotations are incomplete.
+            await js.add_consumer(JOBS, line)
         await session.listen("cancel.*", self._on_cancel_message)
+        if self._instance:
+            await session.listen(f"stop.{self._instance}", self._on_stop_message)
+            await session.listen(f"drain.{self._instance}", self._on_drain_message)
+        await session.listen("drain.all", self._on_drain_message)
         await self._jobs.attach(session)
 
     async def _on_cancel_message(self, message: Msg) -> None:
         self._on_cancel(message.subject.removeprefix("cancel."))
+
+    async def _on_stop_message(self, message: Msg) -> None:
+        self._on_lost(message.data.decode(errors="replace"))
+
+    async def _on_drain_message(self, _: Msg) -> None:
+        self._on_drain()
+
+
+def _head(outcome: Outcome, room: int) -> bytes:
+    """The outcome without its pictures. What the engine says about them is left out where it is too much."""
+    head = outcome.model_dump_json().encode()
+    if len(head) + 1024 > room:
+        log.warning("job %s: %d bytes of metadata are too much; left out", outcome.job, len(head))
+        head = outcome.model_copy(update={"metadata": {}}).model_dump_json().encode()
+    return head

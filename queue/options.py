@@ -5,7 +5,11 @@ Secrets are not here: the token of an external nats-server comes from the enviro
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from .limits import Limits, parse_roles
 
 
 class QueueOptions(BaseModel):
@@ -23,13 +27,35 @@ class QueueOptions(BaseModel):
     )
     nats_url: str = Field(
         default="",
-        description="Address of your own nats-server, several parted by commas. Empty: one is started on 127.0.0.1.",
+        description="Address of your own nats-server, several parted by commas. Empty: one is started here.",
+    )
+    nats_host: str = Field(
+        default="127.0.0.1",
+        min_length=1,
+        description=(
+            "Address that the nats-server which is started here listens on. Anything but this machine itself lets "
+            "workers elsewhere dial in: give it a certificate (nats_cert_file, nats_key_file) then. Its token lies in "
+            "nats/token of the data folder."
+        ),
     )
     nats_port: int = Field(
         default=0,
         ge=0,
         le=65535,
         description="Port of the nats-server that is started here. 0: a free one is picked and remembered.",
+    )
+    nats_ca_file: str = Field(
+        default="",
+        description="Certificate of who signed nats-server's (PEM). Empty: those that this machine trusts.",
+    )
+    nats_cert_file: str = Field(
+        default="",
+        description="Certificate (PEM): of the nats-server that is started here, else of this side where it asks.",
+    )
+    nats_key_file: str = Field(default="", description="Key of nats_cert_file (PEM).")
+    nats_creds_file: str = Field(
+        default="",
+        description="Credentials for your own nats-server, as `nsc` writes them; instead of DAGUERRE_NATS_TOKEN.",
     )
     ack_wait_seconds: float = Field(
         default=12.0,
@@ -49,6 +75,45 @@ class QueueOptions(BaseModel):
         le=100_000,
         description="How many jobs of one member may wait at a time.",
     )
+    max_queued_per_server: int = Field(
+        default=0, ge=0, le=1_000_000, description="How many jobs of one server may wait at a time; 0: any number."
+    )
+    max_queued: int = Field(
+        default=0, ge=0, le=10_000_000, description="How many jobs may wait at a time altogether; 0: any number."
+    )
+    max_running_per_member: int = Field(
+        default=0,
+        ge=0,
+        le=1_000,
+        description="How many jobs of one member are rendered at a time; the others wait. 0: any number.",
+    )
+    max_running_per_server: int = Field(
+        default=0,
+        ge=0,
+        le=1_000,
+        description="How many jobs of one server are rendered at a time; the others wait. 0: any number.",
+    )
+    daily_seconds_per_member: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=86_400_000.0,
+        allow_inf_nan=False,
+        description="Device time in seconds that one member may use a day (days are UTC's); 0: any.",
+    )
+    roles: tuple[Annotated[str, Field(max_length=200)], ...] = Field(
+        default=(),
+        max_length=200,
+        description=(
+            'What members with a Discord role get instead: "<role id> weight=2 queued=50 daily_seconds=3600". A weight '
+            "of 2 is twice the share of others in the server; of several roles each best value counts."
+        ),
+    )
+    relax_share: float = Field(
+        default=0.25,
+        ge=0.01,
+        le=1.0,
+        description="Share of the relaxed lane while jobs of the fast one wait, beside its 1 (0.01-1).",
+    )
     worker_timeout_seconds: float = Field(
         default=3.0,
         ge=1.5,
@@ -61,3 +126,21 @@ class QueueOptions(BaseModel):
         le=3600.0,
         description="How often, in seconds, the job table and nats-server are compared and mended.",
     )
+
+    @field_validator("roles")
+    @classmethod
+    def _readable(cls, roles: tuple[str, ...]) -> tuple[str, ...]:
+        parse_roles(roles)
+        return roles
+
+    @property
+    def limits(self) -> Limits:
+        """For members without a special role."""
+        return Limits(
+            queued_per_member=self.max_queued_per_member,
+            queued_per_server=self.max_queued_per_server,
+            queued_total=self.max_queued,
+            running_per_member=self.max_running_per_member,
+            running_per_server=self.max_running_per_server,
+            daily_seconds=self.daily_seconds_per_member,
+        )

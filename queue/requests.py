@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    ValidationError,
+    model_serializer,
+)
 
 from .errors import InvalidRequest
 
@@ -44,6 +52,16 @@ class ImageRequest(BaseModel):
     #: Delivered size in pixels.
     width: Side = 256
     height: Side = 256
+    #: Name of the model that shall draw it; empty: whichever a worker has.
+    model: Annotated[str, StringConstraints(max_length=100)] = ""
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Workers of an earlier version do not know `model`: it is only told when it says something."""
+        told: dict[str, Any] = handler(self)
+        if not self.model:
+            told.pop("model", None)
+        return told
 
     @property
     def seeds(self) -> tuple[int, ...]:

@@ -1,29 +1,32 @@
 """The job table: the truth about every job.
 
-Every change of state is guarded by the states it may come from (`UPDATE … WHERE state IN (…)`), so that a late or
-doubled message changes nothing. One control process writes it; the fair-share clocks beside it are rebuilt at start.
+Every change of state is one guarded statement (`UPDATE … WHERE state IN (…)`, by life.py), so that a late or doubled
+message changes nothing; the database records each one (`transitions`). One control process writes it.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
 
-from sqlalchemy import RowMapping, and_, bindparam, func, insert, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, and_, bindparam, case, func, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from .database import Database
-from .errors import QueueFull, UnknownJob
-from .fair import FairShare, Line, Place, Waiting, cost
-from .jobs import FINISHED, LIVE, Job, JobState
+from .errors import UnknownJob
+from .fair import Entry, Lane
+from .jobs import Job, Transition
+from .life import BROKEN, COMES_FROM, FINISHED, OUT, JobState
+from .limits import day
 from .requests import ImageRequest
-from .schema import JOBS
+from .rows import entry_of_row, job_of
+from .schema import JOBS, MEMORY, TRANSITIONS, USAGE
 
-#: With a worker, as far as the table knows.
-OUT = frozenset({JobState.SENT, JobState.RUNNING})
+#: Asked several times for each job, so it is built once.
+_FIND = select(JOBS).where(JOBS.c.id == bindparam("job"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,73 +38,81 @@ class Ticket:
     created: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A job message that NATS has stored."""
+
+    job: str
+    generation: int
+    sequence: int
+    group: str
+
+
 class JobTable:
     """All methods raise StorageFull or QueueUnavailable when the database fails, and have then changed nothing."""
 
-    def __init__(self, database: Database, *, max_queued_per_member: int) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._max_queued = max_queued_per_member
-        self._fair = FairShare()
-
-    async def restore_clocks(self) -> None:
-        """Rebuild the fair-share clocks from all jobs that ever went to a worker."""
-        jobs = JOBS.c
-        latest = (func.max(jobs.turn), func.max(jobs.tag))
-        ends = (func.max(jobs.turn + jobs.cost), func.max(jobs.tag + jobs.cost))
-        query = select(jobs.server, jobs.member, *latest, *ends).where(jobs.generation > 0)
-        async with self._database.read() as connection:
-            for row in await connection.execute(query.group_by(jobs.server, jobs.member)):
-                server, member, turn, tag, turn_end, tag_end = row
-                self._fair.restore(server, member, Place(turn=turn, tag=tag), Place(turn=turn_end, tag=tag_end))
+        self._insert: Any = postgresql.insert if database.url.get_backend_name() == "postgresql" else sqlite.insert
 
     # Adding and reading
 
     async def add(
-        self, request: ImageRequest, *, key: str, member: str, server: str, reply: Mapping[str, Any]
+        self,
+        request: ImageRequest,
+        *,
+        key: str,
+        member: str,
+        server: str,
+        reply: Mapping[str, Any],
+        lane: Lane = "fast",
+        weight: float = 1.0,
+        cost: float = 1.0,
+        pool: str = "",
     ) -> Ticket:
-        """Put a job into the queue; with a key that is there already, give that job back.
+        """Put a job into the queue; with a key that is there already, give that job back."""
+        now = time.time()
+        values: dict[str, Any] = {
+            # Time first: ids grow, so that equals are served in the order of arrival.
+            "id": f"{time.time_ns():016x}{token_hex(8)}",
+            "key": key,
+            "member": member,
+            "server": server,
+            "lane": lane,
+            "weight": weight,
+            "cost": cost,
+            "model": request.model,
+            "side": max(request.width, request.height),
+            "pool": pool,
+            "state": JobState.QUEUED,
+            "generation": 0,
+            "attempts": 0,
+            "request": request.model_dump(mode="json"),
+            "reply": dict(reply),
+            "told": False,
+            "pictures": [],
+            "metadata": {},
+            "seconds": 0.0,
+            "created": now,
+            "changed": now,
+        }
+        statement = self._insert(JOBS).on_conflict_do_nothing(index_elements=["key"]).returning(JOBS)
 
-        Raises:
-            QueueFull: the member has as many jobs waiting as are allowed.
-        """
-        async with self._database.write() as connection:
-            earlier = (await connection.execute(select(JOBS).where(JOBS.c.key == key))).mappings().first()
-            if earlier is not None:
-                return Ticket(_job(earlier), created=False)
-            queued, line = await _line(connection, server, member)
-            if queued >= self._max_queued:
-                raise QueueFull(self._max_queued)
-            job_cost = cost(request)
-            place = await self._place(connection, server, member, line, job_cost)
-            now = time.time()
-            values: dict[str, Any] = {
-                # Time first: ids grow, so that equal tags are served in the order of arrival.
-                "id": f"{time.time_ns():016x}{token_hex(8)}",
-                "key": key,
-                "member": member,
-                "server": server,
-                "turn": place.turn,
-                "tag": place.tag,
-                "cost": job_cost,
-                "state": JobState.QUEUED,
-                "generation": 0,
-                "attempts": 0,
-                "request": request.model_dump(mode="json"),
-                "reply": dict(reply),
-                "told": False,
-                "pictures": [],
-                "metadata": {},
-                "seconds": 0.0,
-                "created": now,
-                "changed": now,
-            }
-            row = (await connection.execute(insert(JOBS).returning(JOBS), values)).mappings().one()
-            return Ticket(_job(row), created=True)
+        def work(connection: Connection) -> Ticket:
+            row = connection.execute(statement, values).mappings().first()
+            if row is not None:
+                return Ticket(job_of(row), created=True)
+            earlier = connection.execute(select(JOBS).where(JOBS.c.key == key)).mappings().one()
+            return Ticket(job_of(earlier), created=False)
+
+        return await self._database.change(work)
 
     async def find(self, job_id: str) -> Job | None:
-        async with self._database.read() as connection:
-            row = (await connection.execute(select(JOBS).where(JOBS.c.id == job_id))).mappings().first()
-        return None if row is None else _job(row)
+        return await self._first(_FIND, {"job": job_id})
+
+    async def find_key(self, key: str) -> Job | None:
+        """The job that was submitted with this key."""
+        return await self._first(select(JOBS).where(JOBS.c.key == key))
 
     async def job(self, job_id: str) -> Job:
         """Raises: UnknownJob."""
@@ -110,23 +121,33 @@ class JobTable:
             raise UnknownJob(f"no job {job_id}")
         return job
 
-    async def position(self, job_id: str) -> int:
-        """Number of jobs that will be sent before this one; 0 when it is next, or no longer waits.
+    async def jobs(self, job_ids: Collection[str]) -> list[Job]:
+        """Those of these that there are."""
+        return await self._jobs(select(JOBS).where(JOBS.c.id.in_(job_ids)))
 
-        Raises: UnknownJob.
-        """
-        job = await self.job(job_id)
-        if job.state is not JobState.QUEUED:
-            return 0
-        sooner = or_(JOBS.c.tag < job.tag, and_(JOBS.c.tag == job.tag, JOBS.c.id < job.id))
-        async with self._database.read() as connection:
-            return await _count(connection, and_(JOBS.c.state == JobState.QUEUED, sooner))
+    async def waiting(self) -> list[Entry]:
+        """What the fair queue needs of each job that waits, in the order of arrival."""
+        columns = JOBS.c
+        query = select(
+            columns.id,
+            columns.server,
+            columns.member,
+            columns.cost,
+            columns.lane,
+            columns.weight,
+            columns.model,
+            columns.side,
+            columns.pool,
+        ).where(columns.state == JobState.QUEUED)
+        return await self._database.view(
+            lambda connection: [entry_of_row(tuple(row)) for row in connection.execute(query.order_by(columns.id))]
+        )
 
     async def counts(self) -> dict[JobState, int]:
         query = select(JOBS.c.state, func.count()).group_by(JOBS.c.state)
-        async with self._database.read() as connection:
-            found = {JobState(state): int(number) for state, number in await connection.execute(query)}
-        return {state: found.get(state, 0) for state in JobState}
+        rows = await self._database.view(lambda connection: connection.execute(query).all())
+        found = {str(state): int(number) for state, number in rows}
+        return {state: found.get(state.value, 0) for state in JobState}
 
     async def untold(self) -> list[Job]:
         """Jobs whose asker has not been told the end, oldest first; live ones too."""
@@ -134,202 +155,188 @@ class JobTable:
 
     async def out(self) -> list[Job]:
         """Jobs that are with a worker."""
-        return await self._jobs(select(JOBS).where(JOBS.c.state.in_(OUT)))
+        return await self._jobs(select(JOBS).where(JOBS.c.state.in_(OUT)).order_by(JOBS.c.id))
+
+    async def broken_jobs(self, limit: int = 50, server: str | None = None) -> list[Job]:
+        """Jobs that ended without pictures, newest first; of one server if given."""
+        query = select(JOBS).where(JOBS.c.state.in_(BROKEN)).order_by(JOBS.c.id.desc()).limit(limit)
+        return await self._jobs(query if server is None else query.where(JOBS.c.server == server))
+
+    async def beginning_with(self, start: str) -> list[Job]:
+        """At most two jobs whose id begins so: to look one up by a part of its number."""
+        query = select(JOBS).where(JOBS.c.id >= start, JOBS.c.id < start + "g").order_by(JOBS.c.id).limit(2)
+        return await self._jobs(query)
+
+    async def history(self, job_id: str) -> tuple[Transition, ...]:
+        """Every state that the job has been in, oldest first."""
+        columns = TRANSITIONS.c
+        query = select(columns.was, columns.became, columns.at, columns.generation, columns.attempts)
+        query = query.where(columns.job == job_id).order_by(columns.number)
+        rows = await self._database.view(lambda connection: connection.execute(query).all())
+        return tuple(
+            Transition(JobState(was) if was else None, JobState(became), at, generation, attempts)
+            for was, became, at, generation, attempts in rows
+        )
 
     # What the dispatcher does
 
-    async def claim(self, room: int, *, apart: Collection[str] = ()) -> list[Job]:
-        """Take the next jobs by (tag, id) out of the queue, so that at most `room` are out; `apart` are not counted."""
-        async with self._database.write() as connection:
-            free = room - await _count(connection, and_(JOBS.c.state.in_(OUT), JOBS.c.id.not_in(apart)))
-            if free <= 0:
-                return []
-            query = select(JOBS).where(JOBS.c.state == JobState.QUEUED).order_by(JOBS.c.tag, JOBS.c.id).limit(free)
-            rows = (await connection.execute(query)).mappings().all()
-            claimed: list[Job] = []
-            for row in rows:
-                change = {"state": JobState.SENT, "generation": row["generation"] + 1, "sequence": None}
-                job = await _move(connection, row["id"], {JobState.QUEUED}, change)
-                if job is not None:
-                    claimed.append(job)
-        for row in rows:
-            self._fair.started(row["server"], row["member"], Place(turn=row["turn"], tag=row["tag"]), row["cost"])
-        return claimed
+    async def sent(self, carried: Sequence[Carried]) -> list[Job | None]:
+        """NATS has stored these queued jobs. None for one that did not wait any more."""
 
-    async def carried(self, job_id: str, *, generation: int, sequence: int) -> Job | None:
-        """Note which message carries the job; takes it out of the queue if need be."""
-        return await self._move(
-            job_id,
-            {JobState.QUEUED, *OUT},
-            lambda job: {
-                "state": JobState.SENT if job.state is JobState.QUEUED else job.state,
-                "generation": generation,
-                "sequence": sequence,
-            },
-        )
+        def work(connection: Connection) -> list[Job | None]:
+            return [
+                _move(
+                    connection,
+                    one.job,
+                    JobState.SENT,
+                    {"generation": one.generation, "sequence": one.sequence, "group": one.group},
+                )
+                for one in carried
+            ]
 
-    async def requeue(self, job_id: str, *, generation: int, attempts: int | None = None) -> Job | None:
+        return await self._database.change(work)
+
+    async def carried(self, one: Carried) -> Job | None:
+        """Correct which message carries a job that is out. None if it is not, or this was known."""
+        values = {"generation": one.generation, "sequence": one.sequence, "group": one.group}
+        known = and_(JOBS.c.sequence.is_not_distinct_from(one.sequence), JOBS.c.group.is_not_distinct_from(one.group))
+        where = and_(JOBS.c.id == one.job, JOBS.c.state.in_(OUT), ~known)
+        return await self._database.change(lambda connection: _set(connection, where, values))
+
+    async def requeue(
+        self, job_id: str, *, generation: int, attempts: int | None = None, detail: str | None = None
+    ) -> Job | None:
         """The message of this generation is gone without a result: the job waits again, at its old place."""
-        change: dict[str, Any] = {"state": JobState.QUEUED, "sequence": None}
-        if attempts is not None:
-            change["attempts"] = attempts
-        return await self._move(job_id, OUT, lambda job: change if job.generation == generation else None)
+        values: dict[str, Any] = {"sequence": None, "group": None}
+        values |= {} if attempts is None else {"attempts": attempts}
+        values |= {} if detail is None else {"detail": detail}
+        where = and_(JOBS.c.generation == generation, JOBS.c.state.in_(OUT))
+        return await self._database.change(lambda connection: _move(connection, job_id, JobState.QUEUED, values, where))
+
+    async def retry(self, job_id: str) -> Job | None:
+        """A job that ended without pictures waits again, with all its attempts. None if it did not end so."""
+        values = {"sequence": None, "group": None, "attempts": 0, "error": None, "told": False}
+        where = JOBS.c.state.in_(BROKEN)
+        return await self._database.change(lambda connection: _move(connection, job_id, JobState.QUEUED, values, where))
 
     # What workers report
 
-    async def running(self, job_id: str, *, attempt: int) -> Job | None:
+    async def running(self, job_id: str, *, attempt: int, worker: str | None = None) -> Job | None:
         """A worker begins an attempt. None if the job is not with a worker, or this was known."""
-
-        def change(job: Job) -> dict[str, Any] | None:
-            if job.state is JobState.RUNNING and job.attempts >= attempt:
-                return None
-            return {"state": JobState.RUNNING, "attempts": max(attempt, job.attempts)}
-
-        return await self._move(job_id, OUT, change)
+        attempts = case((JOBS.c.attempts < attempt, attempt), else_=JOBS.c.attempts)
+        where = and_(JOBS.c.state.in_(OUT), or_(JOBS.c.state == JobState.SENT, JOBS.c.attempts < attempt))
+        values = {"attempts": attempts, "worker": worker}
+        return await self._database.change(
+            lambda connection: _move(connection, job_id, JobState.RUNNING, values, where)
+        )
 
     async def rendered(
         self, job_id: str, *, pictures: Collection[str], metadata: Mapping[str, Any], seconds: float, attempts: int
     ) -> Job | None:
         """The pictures are stored. None if the job was over before; the pictures are then superfluous."""
-        return await self._move(
-            job_id,
-            LIVE,
-            lambda job: {
-                "state": JobState.RENDERED,
-                "pictures": list(pictures),
-                "metadata": dict(metadata),
-                "seconds": seconds,
-                "attempts": max(attempts, job.attempts),
-            },
-        )
+        values = {
+            "pictures": list(pictures),
+            "metadata": dict(metadata),
+            "seconds": seconds,
+            "attempts": case((JOBS.c.attempts < attempts, attempts), else_=JOBS.c.attempts),
+        }
 
-    async def broken(self, job_id: str, *, state: JobState, error: str, attempts: int) -> Job | None:
+        def work(connection: Connection) -> Job | None:
+            job = _move(connection, job_id, JobState.RENDERED, values)
+            if job is not None and seconds > 0:
+                used = self._insert(USAGE)
+                used = used.on_conflict_do_update(
+                    index_elements=["day", "member"], set_={"seconds": USAGE.c.seconds + used.excluded.seconds}
+                )
+                row = {"day": day(job.changed), "member": job.member, "seconds": seconds}
+                connection.execute(used, row)
+            return job
+
+        return await self._database.change(work)
+
+    async def broken(
+        self, job_id: str, *, state: JobState, error: str, attempts: int, detail: str | None = None
+    ) -> Job | None:
         """The job is over without pictures: `failed` or `dead`. None if it was over before."""
-        return await self._move(
-            job_id,
-            LIVE,
-            lambda job: {"state": state, "error": error, "attempts": max(attempts, job.attempts)},
-        )
+        values = {
+            "error": error,
+            "detail": detail and detail[:500],
+            "attempts": case((JOBS.c.attempts < attempts, attempts), else_=JOBS.c.attempts),
+        }
+        return await self._database.change(lambda connection: _move(connection, job_id, state, values))
 
     # What the one who asked does
 
-    async def cancel(self, job_id: str) -> tuple[Job, JobState] | None:
-        """Cancel; gives the job and the state that it was in. None if it was over before, or never was."""
-        async with self._database.write() as connection:
-            row = (await connection.execute(select(JOBS).where(JOBS.c.id == job_id))).mappings().first()
-            if row is None or JobState(row["state"]) in FINISHED:
-                return None
-            before = JobState(row["state"])
-            if before is JobState.QUEUED:
-                await self._close_gap(connection, row)
-            job = await _move(connection, job_id, LIVE, {"state": JobState.CANCELLED})
-            return None if job is None else (job, before)
+    async def cancel(self, job_id: str) -> Job | None:
+        """None if it was over before, or never was."""
+        return await self._database.change(lambda connection: _move(connection, job_id, JobState.CANCELLED, {}))
 
-    async def mark_told(self, job_id: str) -> bool:
-        """Raises: UnknownJob."""
-        job = await self.job(job_id)
-        if job.state not in FINISHED:
-            return False
-        change: dict[str, Any] = {"told": True, "changed": time.time()}
-        if job.state is JobState.RENDERED:
-            change["state"] = JobState.DELIVERED
-        async with self._database.write() as connection:
-            first = and_(JOBS.c.id == job_id, JOBS.c.told.is_(False), JOBS.c.state == job.state)
-            return (await connection.execute(update(JOBS).where(first).values(change))).rowcount == 1
+    async def mark_told(self, job_id: str) -> Job | None:
+        """The asker knows the end. None if that was known, or the job is not over. Raises: UnknownJob."""
+        delivered = case((JOBS.c.state == JobState.RENDERED, JobState.DELIVERED), else_=JOBS.c.state)
+        where = and_(JOBS.c.id == job_id, JOBS.c.told.is_(False), JOBS.c.state.in_(FINISHED))
+        values = {"told": True, "state": delivered}
+        job = await self._database.change(lambda connection: _set(connection, where, values))
+        if job is None:
+            await self.job(job_id)
+        return job
 
     async def update_reply(self, job_id: str, reply: Mapping[str, Any]) -> None:
         """Raises: UnknownJob."""
-        async with self._database.write() as connection:
+
+        def work(connection: Connection) -> None:
             change = update(JOBS).where(JOBS.c.id == job_id).values(reply=dict(reply))
-            if (await connection.execute(change)).rowcount == 0:
+            if connection.execute(change).rowcount == 0:
                 raise UnknownJob(f"no job {job_id}")
+
+        await self._database.change(work)
+
+    # Beside the jobs
+
+    async def used(self, today: str) -> dict[str, float]:
+        """Device time in seconds of each member who used any on this day."""
+        query = select(USAGE.c.member, USAGE.c.seconds).where(USAGE.c.day == today)
+        return {row[0]: row[1] for row in await self._database.view(lambda one: one.execute(query).all())}
+
+    async def recall(self, name: str) -> Any:
+        """What was remembered under this name; None for nothing."""
+        query = select(MEMORY.c.value).where(MEMORY.c.name == name)
+        return await self._database.view(lambda connection: connection.execute(query).scalar_one_or_none())
+
+    async def remember(self, name: str, value: Any) -> None:
+        """Keep a small JSON value."""
+        store = self._insert(MEMORY)
+        store = store.on_conflict_do_update(index_elements=["name"], set_={"value": store.excluded.value})
+
+        def work(connection: Connection) -> None:
+            connection.execute(store, {"name": name, "value": value})
+
+        await self._database.change(work)
 
     # Inside
 
+    async def _first(self, query: Any, values: Mapping[str, Any] | None = None) -> Job | None:
+        row = await self._database.view(lambda connection: connection.execute(query, values or {}).mappings().first())
+        return None if row is None else job_of(row)
+
     async def _jobs(self, query: Any) -> list[Job]:
-        async with self._database.read() as connection:
-            return [_job(row) for row in (await connection.execute(query)).mappings()]
-
-    async def _move(
-        self, job_id: str, allowed: Collection[JobState], change: Callable[[Job], Mapping[str, Any] | None]
-    ) -> Job | None:
-        """Guarded change; `change` sees the job and gives the new values, or None to leave it."""
-        async with self._database.write() as connection:
-            row = (await connection.execute(select(JOBS).where(JOBS.c.id == job_id))).mappings().first()
-            if row is None or (values := change(_job(row))) is None:
-                return None
-            return await _move(connection, job_id, allowed, values)
-
-    async def _place(self, connection: AsyncConnection, server: str, member: str, line: Line, job_cost: float) -> Place:
-        """Find the newcomer's place and move back those whom it displaces."""
-        turn = self._fair.turn(server, member, line)
-        later = and_(JOBS.c.state == JobState.QUEUED, JOBS.c.server == server, JOBS.c.turn > turn)
-        displaced = (await connection.execute(select(func.min(JOBS.c.tag)).where(later))).scalar()
-        if displaced is not None:
-            await connection.execute(update(JOBS).where(later).values(tag=JOBS.c.tag + job_cost))
-        return Place(turn=turn, tag=self._fair.tag(server, line, displaced))
-
-    async def _close_gap(self, connection: AsyncConnection, gone: RowMapping) -> None:
-        line = and_(JOBS.c.state == JobState.QUEUED, JOBS.c.server == gone["server"])
-        columns = (JOBS.c.id, JOBS.c.member, JOBS.c.turn, JOBS.c.tag, JOBS.c.cost)
-        rows = (await connection.execute(select(*columns).where(line))).mappings()
-        moved = self._fair.close_gap([_waiting(row) for row in rows], _waiting(gone))
-        if moved:
-            place = update(JOBS).where(JOBS.c.id == bindparam("job"))
-            await connection.execute(
-                place.values(turn=bindparam("new_turn"), tag=bindparam("new_tag")),
-                [{"job": job.id, "new_turn": job.place.turn, "new_tag": job.place.tag} for job in moved],
-            )
+        return await self._database.view(
+            lambda connection: [job_of(row) for row in connection.execute(query).mappings()]
+        )
 
 
-async def _count(connection: AsyncConnection, where: Any) -> int:
-    return int((await connection.execute(select(func.count()).select_from(JOBS).where(where))).scalar_one())
-
-
-async def _line(connection: AsyncConnection, server: str, member: str) -> tuple[int, Line]:
-    """Number of the member's queued jobs, anywhere, and the queue of its server as a newcomer meets it."""
-    queued = JOBS.c.state == JobState.QUEUED
-    mine, here = JOBS.c.member == member, JOBS.c.server == server
-    counted = select(func.count()).where(queued, mine)
-    member_end = select(func.max(JOBS.c.turn + JOBS.c.cost)).where(queued, here, mine)
-    server_end = select(func.max(JOBS.c.tag + JOBS.c.cost)).where(queued, here)
-    query = select(*(part.scalar_subquery() for part in (counted, member_end, server_end)))
-    row: Any = (await connection.execute(query)).one()
-    return row[0], Line(member_end=row[1], server_end=row[2])
-
-
-async def _move(
-    connection: AsyncConnection, job_id: str, allowed: Collection[JobState], values: Mapping[str, Any]
+def _move(
+    connection: Connection, job_id: str, to: JobState, values: Mapping[str, Any], where: Any = None
 ) -> Job | None:
-    guard = and_(JOBS.c.id == job_id, JOBS.c.state.in_(allowed))
-    change = update(JOBS).where(guard).values(**values, changed=time.time()).returning(JOBS)
-    row = (await connection.execute(change)).mappings().first()
-    return None if row is None else _job(row)
+    """The one place where a job changes its state: only along the ways of life.py. None if it was elsewhere."""
+    guard = and_(JOBS.c.id == job_id, JOBS.c.state.in_(COMES_FROM[to]))
+    return _set(connection, guard if where is None else and_(guard, where), {"state": to, **values})
 
 
-def _waiting(row: RowMapping) -> Waiting:
-    place = Place(turn=row["turn"], tag=row["tag"])
-    return Waiting(id=row["id"], member=row["member"], cost=row["cost"], place=place)
-
-
-def _job(row: RowMapping) -> Job:
-    return Job(
-        id=row["id"],
-        key=row["key"],
-        member=row["member"],
-        server=row["server"],
-        tag=row["tag"],
-        state=JobState(row["state"]),
-        generation=row["generation"],
-        sequence=row["sequence"],
-        attempts=row["attempts"],
-        request=ImageRequest.model_validate(row["request"]),
-        reply=row["reply"],
-        told=row["told"],
-        error=row["error"],
-        pictures=tuple(row["pictures"]),
-        metadata=row["metadata"],
-        seconds=row["seconds"],
-        created=row["created"],
-        changed=row["changed"],
-    )
+def _set(connection: Connection, where: Any, values: Mapping[str, Any]) -> Job | None:
+    now = time.time()
+    # Growing, though the clock be put back: followers tell by it what is news.
+    changed = case((JOBS.c.changed < now, now), else_=JOBS.c.changed + 1e-6)
+    change = update(JOBS).where(where).values(**values, changed=changed).returning(JOBS)
+    row = connection.execute(change).mappings().first()
+    return None if row is None else job_of(row)

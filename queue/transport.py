@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from .capability import POOL, Capability
 from .jobs import Progress
 from .requests import ImageRequest
 
@@ -43,6 +44,8 @@ class Started(_Message):
     job: JobId
     worker: str
     attempt: int
+    #: Which of the workers of that name.
+    instance: str = ""
 
 
 class Heartbeat(_Message):
@@ -55,10 +58,17 @@ class Heartbeat(_Message):
     slots: int
     device: str
     models: tuple[str, ...]
+    #: The pool that it belongs to, and the longest side that it renders (0: any).
+    pool: str = POOL
+    side: int = 0
     #: The attempt of each job that it works on.
     running: Mapping[str, int]
     #: It is going away and takes nothing more.
     bye: bool = False
+
+    @property
+    def capability(self) -> Capability:
+        return Capability(pool=self.pool, models=self.models, side=self.side)
 
 
 class Outcome(_Message):
@@ -73,6 +83,9 @@ class Outcome(_Message):
     kind: Literal["rendered", "failed", "dead", "returned"]
     #: Code of the texts catalogue, for `failed` and `dead`.
     error: str | None = None
+    #: What happened, for the owner; never a prompt.
+    detail: str | None = None
+    worker: str = ""
     metadata: Mapping[str, Any] = Field(default_factory=dict[str, Any])
     seconds: float = 0.0
     #: Length of each picture in bytes; they follow one another.
@@ -93,6 +106,11 @@ class WorkerInfo:
     models: tuple[str, ...]
     #: Unix time of its last sign of life.
     seen: float
+    pool: str = POOL
+    #: Longest side that it renders, in pixels; 0: any.
+    side: int = 0
+    #: Tells it from others of its name.
+    instance: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +120,8 @@ class Stored:
     sequence: int
     job: str
     generation: int
+    #: Group of workers that it waits for.
+    group: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +152,10 @@ class ControlListener(Protocol):
     async def on_progress(self, progress: Progress) -> None: ...
     async def on_heartbeat(self, heartbeat: Heartbeat) -> None: ...
 
+    async def on_question(self, question: bytes) -> bytes:
+        """Somebody steers the queue from another process (steering.py); gives the answer."""
+        ...
+
 
 class ControlTransport(Protocol):
     """The carrier as the control process sees it. Methods raise BrokerUnavailable when it does not answer."""
@@ -139,8 +163,8 @@ class ControlTransport(Protocol):
     @property
     def connected(self) -> bool: ...
 
-    async def send(self, message: JobMessage) -> int:
-        """Store a job for the workers; gives its sequence. The same generation is stored once."""
+    async def send(self, message: JobMessage, group: str = POOL) -> int:
+        """Store a job for a group of workers; gives its sequence. The same generation is stored once."""
         ...
 
     async def stored(self) -> Sequence[Stored]:
@@ -167,6 +191,14 @@ class ControlTransport(Protocol):
 
     async def cancel(self, job_id: str) -> None:
         """Tell the worker that has the job, if any, to stop. Lossy."""
+        ...
+
+    async def stop(self, job_id: str, instance: str) -> None:
+        """Tell one worker that its lease on a job is lost: another works on it. Lossy."""
+        ...
+
+    async def drain(self, instance: str) -> None:
+        """Tell a worker to finish what runs and go; empty: all of them. Lossy."""
         ...
 
 

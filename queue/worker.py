@@ -13,15 +13,17 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from secrets import token_hex
 from typing import Literal
 
+from .capability import POOL, Capability
 from .errors import BrokerUnavailable, RenderRefused
 from .jobs import Progress, Rendered
-from .logs import where
+from .logs import last_place, where
+from .nats import Credentials
 from .nats_worker import NatsWorker
 from .requests import ImageRequest
+from .running import Running
 from .tasks import end
 from .transport import HEARTBEAT_SECONDS, Delivery, Heartbeat, Outcome, Started, WorkerTransport
 
@@ -56,26 +58,6 @@ class JobContext:
 Handler = Callable[[ImageRequest, JobContext], Awaitable[Rendered]]
 
 
-@dataclass(slots=True)
-class _Running:
-    """A job in work."""
-
-    #: Replaced when the job is delivered again meanwhile.
-    delivery: Delivery
-    attempt: int
-    #: The handler's call, once it was made.
-    rendering: asyncio.Future[Rendered] | None = None
-    #: The member cancelled it.
-    cancelled: bool = False
-    #: The worker shuts down and gives it back.
-    returning: bool = False
-
-    def interrupt(self) -> None:
-        """Stop the handler; without effect when it is done."""
-        if self.rendering is not None:
-            self.rendering.cancel()
-
-
 class Worker:
     """Up to `slots` jobs at a time."""
 
@@ -85,24 +67,41 @@ class Worker:
         *,
         nats_url: str,
         nats_token: str = "",
+        credentials: Credentials | None = None,
         name: str,
         slots: int = 1,
         device: str = "",
         models: Sequence[str] = (),
+        pool: str = POOL,
+        side: int = 0,
         drain_seconds: float = 30.0,
     ) -> None:
-        """`drain_seconds`: how long running jobs may go on once the worker is told to stop."""
+        """`drain_seconds`: how long running jobs may go on once the worker is told to stop.
+
+        `credentials` take the place of `nats_token` where a token is not all. `side`: longest side in pixels that it
+        renders, 0 for any; with `pool` and `models` it decides which jobs are sent here.
+        """
         self._handler = handler
         self._name = name
         #: Two processes may bear one name; subjects allow few characters.
         self._instance = f"{re.sub(r'[^A-Za-z0-9_-]', '-', name)[:60]}-{token_hex(4)}"
         self._slots = slots
         self._device = device
-        self._models = tuple(models)
+        self._capability = Capability(pool=pool, models=tuple(models), side=side)
         self._drain_seconds = drain_seconds
-        self._nats = NatsWorker(nats_url, nats_token, name=name, on_cancel=self._cancel)
+        self._told_to_drain = asyncio.Event()
+        self._nats = NatsWorker(
+            nats_url,
+            credentials or nats_token,
+            name=name,
+            on_cancel=self._cancel,
+            on_lost=self._lose,
+            on_drain=self._told_to_drain.set,
+            group=self._capability.group,
+            instance=self._instance,
+        )
         self._transport: WorkerTransport = self._nats
-        self._running: dict[str, _Running] = {}
+        self._running: dict[str, Running] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
         #: (job, generation) of jobs whose outcome is stored.
@@ -110,15 +109,17 @@ class Worker:
         self._free = asyncio.Semaphore(slots)
 
     async def run(self, stop: asyncio.Event, on_ready: Callable[[], None] | None = None) -> None:
-        """Work until `stop` is set; then finish what runs, within `drain_seconds`, and hand back the rest.
+        """Work until `stop` is set or the owner drains us; then finish what runs, within `drain_seconds`, and hand
+        back the rest.
 
         Waits while nats-server is away. `on_ready` is called once it was reached.
 
         Raises:
-            BrokerUnavailable: nats-server refuses the token, at the first connection.
+            BrokerUnavailable: nats-server refuses the token or cannot be reached by TLS as set up, at the first
+                connection.
         """
         self._nats.connection.start()
-        stopping = asyncio.create_task(stop.wait())
+        stopping = asyncio.create_task(_either(stop, self._told_to_drain))
         background: list[asyncio.Task[None]] = []
         try:
             if not await self._connected(stopping):
@@ -141,7 +142,7 @@ class Worker:
             await end({stopping, *background, *self._tasks})
             await self._nats.connection.close()
 
-    async def _connected(self, stopping: asyncio.Task[bool]) -> bool:
+    async def _connected(self, stopping: asyncio.Task[None]) -> bool:
         """Wait for the first connection; False when told to stop before."""
         ready = asyncio.create_task(self._nats.connection.ready())
         refused = asyncio.create_task(self._nats.connection.refusal())
@@ -151,6 +152,8 @@ class Worker:
                 return True
             if stopping.done():
                 return False
+            if self._nats.connection.mismatched:
+                raise BrokerUnavailable(self._nats.connection.problem)
             raise BrokerUnavailable("nats-server refuses the token: give this worker the token of the control process")
         finally:
             await end({ready, refused})
@@ -167,10 +170,13 @@ class Worker:
         """Start the job of a delivery; False when it needs no slot."""
         job, generation = delivery.message.job, delivery.message.generation
         running = self._running.get(job)
+        if running is not None and running.lost:
+            await self._transport.retry(delivery, RETRY_SECONDS)  # Once the old attempt has stopped.
+            return False
         if running is not None:
             # Our connection or the server broke: the same job again. Go on, and keep the new lease.
             log.info("job %s was delivered again while it runs; going on", job)
-            running.delivery = delivery
+            running.adopt(delivery)
             await self._transport.keep(delivery)
             return False
         if (job, generation) in self._finished:
@@ -179,10 +185,11 @@ class Worker:
         if delivery.attempt > delivery.message.max_attempts:
             # Each attempt took its worker down with it.
             log.error("job %s broke %d workers; given up", job, delivery.attempt - 1)
-            over = _Running(delivery=delivery, attempt=delivery.attempt - 1)
-            await self._finish(over, _outcome(over, "dead", error=BROKEN))
+            over = Running(delivery=delivery, attempt=delivery.attempt - 1)
+            detail = f"{over.attempt} attempts ended without a word: each killed its worker, or the worker vanished"
+            await self._finish(over, _outcome(over, "dead", error=BROKEN, detail=detail))
             return False
-        self._running[job] = _Running(delivery=delivery, attempt=delivery.attempt)
+        self._running[job] = Running(delivery=delivery, attempt=delivery.attempt)
         task = asyncio.create_task(self._work(self._running[job]), name=f"job {job}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -190,11 +197,13 @@ class Worker:
 
     # Working
 
-    async def _work(self, running: _Running) -> None:
+    async def _work(self, running: Running) -> None:
         job = running.delivery.message.job
         try:
             await self._transport.keep(running.delivery)
-            await self._transport.started(Started(job=job, worker=self._name, attempt=running.attempt))
+            await self._transport.started(
+                Started(job=job, worker=self._name, attempt=running.attempt, instance=self._instance)
+            )
             await self._render(running)
         except Exception as error:
             # A bug of this loop, not of the handler. The lease runs out and the job is tried again.
@@ -203,13 +212,13 @@ class Worker:
             self._running.pop(job, None)
             self._free.release()
 
-    async def _render(self, running: _Running) -> None:
+    async def _render(self, running: Running) -> None:
         """Run the handler and report what came of it."""
         message, attempt = running.delivery.message, running.attempt
         began = time.monotonic()
         context = JobContext(message.job, attempt, self._transport)
         running.rendering = asyncio.ensure_future(self._handler(message.request, context))
-        if running.cancelled or running.returning:
+        if running.cancelled or running.returning or running.lost:
             running.interrupt()
         try:
             rendered = await running.rendering
@@ -217,47 +226,54 @@ class Worker:
             await self._interrupted(running)
         except RenderRefused as refusal:
             log.info("job %s is refused: %s", message.job, refusal.code)
-            await self._finish(running, _outcome(running, "failed", error=refusal.code))
+            await self._finish(
+                running, _outcome(running, "failed", error=refusal.code, detail=f"refused by {self._name}")
+            )
         except Exception as error:
             log.error(  # noqa: TRY400 (its text may quote a prompt)
                 "job %s: attempt %d of %d broke: %s", message.job, attempt, message.max_attempts, where(error)
             )
-            await self._broke(running)
+            await self._broke(running, f"{type(error).__name__} at {last_place(error)}, on {self._name}")
         else:
             outcome = _outcome(running, "rendered").model_copy(
                 update={"metadata": rendered.metadata, "seconds": rendered.seconds or time.monotonic() - began}
             )
             await self._finish(running, outcome, rendered.pictures)
 
-    async def _interrupted(self, running: _Running) -> None:
+    async def _interrupted(self, running: Running) -> None:
         """The handler was cancelled: by the member, by our shutdown, or by itself."""
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise asyncio.CancelledError  # We are being torn down.
+        if running.lost:
+            return  # Its message is another's now: nothing is said about it any more.
         if running.cancelled:
-            self._remember(running.delivery)
-            await self._transport.acknowledge(running.delivery)
+            await self._acknowledge(running)
         elif running.returning:
             await self._finish(running, _outcome(running, "returned"))
         else:
             log.error("job %s: attempt %d cancelled itself", running.delivery.message.job, running.attempt)
-            await self._broke(running)
+            await self._broke(running, f"the renderer cancelled itself, on {self._name}")
 
-    async def _broke(self, running: _Running) -> None:
+    async def _broke(self, running: Running, detail: str) -> None:
         if running.attempt >= running.delivery.message.max_attempts:
-            await self._finish(running, _outcome(running, "dead", error=BROKEN))
+            await self._finish(running, _outcome(running, "dead", error=BROKEN, detail=detail))
         else:
             await self._transport.retry(running.delivery, RETRY_SECONDS)
 
-    async def _finish(self, running: _Running, outcome: Outcome, pictures: Sequence[bytes] = ()) -> None:
+    async def _finish(self, running: Running, outcome: Outcome, pictures: Sequence[bytes] = ()) -> None:
         """The outcome first, the acknowledgement second: a crash between them repeats, and loses nothing."""
-        first = running.delivery
-        await self._transport.report(outcome, pictures)
-        self._remember(first)
-        await self._transport.acknowledge(first)
-        if running.delivery is not first:  # Delivered again meanwhile.
-            self._remember(running.delivery)
-            await self._transport.acknowledge(running.delivery)
+        await self._transport.report(outcome.model_copy(update={"worker": self._name}), pictures)
+        await self._acknowledge(running)
+
+    async def _acknowledge(self, running: Running) -> None:
+        """Every message that brought the job, those that come while we do so too."""
+        done: set[str] = set()
+        while left := [delivery for delivery in running.deliveries if delivery.handle not in done]:
+            for delivery in left:
+                self._remember(delivery)
+                await self._transport.acknowledge(delivery)
+                done.add(delivery.handle)
 
     def _remember(self, delivery: Delivery) -> None:
         self._finished[(delivery.message.job, delivery.message.generation)] = None
@@ -270,12 +286,20 @@ class Worker:
             running.cancelled = True
             running.interrupt()
 
+    def _lose(self, job: str) -> None:
+        running = self._running.get(job)
+        if running is not None:
+            log.warning("job %s: our lease ran out and another worker has it; stopped here", job)
+            running.lost = True
+            running.interrupt()
+
     # Living
 
     async def _keep_leases(self) -> None:
         while True:
             for running in list(self._running.values()):
-                await self._transport.keep(running.delivery)
+                for delivery in () if running.lost else running.deliveries:
+                    await self._transport.keep(delivery)
             await asyncio.sleep(self._transport.ack_wait / 3)
 
     async def _report_life(self) -> None:
@@ -289,7 +313,9 @@ class Worker:
             instance=self._instance,
             slots=0 if self._draining else self._slots,
             device=self._device,
-            models=self._models,
+            models=self._capability.models,
+            pool=self._capability.pool,
+            side=self._capability.side,
             running={job: running.attempt for job, running in self._running.items()},
             bye=bye,
         )
@@ -304,7 +330,7 @@ class Worker:
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
                 for delivery in await self._transport.leftovers():
-                    unbegun = _Running(delivery=delivery, attempt=delivery.attempt)
+                    unbegun = Running(delivery=delivery, attempt=delivery.attempt)
                     await self._finish(unbegun, _outcome(unbegun, "returned"))
         if self._tasks:
             log.info("stopping: %d running jobs may take %.0f s", len(self._tasks), self._drain_seconds)
@@ -318,7 +344,11 @@ class Worker:
 
 
 def _outcome(
-    running: _Running, kind: Literal["rendered", "failed", "dead", "returned"], *, error: str | None = None
+    running: Running,
+    kind: Literal["rendered", "failed", "dead", "returned"],
+    *,
+    error: str | None = None,
+    detail: str | None = None,
 ) -> Outcome:
     message = running.delivery.message
     return Outcome(
@@ -328,4 +358,15 @@ def _outcome(
         attempt=running.attempt,
         kind=kind,
         error=error,
+        detail=detail,
     )
+
+
+async def _either(*events: asyncio.Event) -> None:
+    """Wait until one of them is set."""
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from daguerre.queue.service import open_queue
 
 
 async def main(folder: str, *prompts: str) -> None:
-    async with open_queue(QUICK, Path(folder)) as queue:
+    options = QUICK.model_copy(update={"database_url": os.environ.get("DATABASE_URL", "")})
+    async with open_queue(options, Path(folder)) as queue:
         for prompt in prompts:
             await queue.submit(asked(prompt), key=prompt, member="m", server="s", reply={})
         print(queue.nats_url, queue.nats_token, flush=True)

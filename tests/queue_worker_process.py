@@ -39,7 +39,7 @@ async def main() -> None:
         handler,
         nats_url=os.environ["NATS_URL"],
         nats_token=os.environ["NATS_TOKEN"],
-        name="apart",
+        name=os.environ.get("NAME", "apart"),
         slots=int(os.environ["SLOTS"]),
         drain_seconds=5,
     )

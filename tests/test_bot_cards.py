@@ -29,7 +29,6 @@ def a_job(state: JobState = JobState.QUEUED, **request: object) -> Job:
         key="1",
         member="2",
         server="3",
-        tag=0.0,
         state=state,
         generation=0,
         sequence=None,

@@ -18,6 +18,7 @@ from sqlalchemy import text
 from daguerre.queue.jobs import Job, JobState, Rendered
 from daguerre.queue.requests import ImageRequest
 from daguerre.queue.service import Queue, open_queue
+from daguerre.queue.table import Carried
 from daguerre.queue.transport import JobMessage
 from daguerre.queue.worker import JobContext
 
@@ -88,10 +89,12 @@ async def test_a_job_that_kills_its_worker_three_times_is_dead(queue: Queue, tmp
                 await apart.start()
 
         supervising = asyncio.create_task(supervise())
-        dead = await state(queue, job, JobState.DEAD, seconds=40)
+        dead = await state(queue, job, JobState.DEAD, seconds=120)
         supervising.cancel()
         await asyncio.gather(supervising, return_exceptions=True)
         assert (dead.error, dead.attempts) == ("broken", 3)
+        assert "killed its worker" in str(dead.detail)
+        assert [one.id for one in await queue.dead()] == [job.id]
         assert apart.attempts() == [f"{job.id}:{attempt}" for attempt in (1, 2, 3)]
         await state(queue, await submit(queue, "next"), JobState.RENDERED)
 
@@ -187,11 +190,10 @@ async def test_mending_goes_by_the_id_inside_the_message(queue: Queue) -> None:
     """Pitfall 2: a wrong sequence is corrected, a message of a job that is over is removed, none is sent twice."""
     table, transport = queue._table, queue._transport
     job, over = await submit(queue, "sent"), await submit(queue, "over")
-    (claimed, ended) = await table.claim(2)
-    for one in (claimed, ended):
+    for one in (job, over):
         await transport.send(JobMessage(job=one.id, generation=1, attempts=0, max_attempts=3, request=one.request))
     # As after a restored backup of NATS: the table knows other sequences than those of the messages.
-    await table.carried(job.id, generation=1, sequence=777)
+    await table.sent([Carried(one.id, generation=1, sequence=777, group="gpu") for one in (job, over)])
     async with queue._database.write() as connection:
         await connection.execute(text("UPDATE jobs SET state = 'failed' WHERE id = :id"), {"id": over.id})
     await queue._dispatcher.reconcile()
@@ -216,7 +218,7 @@ async def test_killed_between_sending_and_noting_it(queue: Queue) -> None:
 async def test_a_job_whose_message_vanished_waits_again(queue: Queue) -> None:
     """No message, no outcome, no worker that has it: back to its place, one generation on."""
     job = await submit(queue)
-    await queue._table.claim(1)
+    await queue._table.sent([Carried(job.id, generation=1, sequence=1, group="gpu")])
     await queue._dispatcher.reconcile()
     assert (await queue.job(job.id)).state is JobState.QUEUED
     async with worker(queue):

@@ -2,39 +2,52 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from alembic.script import ScriptDirectory
 from queuekit import asked
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from daguerre.queue.database import Database, database_url
-from daguerre.queue.errors import QueueFull, QueueUnavailable, StorageFull, UnknownJob
+from daguerre.queue.errors import QueueUnavailable, StorageFull, UnknownJob
 from daguerre.queue.jobs import Job, JobState
-from daguerre.queue.schema import METADATA, migrate, newest_revision
+from daguerre.queue.life import may
+from daguerre.queue.schema import METADATA, MIGRATIONS, migrate, newest_revision
 from daguerre.queue.server_settings import ServerSettings, ServerSettingsStore
-from daguerre.queue.table import JobTable
+from daguerre.queue.table import Carried, JobTable
 
 
 @asynccontextmanager
-async def opened(folder: Path, *, limit: int = 1000) -> AsyncIterator[tuple[Database, JobTable]]:
+async def opened(folder: Path) -> AsyncIterator[tuple[Database, JobTable]]:
     database = Database(database_url("", folder))
     try:
         await migrate(database)
-        table = JobTable(database, max_queued_per_member=limit)
-        await table.restore_clocks()
-        yield database, table
+        yield database, JobTable(database)
     finally:
         await database.close()
 
 
 async def add(table: JobTable, key: str, *, member: str = "m", server: str = "s", **fields: object) -> Job:
     return (await table.add(asked(**fields), key=key, member=member, server=server, reply={"channel": 5})).job
+
+
+async def sent(table: JobTable, *jobs: Job) -> list[Job | None]:
+    """The jobs' messages lie with NATS."""
+    return await table.sent(
+        [Carried(job.id, job.generation + 1, number, "gpu") for number, job in enumerate(jobs, start=1)]
+    )
 
 
 async def test_a_key_gives_one_job_for_ever(tmp_path: Path) -> None:
@@ -55,8 +68,10 @@ async def test_late_and_doubled_results_change_nothing(tmp_path: Path) -> None:
     """Pitfall 5: each change of state is guarded, so the second of anything finds nothing to do."""
     async with opened(tmp_path) as (_, table):
         job = await add(table, "k")
-        (sent,) = await table.claim(5)
-        assert (sent.id, sent.state, sent.generation) == (job.id, JobState.SENT, 1)
+        (out,) = await sent(table, job)
+        assert out is not None
+        assert (out.id, out.state, out.generation, out.group) == (job.id, JobState.SENT, 1, "gpu")
+        assert await sent(table, job) == [None]
         assert (await table.running(job.id, attempt=1)) is not None
         assert (await table.running(job.id, attempt=1)) is None
         done = {"metadata": {}, "seconds": 1.0, "attempts": 1}
@@ -75,11 +90,9 @@ async def test_cancelled_before_its_result(tmp_path: Path) -> None:
     """A result that comes after the cancellation is superfluous; being told leaves the state alone."""
     async with opened(tmp_path) as (_, table):
         job = await add(table, "k")
-        await table.claim(1)
+        await sent(table, job)
         assert not await table.mark_told(job.id)
-        cancelled = await table.cancel(job.id)
-        assert cancelled is not None
-        assert cancelled[1] is JobState.SENT
+        assert await table.cancel(job.id)
         assert (await table.rendered(job.id, pictures=["a"], metadata={}, seconds=1, attempts=1)) is None
         assert [one.id for one in await table.untold()] == [job.id]
         assert await table.mark_told(job.id)
@@ -88,55 +101,195 @@ async def test_cancelled_before_its_result(tmp_path: Path) -> None:
 
 
 async def test_requeue_minds_the_generation(tmp_path: Path) -> None:
-    """A job goes back only if the message that was lost is its latest one; it keeps its place."""
+    """A job goes back only if the message that was lost is its latest one."""
     async with opened(tmp_path) as (_, table):
-        first = await add(table, "1")
-        await add(table, "2")
-        await table.claim(1)
-        assert (await table.requeue(first.id, generation=0)) is None
-        assert (await table.requeue(first.id, generation=1)) is not None
-        assert await table.position(first.id) == 0
-        (sent,) = await table.claim(1)
-        assert (sent.id, sent.generation) == (first.id, 2)
+        job = await add(table, "1")
+        await sent(table, job)
+        assert (await table.requeue(job.id, generation=0)) is None
+        back = await table.requeue(job.id, generation=1)
+        assert back is not None
+        assert [entry.id for entry in await table.waiting()] == [job.id]
+        (again,) = await sent(table, back)
+        assert again is not None
+        assert again.generation == 2
 
 
-async def test_no_more_jobs_than_slots_are_out(tmp_path: Path) -> None:
-    """`claim` counts what is out already."""
+async def test_every_change_of_state_is_recorded(tmp_path: Path) -> None:
+    """By the database itself: state, time, generation and attempts, in order, whoever changed it."""
+    async with opened(tmp_path) as (database, table):
+        job = await add(table, "k")
+        await sent(table, job)
+        await table.running(job.id, attempt=1, worker="w")
+        await table.running(job.id, attempt=2, worker="w")
+        await table.broken(job.id, state=JobState.DEAD, error="broken", attempts=3, detail="why")
+        await table.retry(job.id)
+        async with database.write() as connection:
+            await connection.execute(text("UPDATE jobs SET state = 'cancelled'"))
+        steps = await table.history(job.id)
+        assert [step.after.value for step in steps] == ["queued", "sent", "running", "dead", "queued", "cancelled"]
+        assert [step.before for step in steps[1:]] == [step.after for step in steps[:-1]]
+        assert [step.attempts for step in steps] == [0, 0, 1, 3, 0, 0]
+        times = [step.at for step in steps]
+        assert times == sorted(times)
+
+
+@pytest.mark.parametrize("before", list(JobState))
+async def test_only_the_drawn_ways_are_gone(tmp_path: Path, before: JobState) -> None:
+    """From each state, each operation of the table either moves along life.py's drawing or changes nothing."""
+    async with opened(tmp_path) as (database, table):
+        done = {"pictures": ["p"], "metadata": {}, "seconds": 1.0, "attempts": 1}
+        for number, operation in enumerate(
+            (
+                lambda job: sent(table, job),
+                lambda job: table.requeue(job.id, generation=0),
+                lambda job: table.retry(job.id),
+                lambda job: table.running(job.id, attempt=1),
+                lambda job: table.rendered(job.id, **done),
+                lambda job: table.broken(job.id, state=JobState.FAILED, error="e", attempts=1),
+                lambda job: table.broken(job.id, state=JobState.DEAD, error="e", attempts=1),
+                lambda job: table.cancel(job.id),
+                lambda job: table.mark_told(job.id),
+            )
+        ):
+            job = await add(table, str(number))
+            async with database.write() as connection:
+                change = text("UPDATE jobs SET state = :state WHERE id = :id")
+                await connection.execute(change, {"state": before.value, "id": job.id})
+            await operation(job)
+            after = (await table.job(job.id)).state
+            assert after is before or may(before, after)
+
+
+async def test_changes_keep_their_order_when_the_clock_is_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`changed` grows all the same, so that no follower takes news for old."""
     async with opened(tmp_path) as (_, table):
-        for number in range(6):
-            await add(table, str(number))
-        assert len(await table.claim(4)) == 4
-        assert len(await table.claim(4)) == 0
-        assert len(await table.claim(5)) == 1
+        job = await add(table, "k")
+        now = time.time()
+        monkeypatch.setattr("daguerre.queue.table.time.time", lambda: now - 3600)
+        (out,) = await sent(table, job)
+        assert out is not None
+        running = await table.running(job.id, attempt=1)
+        assert running is not None
+        assert job.changed < out.changed < running.changed
 
 
-async def test_members_have_a_limit(tmp_path: Path) -> None:
-    """Only waiting jobs count, only the member's own, and a known key is answered even at the limit."""
-    async with opened(tmp_path, limit=2) as (_, table):
-        await add(table, "1")
-        await add(table, "2")
-        with pytest.raises(QueueFull) as refusal:
-            await add(table, "3")
-        assert refusal.value.limit == 2
-        assert not (await table.add(asked(), key="2", member="m", server="s", reply={})).created
-        await add(table, "4", member="another")
-        await table.claim(1)
-        await add(table, "3")
+async def test_damaged_rows_hide_no_others(tmp_path: Path) -> None:
+    """A request that is no JSON, or of another version, or of no known state, is a job that says so."""
+    async with opened(tmp_path) as (database, table):
+        good, broken, newer, odd = [await add(table, key) for key in ("good", "broken", "newer", "odd")]
+        async with database.write() as connection:
+            for job, column, value in (
+                (broken, "request", "{not json"),
+                (newer, "request", '{"version": 2, "wish": "x"}'),
+                (odd, "state", "dreaming"),
+            ):
+                change = text(f"UPDATE jobs SET {column} = :value WHERE id = :id")
+                await connection.execute(change, {"value": value, "id": job.id})
+        read = {job.id: job for job in await table.untold()}
+        assert read[good.id].error is None
+        assert (read[broken.id].error, read[broken.id].reply) == ("unreadable", {"channel": 5})
+        assert read[newer.id].error == "other_version"
+        assert read[odd.id].error == "unreadable"
 
 
-async def test_the_order_of_the_table_is_fair(tmp_path: Path) -> None:
-    """A newcomer cuts in behind what runs, before the flood, in its server and in others; the clocks survive."""
+async def test_small_changes_share_a_commit(tmp_path: Path) -> None:
+    """Those that wait together cost one transaction; one that is refused does not spoil the others."""
+    async with opened(tmp_path) as (database, table):
+        commits = 0
+
+        def count(*_: object) -> None:
+            nonlocal commits
+            commits += 1
+
+        event.listen(database.direct, "commit", count)
+        answers = await asyncio.gather(
+            *(add(table, str(number)) for number in range(50)),
+            table.update_reply("0" * 32, {}),
+            return_exceptions=True,
+        )
+        assert isinstance(answers[-1], UnknownJob)
+        assert sum(isinstance(answer, Job) for answer in answers) == 50
+        assert commits <= 3
+
+
+async def test_questions_asked_often_use_an_index(tmp_path: Path) -> None:
+    """SQLite explains how it answers: no look-up walks the whole table, however many jobs wait."""
+    async with opened(tmp_path) as (database, table):
+        job = await add(table, "k")
+        asked: list[tuple[str, Any]] = []
+
+        def note(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
+            asked.append((statement, parameters))
+
+        event.listen(database.direct, "before_cursor_execute", note)
+        await add(table, "k")
+        await add(table, "another")
+        await table.find(job.id)
+        await table.find_key("k")
+        await sent(table, job)
+        await table.running(job.id, attempt=1)
+        await table.rendered(job.id, pictures=[], metadata={}, seconds=1.0, attempts=1)
+        await table.mark_told(job.id)
+        await table.update_reply(job.id, {})
+        await table.out()
+        await table.waiting()
+        await table.untold()
+        await table.broken_jobs()
+        await table.history(job.id)
+        await table.beginning_with(job.id[:8])
+        event.remove(database.direct, "before_cursor_execute", note)
+        plans = 0
+        with sqlite3.connect(tmp_path / "daguerre.db") as connection:
+            for statement, parameters in asked:
+                if statement.startswith(("SELECT", "UPDATE")):
+                    for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters):
+                        assert not step.startswith("SCAN"), f"{step}: {statement}"
+                        plans += 1
+        connection.close()
+    assert plans >= 12
+
+
+async def test_an_earlier_queue_is_brought_up_to_date(tmp_path: Path) -> None:
+    """A database as the first release left it: jobs keep id, state and reply, wait in order, and changes are
+    recorded from then on."""
+    old = load_revision("0001")
+    with sqlite3.connect(tmp_path / "daguerre.db") as connection:
+        for statement in old:
+            connection.execute(statement)
+        request = asked().model_dump_json()
+        for number, job_state in enumerate(("queued", "running", "queued", "delivered")):
+            columns = "id, key, member, server, turn, tag, cost, state, generation, attempts, request, reply, told"
+            connection.execute(
+                f"INSERT INTO jobs ({columns}, pictures, metadata, seconds, created, changed) "
+                "VALUES (?, ?, 'm', 's', 0, ?, 1, ?, 0, 0, ?, '{\"channel\": 5}', 0, '[]', '{}', 0, 1, 1)",
+                (f"{number:032x}", str(number), number, job_state, request),
+            )
+    connection.close()
     async with opened(tmp_path) as (_, table):
-        flood = [await add(table, f"flood {number}", member="flooder") for number in range(10)]
-        await table.claim(1)
-    async with opened(tmp_path) as (_, table):
-        same = await add(table, "same server", member="quiet")
-        other = await add(table, "other server", member="quiet", server="t")
-        assert [await table.position(job.id) for job in (other, same, *flood)] == [0, 1, 0, *range(2, 11)]
-        await table.cancel(flood[1].id)
-        await table.cancel(same.id)
-        assert [await table.position(job.id) for job in (other, *flood[2:])] == list(range(9))
-        assert [job.id for job in await table.claim(10)] == [job.id for job in (other, *flood[2:])]
+        assert [entry.id for entry in await table.waiting()] == [f"{0:032x}", f"{2:032x}"]
+        (running,) = await table.out()
+        assert (running.lane, running.weight, running.reply, running.request) == ("fast", 1.0, {"channel": 5}, asked())
+        await table.cancel(running.id)
+        assert [step.after for step in await table.history(running.id)] == [JobState.CANCELLED]
+        assert (await table.counts())[JobState.DELIVERED] == 1
+
+
+def load_revision(number: str) -> list[str]:
+    """The statements that make a database of this revision."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    script = ScriptDirectory.from_config(config).get_revision(number)
+
+    out = StringIO()
+    context = MigrationContext.configure(dialect_name="sqlite", opts={"as_sql": True, "output_buffer": out})
+    with Operations.context(context):
+        script.module.upgrade()
+    statements = [part for part in out.getvalue().split(";") if part.strip()]
+    version = "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"
+    return [*statements, version, f"INSERT INTO alembic_version VALUES ('{number}')"]
 
 
 async def test_unknown_jobs(tmp_path: Path) -> None:
@@ -146,6 +299,8 @@ async def test_unknown_jobs(tmp_path: Path) -> None:
             await table.job("0" * 32)
         with pytest.raises(UnknownJob):
             await table.update_reply("0" * 32, {})
+        with pytest.raises(UnknownJob):
+            await table.mark_told("0" * 32)
         assert await table.cancel("0" * 32) is None
 
 
@@ -191,9 +346,8 @@ async def test_a_full_disk_loses_nothing_and_is_said_clearly(tmp_path: Path) -> 
     """SQLITE_FULL becomes StorageFull with what to do, without the prompt; once there is room it works again."""
     async with opened(tmp_path) as (database, table):
         job = await add(table, "before")
-        async with database.write() as connection:
-            pages = (await connection.execute(text("PRAGMA page_count"))).scalar()
-            await connection.execute(text(f"PRAGMA max_page_count = {pages}"))
+        pages = await database.change(lambda connection: connection.execute(text("PRAGMA page_count")).scalar())
+        await database.change(lambda connection: connection.execute(text(f"PRAGMA max_page_count = {pages}")).all())
 
         async def fill() -> None:
             for number in range(100):
@@ -204,8 +358,7 @@ async def test_a_full_disk_loses_nothing_and_is_said_clearly(tmp_path: Path) -> 
         assert "secret" not in str(problem.value)
         assert database.problem == str(problem.value)
         assert (await table.job(job.id)).state is JobState.QUEUED
-        async with database.write() as connection:
-            await connection.execute(text("PRAGMA max_page_count = 100000"))
+        await database.change(lambda connection: connection.execute(text("PRAGMA max_page_count = 100000")).all())
         await add(table, "after")
         assert database.problem is None
 
@@ -213,8 +366,8 @@ async def test_a_full_disk_loses_nothing_and_is_said_clearly(tmp_path: Path) -> 
 async def test_a_read_only_disk_is_said_clearly(tmp_path: Path) -> None:
     """SQLITE_READONLY too."""
     async with opened(tmp_path) as (database, table):
-        async with database.read() as connection:
-            await connection.execute(text("PRAGMA query_only = ON"))
+        # A session's own setting, on the connection that writes next.
+        await database.change(lambda connection: connection.execute(text("PRAGMA query_only = ON")) and None)
         with pytest.raises(StorageFull, match="make it writable"):
             await add(table, "k")
 

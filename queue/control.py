@@ -1,0 +1,401 @@
+"""The queue as `bot`, `web` and `app` see it: one facade in the control process, opened by service.py."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
+from contextlib import aclosing, suppress
+from dataclasses import replace
+from typing import Any, Literal
+
+from .database import Database
+from .dispatch import Dispatcher
+from .embedded import EmbeddedServer
+from .errors import BrokerUnavailable, QueueFull, UnknownJob
+from .explain import Reason, Why, foresee
+from .fair import Ahead, Lane
+from .following import follow
+from .health import Health
+from .hearing import Hearing
+from .intake import Intake
+from .jobs import FINISHED, LIVE, Job, JobState, Progress, Transition
+from .limits import Limits, check, of_roles, parse_roles, work
+from .line import WaitingLine
+from .logs import where
+from .nats import Credentials
+from .nats_control import NatsControl
+from .news import News
+from .options import QueueOptions
+from .pictures import PictureStore
+from .requests import ImageRequest
+from .roster import Roster
+from .rows import entry_of
+from .server_settings import ServerSettingsStore
+from .steering import Steering
+from .table import JobTable, Ticket
+from .tasks import end
+from .transport import WorkerInfo
+
+log = logging.getLogger(__name__)
+
+#: Seconds that opening waits for nats-server: one that we started must come, another may be away for now.
+OWN_SERVER_PATIENCE = 15.0
+OTHER_SERVER_PATIENCE = 1.0
+
+
+class Queue:
+    """Submit, follow, cancel, steer. Made by `open_queue`.
+
+    Methods that touch the job table raise StorageFull or QueueUnavailable when it fails. NATS being away never fails
+    a call: jobs then wait in the table.
+    """
+
+    def __init__(
+        self,
+        table: JobTable,
+        database: Database,
+        pictures: PictureStore,
+        *,
+        options: QueueOptions,
+        nats_url: str,
+        credentials: Credentials,
+        server: EmbeddedServer | None,
+        ousted: asyncio.Event,
+    ) -> None:
+        #: What a worker process needs to dial in; the token is a secret.
+        self.nats_url = nats_url
+        self.nats_token = credentials.token
+        self.credentials = credentials
+        self.server_settings = ServerSettingsStore(database)
+        #: Set when another control process has taken over: nothing can be written any more.
+        self.ousted = ousted
+        #: Called with each job that is tried again.
+        self.on_revived: list[Callable[[Job], None]] = []
+        self._options = options
+        self._roles = parse_roles(options.roles)
+        self._table = table
+        self._database = database
+        self._pictures = pictures
+        self._server = server
+        self._news = News()
+        self._roster = Roster(options.worker_timeout_seconds)
+        self._line = WaitingLine(relax_share=options.relax_share, limits=options.limits)
+        self._hearing = Hearing(table, self._line, self._roster, self._news, Steering(self).answer)
+        self._changed = self._hearing.changed
+        self._transport = NatsControl(nats_url, credentials, self._hearing, ack_wait=options.ack_wait_seconds)
+        self._dispatcher = Dispatcher(
+            table,
+            self._transport,
+            self._roster,
+            self._line,
+            self._news,
+            max_attempts=options.max_attempts,
+            reconcile_seconds=options.reconcile_seconds,
+            lease_seconds=options.ack_wait_seconds,
+            changed=self._changed,
+            on_stuck=self._restart_server,
+        )
+        self._hearing.transport, self._hearing.dispatcher = self._transport, self._dispatcher
+        self._intake = Intake(table, pictures, self._transport, self._changed)
+        #: Submissions on their way into the table, by member: they count against the limits already.
+        self._entering: Counter[str] = Counter()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    # For those who ask for pictures
+
+    async def submit(
+        self,
+        request: ImageRequest,
+        *,
+        key: str,
+        member: str,
+        server: str,
+        reply: Mapping[str, Any],
+        lane: Lane = "fast",
+        roles: Collection[str] = (),
+        pool: str = "",
+    ) -> Ticket:
+        """Queue a request, durably. The same `key` again gives the same job, for ever.
+
+        `roles` of the member may change weight and limits ([queue] roles); only workers of `pool` render it if given.
+
+        Raises:
+            QueueFull: a limit is reached; says which, what is allowed and when more is.
+        """
+        limits = of_roles(self._options.limits, roles, self._roles)
+        cost = max(work(request) * self._hearing.pace, 1e-3)
+        try:
+            self._check(limits, server, member, cost)
+        except QueueFull:
+            earlier = await self._table.find_key(key)
+            if earlier is None:
+                raise
+            return Ticket(earlier, created=False)
+        self._entering[member] += 1
+        try:
+            ticket = await self._table.add(
+                request,
+                key=key,
+                member=member,
+                server=server,
+                reply=reply,
+                lane=lane,
+                weight=limits.weight,
+                cost=cost,
+                pool=pool,
+            )
+            if ticket.created:
+                self._dispatcher.remember(ticket.job)
+                self._line.enter(entry_of(ticket.job))
+                self._news.moved()
+                self._dispatcher.wake()
+        finally:
+            self._entering[member] -= 1
+            if not self._entering[member]:
+                del self._entering[member]
+        return ticket
+
+    async def cancel(self, job_id: str) -> Literal["queued", "running", "gone"]:
+        """Cancel; tells whether it had begun. "gone": it was over before, or there is no such job."""
+        begun = job_id in self._hearing.known
+        job = await self._table.cancel(job_id)
+        if job is None:
+            return "gone"
+        was_out = self._line.is_out(job_id)
+        self._changed(job)
+        if was_out:
+            # Both are lossy; a worker that did not hear is told again when it reports the job, and what is left
+            # of the message goes at the next reconcile.
+            with suppress(BrokerUnavailable):
+                await self._transport.cancel(job_id)
+                if job.sequence is not None:
+                    await self._transport.discard(job.sequence)
+        return "running" if begun else "queued"
+
+    async def job(self, job_id: str) -> Job:
+        """Raises: UnknownJob."""
+        return await self._table.job(job_id)
+
+    async def look_up(self, start: str) -> Job | None:
+        """The one job whose id begins so; None when there is none, or more than one."""
+        if not re.fullmatch(r"[0-9a-f]{4,32}", start):
+            return None
+        found = await self._table.beginning_with(start)
+        return found[0] if len(found) == 1 else None
+
+    async def position(self, job_id: str) -> int:
+        """Number of jobs before it; 0 when it is next, runs or is over. Raises: UnknownJob."""
+        ahead = self._line.ahead(job_id)
+        if ahead is not None:
+            return ahead.jobs
+        await self._table.job(job_id)
+        return 0
+
+    async def why(self, job_id: str) -> Why:
+        """What a job waits for, and for how long. Raises: UnknownJob."""
+        job = await self._table.job(job_id)
+        ahead = self._line.ahead(job_id)
+        now = time.monotonic()
+        needs = self._line.needs(job_id)
+        if ahead is None or needs is None:
+            left = job.cost * (1 - self._news.share_done(job_id))
+            reason: Reason = "over" if job.state in FINISHED else "running" if job.state is JobState.RUNNING else "sent"
+            live = job.state in LIVE
+            return Why(reason, 0, Ahead(), 0.0 if live else None, left if live else None)
+        fitting = [group for group in self._roster.groups(now) if group.capability.fits(needs)]
+        slots = sum(group.slots for group in fitting)
+        if self._line.paused or job.server in self._line.paused_servers:
+            return Why("paused" if self._line.paused else "server_paused", ahead.jobs, ahead, None, None)
+        if not slots:
+            nobody: Reason = "no_fitting_worker" if self._roster.slots(now) else "no_worker"
+            return Why(nobody, ahead.jobs, ahead, None, None)
+        out = self._line.out
+        left = sum(cost * (1 - self._news.share_done(one)) for one, cost in self._line.costs_out().items())
+        begins, done = foresee(
+            ahead, cost=job.cost, left_running=left, free_slots=max(0, slots - len(out)), slots=slots
+        )
+        return Why("line" if ahead.jobs else "next", ahead.jobs, ahead, begins, done)
+
+    async def history(self, job_id: str) -> tuple[Transition, ...]:
+        """Every state that the job has been in, with its time."""
+        return await self._table.history(job_id)
+
+    async def events(self, job_id: str) -> AsyncGenerator[Job | Progress]:
+        """The job as it is now with its latest progress, then each change and progress; ends after a finished job.
+
+        A queued job is yielded again when its position may have changed. Progress is lossy; whoever joins late gets
+        the latest, with the latest preview.
+
+        Raises:
+            UnknownJob: there is no such job.
+            QueueUnavailable: the queue is being closed.
+        """
+        async with aclosing(follow(self._news, self._table, job_id)) as events:
+            async for event in events:
+                yield event
+
+    async def pictures(self, job_id: str) -> tuple[bytes, ...]:
+        """The PNG files of a rendered job, in order; none for another.
+
+        Raises:
+            UnknownJob: there is no such job.
+            QueueUnavailable: they are gone or the store does not answer.
+        """
+        job = await self._table.job(job_id)
+        return tuple([await self._pictures.get(name) for name in job.pictures])
+
+    # For those who answer
+
+    async def update_reply(self, job_id: str, reply: Mapping[str, Any]) -> None:
+        """Replace what is kept about where the answer goes. Raises: UnknownJob."""
+        await self._table.update_reply(job_id, reply)
+
+    async def mark_told(self, job_id: str) -> bool:
+        """The asker has been told the end. False if somebody was first, or the job is not over. Raises: UnknownJob."""
+        job = await self._table.mark_told(job_id)
+        if job is not None:
+            self._news.changed(job)
+        return job is not None
+
+    async def untold(self) -> list[Job]:
+        """Jobs whose asker has not been told the end, oldest first; live ones too."""
+        return await self._table.untold()
+
+    # For the owner
+
+    async def workers(self) -> tuple[WorkerInfo, ...]:
+        return self._roster.workers(time.monotonic())
+
+    async def counts(self) -> Mapping[JobState, int]:
+        """Number of jobs in each state."""
+        return await self._table.counts()
+
+    def healthy(self) -> Health:
+        """As far as is known from the last use; asks nobody."""
+        storage = self._database.problem or self._intake.problem
+        broker = None if self._transport.connected else self._transport.connection.problem or "nats-server is away"
+        if self._server is not None and broker is not None:
+            broker = self._server.problem or broker
+        broker = broker or self._dispatcher.problem
+        return Health(
+            ok=storage is None and broker is None,
+            storage=storage is None,
+            broker=broker is None,
+            workers=len(self._roster.workers(time.monotonic())),
+            problem=storage or broker,
+        )
+
+    @property
+    def paused(self) -> bool:
+        """Whether nothing is handed to workers, by an owner's wish."""
+        return self._line.paused
+
+    @property
+    def paused_servers(self) -> frozenset[str]:
+        """Servers whose jobs wait by a moderator's wish."""
+        return frozenset(self._line.paused_servers)
+
+    def server_counts(self, server: str) -> tuple[int, int]:
+        """Jobs of one server that wait, and that are with workers."""
+        return self._line.server_counts(server)
+
+    async def pause(self, server: str | None = None) -> None:
+        """Hand out no more jobs (of one server), now and after a restart; what runs goes on."""
+        await self._hold(True, server)
+
+    async def resume(self, server: str | None = None) -> None:
+        await self._hold(False, server)
+
+    async def drain(self, worker: str | None = None) -> tuple[str, ...]:
+        """Have a worker (by name or instance), or all, finish what runs, hand back the rest and end.
+
+        Gives the instances that were told.
+
+        Raises:
+            UnknownJob: no living worker has this name.
+        """
+        now = time.monotonic()
+        if worker is None:
+            await self._transport.drain("")
+            return tuple(info.instance for info in self._roster.workers(now))
+        instances = self._roster.find(worker, now)
+        if not instances:
+            raise UnknownJob(f'no connected worker is called "{worker}"')
+        for instance in instances:
+            await self._transport.drain(instance)
+        return tuple(instances)
+
+    async def dead(self, limit: int = 50, *, server: str | None = None) -> list[Job]:
+        """Jobs whose every attempt broke, or that a worker refused; newest first; of one server if given."""
+        return await self._table.broken_jobs(limit, server)
+
+    async def retry(self, job_id: str) -> bool:
+        """Try a failed or dead job again; its asker hears of it in the same message. False if it did not end so."""
+        job = await self._table.retry(job_id)
+        if job is None:
+            return False
+        self._changed(job)
+        for revived in self.on_revived:
+            revived(job)
+        return True
+
+    # Inside
+
+    def _check(self, limits: Limits, server: str, member: str, cost: float) -> None:
+        now = time.time()
+        standing = self._line.standing(server, member, now)
+        entering = self._entering[member]
+        check(limits, replace(standing, member=standing.member + entering), cost, now)
+
+    async def _hold(self, hold: bool, server: str | None) -> None:
+        servers = set(self._line.paused_servers)
+        if server is not None:
+            (servers.add if hold else servers.discard)(server)
+        everything = self._line.paused if server is not None else hold
+        await self._table.remember("paused", {"all": everything, "servers": sorted(servers)})
+        self._line.paused, self._line.paused_servers = everything, servers
+        self._news.moved()
+        self._dispatcher.wake()
+
+    async def _restart_server(self) -> None:
+        if self._server is not None:
+            await self._server.restart()
+
+    async def start(self) -> None:
+        """Called once, by who opened it."""
+        await self._hearing.recall()
+        self._transport.connection.start()
+        own = self._server is not None
+        try:
+            async with asyncio.timeout(OWN_SERVER_PATIENCE if own else OTHER_SERVER_PATIENCE):
+                await self._transport.connection.ready()
+        except TimeoutError:
+            problem = self._transport.connection.problem or "nats-server does not answer"
+            if own:
+                raise BrokerUnavailable(problem) from None
+            log.warning("%s; jobs wait until it can", problem)
+        for name, run in (
+            ("dispatcher", self._dispatcher.run),
+            ("intake", self._intake.run),
+            ("memory", self._hearing.keep_pace),
+        ):
+            self._tasks.append(asyncio.create_task(_for_ever(name, run), name=f"queue {name}"))
+
+    async def stop(self) -> None:
+        await end(self._tasks)
+        self._news.close()
+        await self._transport.connection.close()
+
+
+async def _for_ever(name: str, run: Callable[[], Awaitable[None]]) -> None:
+    """A bug in one round must not stop the queue silently."""
+    while True:
+        try:
+            await run()
+        except Exception as error:
+            log.error("the %s failed and begins again: %s", name, where(error))  # noqa: TRY400 (may quote a prompt)
+            await asyncio.sleep(1)

@@ -1,0 +1,152 @@
+"""Steering a running queue from another process: one question and one answer over NATS, both JSON.
+
+Whoever has nats-server's token may ask, so it works from any host. `daguerre queue` is built on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, cast
+
+from nats.errors import NoRespondersError
+
+from .errors import BrokerUnavailable, QueueError, UnknownJob
+from .jobs import Job
+from .nats import ERRORS, QUESTIONS, Connection, Credentials
+
+if TYPE_CHECKING:
+    from .control import Queue
+
+Answer = dict[str, Any]
+#: Seconds for an answer.
+PATIENCE = 10.0
+
+
+class Steering:
+    """Answers questions, inside the control process."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+        self._ways: Mapping[str, Callable[[str], Awaitable[Answer]]] = {
+            "status": self._status,
+            "pause": self._pause,
+            "resume": self._resume,
+            "drain": self._drain,
+            "dead": self._dead,
+            "retry": self._retry,
+            "cancel": self._cancel,
+            "why": self._why,
+        }
+
+    async def answer(self, question: bytes) -> bytes:
+        try:
+            asked: Any = json.loads(question)
+            way = self._ways[asked["do"]]
+            told = await way(str(asked.get("what", "")))
+        except QueueError as problem:
+            told = {"error": str(problem)}
+        except (ValueError, KeyError, TypeError):
+            told = {"error": "this daguerre does not know such a question; both sides should be of one version"}
+        return json.dumps(told).encode()
+
+    async def _status(self, _: str) -> Answer:
+        health = self._queue.healthy()
+        return {
+            "ok": health.ok,
+            "problem": health.problem,
+            "paused": self._queue.paused,
+            "paused_servers": sorted(self._queue.paused_servers),
+            "jobs": {state.value: number for state, number in (await self._queue.counts()).items()},
+            "workers": [asdict(worker) for worker in await self._queue.workers()],
+        }
+
+    async def _pause(self, server: str) -> Answer:
+        await self._queue.pause(server or None)
+        return {"paused": server or "everything"}
+
+    async def _resume(self, server: str) -> Answer:
+        await self._queue.resume(server or None)
+        return {"resumed": server or "everything"}
+
+    async def _drain(self, worker: str) -> Answer:
+        return {"draining": list(await self._queue.drain(worker or None))}
+
+    async def _dead(self, _: str) -> Answer:
+        return {"dead": [_summary(job) for job in await self._queue.dead()]}
+
+    async def _retry(self, job: str) -> Answer:
+        found = await self._one(job)
+        again = await self._queue.retry(found.id)
+        return {"retried": again, "job": found.id, "state": found.state.value}
+
+    async def _cancel(self, job: str) -> Answer:
+        found = await self._one(job)
+        return {"cancelled": await self._queue.cancel(found.id), "job": found.id}
+
+    async def _why(self, job: str) -> Answer:
+        found = await self._one(job)
+        why = await self._queue.why(found.id)
+        history = [
+            {"state": step.after.value, "at": step.at, "attempts": step.attempts}
+            for step in await self._queue.history(found.id)
+        ]
+        return {"job": _summary(found), **asdict(why), "history": history}
+
+    async def _one(self, start: str) -> Job:
+        """The job whose id begins so."""
+        found = await self._queue.look_up(start)
+        if found is None:
+            raise UnknownJob(f'no job, or more than one, has a number that begins with "{start}"')
+        return found
+
+
+def _summary(job: Job) -> Answer:
+    """What an owner needs to know; never the prompt."""
+    return {
+        "id": job.id,
+        "state": job.state.value,
+        "server": job.server,
+        "member": job.member,
+        "attempts": job.attempts,
+        "error": job.error,
+        "detail": job.detail,
+        "worker": job.worker,
+        "changed": job.changed,
+    }
+
+
+async def ask(urls: str, credentials: Credentials, do: str, what: str = "", *, patience: float = PATIENCE) -> Answer:
+    """Ask the control process that is connected to this nats-server.
+
+    Raises:
+        BrokerUnavailable: nobody answers; says why.
+        QueueError: what the control process answered.
+    """
+
+    async def nothing(_: object) -> None:
+        return
+
+    connection = Connection(urls, credentials, name="daguerre queue", prepare=nothing)
+    connection.start()
+    try:
+        try:
+            async with asyncio.timeout(patience):
+                session = await connection.ready()
+        except TimeoutError:
+            raise BrokerUnavailable(connection.problem or "nats-server does not answer") from None
+        question = json.dumps({"do": do, "what": what}).encode()
+        try:
+            reply = await session.client.request(QUESTIONS, question, timeout=patience)
+        except NoRespondersError:
+            raise BrokerUnavailable("nats-server runs, but no `daguerre serve` is connected to it") from None
+        except ERRORS as problem:
+            raise BrokerUnavailable(f"no answer from `daguerre serve`: {type(problem).__name__}") from None
+        answer = cast("Answer", json.loads(reply.data))
+        if "error" in answer:
+            raise QueueError(str(answer["error"]))
+        return answer
+    finally:
+        await connection.close()

@@ -1,0 +1,34 @@
+"""The control process of the campaign: queue and bot, to be killed, stopped and started again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from pathlib import Path
+
+from daguerre.bot.client import run_bot
+from daguerre.bot.options import DiscordOptions
+from daguerre.queue.options import QueueOptions
+from daguerre.queue.service import open_queue
+
+#: Short leases; as many attempts as there are faults, so that none is given up.
+OPTIONS = QueueOptions(
+    ack_wait_seconds=1.0,
+    reconcile_seconds=1.0,
+    worker_timeout_seconds=1.5,
+    max_attempts=20,
+    max_queued_per_member=10_000,
+)
+
+
+async def main(folder: Path, api_base: str, gateway: str, token: str) -> None:
+    options = DiscordOptions(api_base=api_base, gateway=gateway, connect_attempts=20)
+    async with open_queue(OPTIONS, folder) as queue:
+        print(queue.nats_url, queue.nats_token, flush=True)
+        await run_bot(options, token, queue, queue.server_settings, None, folder, asyncio.Event())
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    asyncio.run(main(Path(sys.argv[1]), *sys.argv[2:]))

@@ -1,0 +1,44 @@
+"""A worker of the campaign: plain PNG files after a moment, told step by step."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import random
+
+from PIL import Image
+
+from daguerre.queue.jobs import Rendered
+from daguerre.queue.requests import ImageRequest
+from daguerre.queue.worker import JobContext, Worker
+
+
+async def paint(request: ImageRequest, context: JobContext) -> Rendered:
+    chance = random.Random(request.seed)
+    steps = 4
+    for step in range(1, steps + 1):
+        await asyncio.sleep(chance.uniform(0.01, 0.12))
+        await context.progress(step, steps)
+    pictures: list[bytes] = []
+    for seed in request.seeds:
+        file = io.BytesIO()
+        Image.new("RGB", (16, 16), (seed % 256, 90, 120)).save(file, "PNG")
+        pictures.append(file.getvalue())
+    return Rendered(tuple(pictures), {"model": "campaign"}, 0.2)
+
+
+async def main() -> None:
+    worker = Worker(
+        paint,
+        nats_url=os.environ["NATS_URL"],
+        nats_token=os.environ["NATS_TOKEN"],
+        name=os.environ["NAME"],
+        slots=2,
+        drain_seconds=1,
+    )
+    await worker.run(asyncio.Event())
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
