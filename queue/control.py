@@ -262,7 +262,7 @@ class Queue:
         return job is not None
 
     async def untold(self) -> list[Job]:
-        """Jobs whose asker has not been told the end, oldest first; live ones too."""
+        """Jobs whose asker does not know the end yet, oldest first; live ones too."""
         return await self._table.untold()
 
     # For the owner
@@ -304,7 +304,7 @@ class Queue:
         return self._line.server_counts(server)
 
     async def pause(self, server: str | None = None) -> None:
-        """Hand out no more jobs (of one server), now and after a restart; what runs goes on."""
+        """Hand out no more jobs (of one server), now and after restarts; what runs goes on."""
         await self._hold(True, server)
 
     async def resume(self, server: str | None = None) -> None:
@@ -342,8 +342,6 @@ class Queue:
         for revived in self.on_revived:
             revived(job)
         return True
-
-    # Inside
 
     def _check(self, limits: Limits, server: str, member: str, cost: float) -> None:
         now = time.time()

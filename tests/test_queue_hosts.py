@@ -195,32 +195,40 @@ async def elsewhere(url: str, credentials: Credentials) -> AsyncIterator[None]:
 
 
 class Hosts:
-    """A bridge on this machine and network namespaces plugged into it: 10.213.7.1 here, .2 and .3 there."""
-
-    BRIDGE = "dgrt0"
+    """A bridge on this machine and network namespaces plugged into it, with names and a network of this test's own."""
 
     def __init__(self) -> None:
-        self.names = ("dgrt-a", "dgrt-b")
+        # Namespaces die slowly, and another run may be at it.
+        self._mark = f"dg{os.getpid() % 100_000}{os.urandom(1).hex()}"
+        self._network = f"10.213.{os.getpid() % 250}"
+        self.names = (f"{self._mark}-a", f"{self._mark}-b")
+
+    @property
+    def address(self) -> str:
+        """Of this machine, as seen from the hosts."""
+        return f"{self._network}.1"
 
     def up(self) -> None:
-        ip("link", "add", self.BRIDGE, "type", "bridge")
-        ip("addr", "add", "10.213.7.1/24", "dev", self.BRIDGE)
-        ip("link", "set", self.BRIDGE, "up")
+        ip("link", "add", self._mark, "type", "bridge")
+        ip("addr", "add", f"{self.address}/24", "dev", self._mark)
+        ip("link", "set", self._mark, "up")
         for number, name in enumerate(self.names, start=2):
             ip("netns", "add", name)
-            ip("link", "add", f"dgrt{number}", "type", "veth", "peer", "name", "eth0", "netns", name)
-            ip("link", "set", f"dgrt{number}", "master", self.BRIDGE, "up")
-            ip("-n", name, "addr", "add", f"10.213.7.{number}/24", "dev", "eth0")
+            ip("link", "add", f"{self._mark}p{number}", "type", "veth", "peer", "name", "eth0", "netns", name)
+            ip("link", "set", f"{self._mark}p{number}", "master", self._mark, "up")
+            ip("-n", name, "addr", "add", f"{self._network}.{number}/24", "dev", "eth0")
             ip("-n", name, "link", "set", "eth0", "up")
 
     def cut(self, name: str) -> None:
         """Pull the plug: no packet in or out, no reset either."""
-        ip("link", "set", f"dgrt{self.names.index(name) + 2}", "down")
+        ip("link", "set", f"{self._mark}p{self.names.index(name) + 2}", "down")
 
     def down(self) -> None:
-        for name in self.names:
+        # The cables first: where a process still holds its namespace, they would outlive it.
+        for number, name in enumerate(self.names, start=2):
+            subprocess.run(["ip", "link", "del", f"{self._mark}p{number}"], check=False, capture_output=True)
             subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
-        subprocess.run(["ip", "link", "del", self.BRIDGE], check=False, capture_output=True)
+        subprocess.run(["ip", "link", "del", self._mark], check=False, capture_output=True)
 
 
 def ip(*arguments: str) -> None:
@@ -233,7 +241,6 @@ def hosts() -> Iterator[Hosts]:
     if shutil.which("ip") is None or os.getuid() != 0:
         pytest.skip("network namespaces need root and iproute2")
     made = Hosts()
-    made.down()
     try:
         made.up()
     except subprocess.CalledProcessError as problem:
@@ -246,9 +253,9 @@ def hosts() -> Iterator[Hosts]:
 
 
 @contextmanager
-def worker_on(host: str, queue: Queue, port: str, record: Path) -> Iterator[subprocess.Popen[bytes]]:
+def worker_on(host: str, url: str, token: str, record: Path) -> Iterator[subprocess.Popen[bytes]]:
     environment = {
-        **os.environ, "NATS_URL": f"nats://10.213.7.1:{port}", "NATS_TOKEN": queue.nats_token,
+        **os.environ, "NATS_URL": url, "NATS_TOKEN": token,
         "RECORD": str(record), "SLOTS": "1", "NAME": host,
     }  # fmt: skip
     command = ["ip", "netns", "exec", host, sys.executable, str(WORKER_PROCESS)]
@@ -266,8 +273,9 @@ async def test_one_of_two_hosts_is_cut_off(hosts: Hosts, tmp_path: Path) -> None
     options = QUICK.model_copy(update={"nats_host": "0.0.0.0"})
     gate, record = tmp_path / "gate", tmp_path / "attempts"
     async with open_queue(options, tmp_path / "data") as queue:
-        port = queue.nats_url.rpartition(":")[2]
-        with worker_on("dgrt-a", queue, port, record), worker_on("dgrt-b", queue, port, record):
+        url, token = f"nats://{hosts.address}:{queue.nats_url.rpartition(':')[2]}", queue.nats_token
+        first, second = hosts.names
+        with worker_on(first, url, token, record), worker_on(second, url, token, record):
 
             async def both() -> bool:
                 return len(await queue.workers()) == 2
@@ -276,11 +284,15 @@ async def test_one_of_two_hosts_is_cut_off(hosts: Hosts, tmp_path: Path) -> None
             jobs = [await submit(queue, f"wait {gate}"), await submit(queue, f"wait {gate}", member="n")]
             for job in jobs:
                 await state(queue, job, JobState.RUNNING)
-            lost = next(job for job in [await queue.job(job.id) for job in jobs] if job.worker == "dgrt-a")
-            hosts.cut("dgrt-a")
+            lost = next(job for job in [await queue.job(job.id) for job in jobs] if job.worker == first)
+            hosts.cut(first)
             gate.touch()
             done = await state(queue, lost, JobState.RENDERED, seconds=40)
-            assert (done.worker, done.attempts) == ("dgrt-b", 2)
+            assert (done.worker, done.attempts) == (second, 2)
             for job in jobs:
                 await state(queue, job, JobState.RENDERED)
-            assert len(await queue.workers()) == 1
+
+            async def one() -> bool:
+                return len(await queue.workers()) == 1
+
+            await until(one)

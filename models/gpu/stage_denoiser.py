@@ -19,7 +19,7 @@ from ..training.pipeline import PipelineRecipe
 from .budget import Stretch
 from .delivery import deliver
 from .device import autocast
-from .job import Job, Told, done_before, on_device, parts, sprite_side, stocked
+from .job import Job, Told, done_before, fed, on_device, parts, sprite_side, stocked
 from .pace import Way, fastest
 
 #: What the sample sheet of a denoiser shows.
@@ -51,9 +51,7 @@ def denoiser(job: Job, recipe: PipelineRecipe) -> dict[str, Any]:
         export(model, begun.codec, begun.tokenizer, made, scene.names, card, aim.scheduler(), styles=styles)
         deliver(made, job.out, told.scalars | {"steps": step, "samples": samples})
 
-    with _fed(
-        job, drawer, on_device(sprites, job.device), begun.codec, f"denoiser/{plan.seed}/{size}/{done}"
-    ) as source:
+    with fed(job, drawer, on_device(sprites, job.device), begun.codec, f"denoiser/{plan.seed}/{size}/{done}") as source:
         # The fastest way that works here; smaller batches only where the wanted one does not fit.
         def way(wanted: DenoiserRecipe) -> Way:
             name = f"denoiser, batch {wanted.batch}" + (", compiled" if wanted.compile else "")
