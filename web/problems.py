@@ -40,11 +40,7 @@ def of_queue(error: QueueError) -> Problem:
         case UnknownJob():
             return Problem(404, "unknown_job", "no job has this id")
         case QueueFull():
-            return Problem(
-                429,
-                "queue_full",
-                f"{error.limit} jobs are waiting already, which is the limit; wait for one to end",
-            )
+            return Problem(429, "queue_full", str(error))
         case StorageFull():
             return Problem(507, "storage_full", "the disk of the data folder is full or read-only; make room, retry")
         case QueueUnavailable():
