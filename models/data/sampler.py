@@ -106,7 +106,7 @@ class SceneSampler:
         Raises:
             DataError: such a scene does not exist for these drawings and concepts.
         """
-        for _ in range(PATIENCE):
+        for _ in range(PATIENCE if kind is None or self._possible(kind) else 0):
             drawn = kind or (
                 "single" if choose.random() < self._plain else choose.choices(self._kinds, self._weights)[0]
             )
