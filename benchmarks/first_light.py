@@ -1,6 +1,6 @@
 """How soon the bot is ready, answers and delivers, against the stand-in Discord, with the shipped weights.
 
-    python benchmarks/first_light.py [--json FILE]
+    python -P benchmarks/first_light.py [--json FILE]
 
 Prints seconds: start of `daguerre serve` → commands registered and gateway identified; click → status card; click →
 picture, with the worker's start and warm; and whether importing the bot pulls in torch.

@@ -1,6 +1,6 @@
 """How much of the machine's matrix-multiplication peak the denoiser's training loop reaches.
 
-    python benchmarks/training.py [--channels 128,128,192] [--size 64] [--batch 16] [--json FILE]
+    python -P benchmarks/training.py [--channels 128,128,192] [--size 64] [--batch 16] [--json FILE]
 
 Peak and training alternate in one run, so that other work on the machine weighs on both. The operations are
 counted by torch's own counter over a forward and a backward pass; the optimiser and the average count as time only.

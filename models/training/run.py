@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from diffusers import AutoencoderKL
 
+from .. import upscaler as upscaling
 from ..data.build import build
 from ..data.store import SpriteSet
 from ..errors import TrainingError
@@ -152,7 +153,7 @@ def _part(kind: str, content: dict[str, Any], task: Task, progress: Progress, st
         if crisp is not None:
             codec = AutoencoderKL.from_pretrained(begin, local_files_only=True, use_safetensors=True) if begin else None
             model = train_upscaler(recipe, crisp, task.run, codec, progress.line, stop, device=device)
-            model.save_pretrained(out, safe_serialization=True)
+            upscaling.save(model, out)
         return
     sprites = sprite_set(task.data, 64, progress)
     if kind == "codec":
