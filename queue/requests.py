@@ -32,6 +32,36 @@ Prompt = Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_
 Side = Annotated[int, Field(ge=64, le=1024, multiple_of=64)]
 
 
+Percent = Annotated[int, Field(ge=0, le=100)]
+#: Name of a file in the picture store, or of an adapter, a model, a style.
+Name = Annotated[str, StringConstraints(max_length=200)]
+
+
+class Part(BaseModel):
+    """A part of a prompt with its weight: `cat::2 dog` is ("cat", 2) and ("dog", 1); negative ones push away."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    text: Annotated[Prompt, Field(min_length=1)]
+    weight: Annotated[float, Field(ge=-10.0, le=10.0, allow_inf_nan=False)] = 1.0
+
+
+class Source(BaseModel):
+    """A picture that the request begins from. Files are names in the picture store; the worker is sent their bytes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    #: `vary`: the picture, noised by `strength` and drawn again. `inpaint`: where `mask` is white, drawn again.
+    #: `outpaint`: drawn on beyond its edges by `expand`.
+    use: Literal["vary", "inpaint", "outpaint"] = "vary"
+    picture: Annotated[Name, Field(min_length=1)]
+    mask: Name = ""
+    #: Share of the noise that is added: 0 keeps the picture, 1 forgets it.
+    strength: Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)] = 0.6
+    #: Left, top, right, bottom in percent of the picture's sides.
+    expand: Annotated[tuple[Percent, Percent, Percent, Percent], Field(strict=False)] = (0, 0, 0, 0)
+
+
 class ImageRequest(BaseModel):
     """One `/imagine`: immutable, JSON in and out, the same on every host."""
 
@@ -54,19 +84,52 @@ class ImageRequest(BaseModel):
     height: Side = 256
     #: Name of the model that shall draw it; empty: whichever a worker has.
     model: Annotated[str, StringConstraints(max_length=100)] = ""
+    #: The prompt in weighted parts; empty: as it stands.
+    parts: Annotated[tuple[Part, ...], Field(max_length=16, strict=False)] = ()
+    #: A drawing style the model was taught, such as `noto`; empty: any.
+    style: Name = ""
+    #: Spread of the first noise between the pictures of one grid, in percent; 0: independent seeds.
+    chaos: Percent = 0
+    #: Percent of the steps after which drawing ends.
+    stop: Annotated[int, Field(ge=10, le=100)] = 100
+    #: Edges that fit together.
+    tile: bool = False
+    #: By the student in few steps, where the model has one.
+    draft: bool = False
+    #: With the background cut away.
+    transparent: bool = False
+    #: Names of LoRA adapters in the worker's folder.
+    adapters: Annotated[tuple[Name, ...], Field(max_length=4, strict=False)] = ()
+    source: Source | None = None
 
     @model_serializer(mode="wrap")
     def _without_what_is_not_said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Workers of an earlier version do not know `model`: it is only told when it says something."""
+        """Workers of an earlier version do not know the later fields: they are only told when they say something."""
         told: dict[str, Any] = handler(self)
-        if not self.model:
-            told.pop("model", None)
-        return told
+        return {name: value for name, value in told.items() if name not in LATER or (value and value != LATER[name])}
 
     @property
     def seeds(self) -> tuple[int, ...]:
         """One seed for each picture."""
         return tuple((self.seed + k) % (MAX_SEED + 1) for k in range(self.count))
+
+
+#: Fields that came after version 1 was fixed, and what they are where they say nothing; empty says nothing either.
+LATER: dict[str, Any] = {
+    name: ImageRequest.model_fields[name].default
+    for name in (
+        "model",
+        "parts",
+        "style",
+        "chaos",
+        "stop",
+        "tile",
+        "draft",
+        "transparent",
+        "adapters",
+        "source",
+    )
+}
 
 
 def image_request(**fields: Any) -> ImageRequest:

@@ -57,10 +57,10 @@ def test_oklab_and_back(srgb: tuple[int, int, int]) -> None:
 def test_the_names_agree_with_the_css_colours() -> None:
     """`darkorange` is an orange, `lightpink` a pink; the names with two of our words, or with none, are left out."""
     wrong = {}
-    for name, code in ImageColor.colormap.items():
+    for name in ImageColor.colormap:
         words = [word for word in WORDS if word in name.replace("gray", "grey")]
         if len(words) == 1 and name not in DISPUTED:
-            called = name_colour(ImageColor.getrgb(code)[:3])
+            called = name_colour(ImageColor.getrgb(name)[:3])
             wrong |= {name: called} if called != words[0] else {}
     assert not wrong
 

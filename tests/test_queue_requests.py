@@ -66,3 +66,18 @@ def test_unknown_fields_are_refused() -> None:
     with pytest.raises(InvalidRequest) as refusal:
         image_request(prompt="a", seed=1, setps=3)
     assert refusal.value.field == "setps"
+
+
+def test_later_fields_travel_only_when_they_say_something() -> None:
+    """A worker of an earlier version still understands what does not use them; with them, nothing is lost on the way."""
+    plain = image_request(prompt="a", seed=1)
+    assert set(plain.model_dump()) == {
+        "version", "prompt", "negative", "count", "seed", "steps", "guidance", "width", "height",
+    }  # fmt: skip
+    full = image_request(
+        prompt="a", seed=1, model="m", parts=[{"text": "a", "weight": -0.5}], style="noto", chaos=10, stop=50,
+        tile=True, draft=True, transparent=True, adapters=["x"],
+        source={"use": "outpaint", "picture": "p", "expand": [0, 10, 0, 10]},
+    )  # fmt: skip
+    assert set(full.model_dump()) == set(ImageRequest.model_fields)
+    assert ImageRequest.model_validate_json(full.model_dump_json()) == full

@@ -55,8 +55,8 @@ class Corpus:
     #: Concepts that are drawn more often than others.
     favoured: tuple[str, ...] = ()
     _by_concept: dict[str, list[Name]] = field(default_factory=dict)
-    #: Rows of the words that are nearest to a favoured concept.
-    _close: list[int] = field(default_factory=list)
+    #: Rows of the words that are nearest to a favoured concept; found, not given.
+    close: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         hidden = set(self.examined)
@@ -68,7 +68,7 @@ class Corpus:
         if self.favoured and len(self.words):
             nearest = (self.vectors.float() @ self.prototypes.T).argmax(1).tolist()
             liked = {self.lexicon.concepts.index(concept) for concept in self.favoured}
-            object.__setattr__(self, "_close", [row for row, concept in enumerate(nearest) if concept in liked])
+            object.__setattr__(self, "close", [row for row, concept in enumerate(nearest) if concept in liked])
 
     def captions(self, count: int, choose: random.Random) -> list[tuple[str, Scene]]:
         """Scenes and their captions.
@@ -102,8 +102,8 @@ class Corpus:
     def framed(self, count: int, choose: random.Random) -> tuple[list[str], Tensor]:
         """Words, half of them inside a wording of their script, and the teacher's vectors of the words, (B, 512)."""
         rows = [
-            choose.choice(self._close)
-            if self._close and choose.random() < FAVOURED
+            choose.choice(self.close)
+            if self.close and choose.random() < FAVOURED
             else choose.randrange(len(self.words))
             for _ in range(count)
         ]

@@ -13,11 +13,12 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
@@ -28,7 +29,6 @@ from ..networks import TEXT_LENGTH
 from . import checkpoints
 from .corpus import Corpus
 from .meaning import (
-    HEADS,
     Examiner,
     Vocabulary,
     caption_loss,
@@ -39,6 +39,9 @@ from .meaning import (
 from .progress import Progress
 from .schedule import learning_rate
 from .tokenizer import tokenize_split
+
+#: Second name of the embedding table in a T5 encoder.
+TIED = "encoder.embed_tokens.weight"
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,16 +196,23 @@ def pooled(encoder: T5EncoderModel, tokens: Tensor) -> Tensor:
 def save_encoder(encoder: T5EncoderModel, file: Path) -> None:
     """Write the encoder alone, fp32; half of the bytes when it is exported as fp16."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    save_file({key: value.detach().cpu().clone() for key, value in encoder.state_dict().items()}, file)
+    # The embedding table goes by two names; once is enough.
+    weights = {key: value for key, value in encoder.state_dict().items() if key != TIED}
+    save_file({key: value.detach().cpu().clone() for key, value in weights.items()}, file)
 
 
 def load_encoder(recipe: TextRecipe, tokens: int, file: Path) -> T5EncoderModel:
-    """Read what `save_encoder` wrote, for a tokenizer of `tokens` tokens."""
+    """Read what `save_encoder` wrote, for a tokenizer of `tokens` tokens.
+
+    Raises:
+        TrainingError: the file is damaged, or of another recipe or tokenizer.
+    """
     encoder = networks.text_encoder(tokens, recipe.width, recipe.layers)
-    encoder.load_state_dict(load_file(file))
+    try:
+        weights = load_file(file)
+        encoder.load_state_dict(weights | {TIED: weights["shared.weight"]})
+    except (OSError, KeyError, RuntimeError, SafetensorError) as problem:
+        raise TrainingError(
+            f"{file} is damaged or of another recipe ({problem}). Delete it to train anew."
+        ) from problem
     return encoder
-
-
-def right_shares(right: Tensor, heads: Sequence[str] = HEADS) -> dict[str, float]:
-    """Share of right answers of each head, from bool (B, heads)."""
-    return dict(zip(heads, right.float().mean(0).tolist(), strict=True))

@@ -90,11 +90,12 @@ def text_report(
         each: names of each language; captions: of held-out scenes.
 
     Returns:
-        `retrieval` and `retrieval_favoured` (language → share of names whose nearest concept by English names is
-        right, among all and among the favoured ones), `examined` (the same for names that were never taught),
-        `synonyms` and `synonyms_all`, `answers` (wording → what was found), `cute_cat`, `binding` (share of right
-        answers of each head), `cut` (share of captions longer than the encoder reads), `tokens` (the 0.5, 0.95 and 1
-        quantile of their lengths).
+        `retrieval` and `retrieval_favoured`: language → share of names whose nearest concept, by its English names, is
+        right, among all and among the favoured ones. `examined`: the same for names that were never taught.
+        `synonyms` and `synonyms_all`: language → share of unseen wordings found, among the favoured and among all;
+        `answers`: wording → what was found. `words`: share of the teacher's words that lie nearest to the teacher's
+        concept. `cute_cat`: two cosines. `binding`: head → share of right answers on held-out scenes. `cut`: share of
+        captions longer than the encoder reads; `tokens`: the 0.5, 0.95 and 1 quantile of their lengths.
     """
     encoder.eval()
     choose = random.Random(seed)
@@ -140,6 +141,13 @@ def text_report(
             if key == "synonyms":
                 figures["answers"] |= dict(zip(known, found, strict=True))
         report(f"unseen wordings, {language}: {figures['synonyms'][language]} of {len(known)}")
+    if rows := [row for row in corpus.close or range(len(corpus.words)) if len(corpus.words)]:
+        # Words that no caption and no name holds: does our space put them where the teacher's does?
+        rows = choose.sample(rows, min(2 * each, len(rows)))
+        wanted = (corpus.vectors[rows].float() @ corpus.prototypes.T).argmax(1).tolist()
+        found = finder.nearest([corpus.words[row] for row in rows])
+        figures["words"] = _mean([f == corpus.lexicon.concepts[w] for f, w in zip(found, wanted, strict=True)])
+        report(f"the teacher's words: {figures['words']} of {len(rows)}")
     figures["cute_cat"] = {"same": finder.alike(CUTE[0], CUTE[1]), "other": finder.alike(CUTE[0], CUTE[2])}
 
     # Combinations nobody taught.
