@@ -1,0 +1,10 @@
+"""Tables of the members: preferences, favourites, lineage."""
+
+from __future__ import annotations
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    """Nothing yet."""
