@@ -319,3 +319,15 @@ def test_a_whole_recipe_trains_exports_and_begins_again(sprites: SpriteSet, tmp_
     said: list[str] = []
     train_pipeline(further, tmp_path / "next", sprites, tmp_path / "cache", tmp_path / "more", Lines(said.append))
     assert any(line.startswith("warm start: ") and "fresh" not in line for line in said)
+
+
+def test_the_text_stage_has_a_recipe_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`daguerre train text.toml` leaves tokenizer, encoder and figures in the run's folder."""
+    monkeypatch.setattr("daguerre.models.training.run.sprite_set", lambda *_: modelkit.sprite_set())
+    file = tmp_path / "text.toml"
+    file.write_text(
+        'kind = "text"\nname = "toy"\n[text]\nwidth = 24\nlayers = 1\nvocabulary = 400\ncaptions = 4\npairs = 2\nwords = 2\n'
+        "steps = 2\nwarmup = 1\nshort = 8\nteacher = false\n"
+    )
+    run_task(Task(file, tmp_path / "run", tmp_path), QUIET)
+    assert {"tokenizer", "text.safetensors", "text-report.json"} <= {one.name for one in (tmp_path / "run").iterdir()}

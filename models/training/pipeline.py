@@ -158,7 +158,7 @@ def train_pipeline(
     codec = _codec(recipe, scene, run, progress, stop, device)
     if codec is None:
         return
-    parts = _text(recipe, scene, run, cache, progress, stop, device)
+    parts = text_part(recipe, scene, run, cache, progress, stop, device)
     if parts is None:
         return
     tokenizer, text = parts
@@ -213,7 +213,7 @@ def _codec(
     return codec.eval().requires_grad_(False)
 
 
-def _text(
+def text_part(
     recipe: PipelineRecipe, scene: Scenery, run: Path, cache: Path, progress: Progress, stop: Stop, device: str
 ) -> tuple[PreTrainedTokenizerFast, T5EncoderModel] | None:
     """Tokenizer and text encoder: from the start, or taught here; None where `stop` came first."""

@@ -21,7 +21,7 @@ from .codec import CodecRecipe, train_codec
 from .denoiser import DenoiserRecipe
 from .finetune import finetune_folder, read_finetune
 from .latents import LatentRecipe
-from .pipeline import CONCEPT_LISTS, PipelineRecipe, SceneRecipe, Start, check_recipe, train_pipeline
+from .pipeline import CONCEPT_LISTS, PipelineRecipe, SceneRecipe, Start, check_recipe, scenery, text_part, train_pipeline
 from .progress import Progress
 from .student import StudentRecipe
 from .text import TextRecipe
@@ -32,7 +32,7 @@ Stop = Callable[[], bool]
 #: `kind` of a recipe → its one section and that section's record; a pipeline has many (`read_pipeline`).
 PARTS: Mapping[str, type[Any]] = {
     "codec": CodecRecipe, "dcgan": DcganRecipe, "vae": VaeRecipe, "upscaler": UpscalerRecipe,
-    "recogniser": RecogniserRecipe,
+    "recogniser": RecogniserRecipe, "text": TextRecipe,
 }  # fmt: skip
 KINDS = ("pipeline", *PARTS, "finetune")
 
@@ -75,7 +75,8 @@ def run_task(task: Task, progress: Progress, stop: Stop = lambda: False) -> None
     elif kind == "pipeline":
         recipe = read_pipeline(task.file, task.objective)
         weights = task.weights or task.run / "export" / recipe.name
-        sprites = sprite_set(task.data, recipe.latents.size, progress)
+        # Drawings of 64 px serve smaller pictures, too.
+        sprites = sprite_set(task.data, max(64, recipe.latents.size), progress)
         train_pipeline(recipe, task.run, sprites, task.data, weights, progress, stop)
     else:
         _part(kind, content, task, progress, stop)
@@ -159,6 +160,9 @@ def _part(kind: str, content: dict[str, Any], task: Task, progress: Progress, st
     if kind == "codec":
         codec = train_codec(recipe, sprites, task.run, progress, stop, begin, device)
         codec.save_pretrained(out, safe_serialization=True)
+    elif kind == "text":
+        alone = PipelineRecipe(name, concepts, text=recipe)
+        text_part(alone, scenery(alone, sprites), task.run, task.data, progress, stop, device)
     elif kind == "recogniser":
         train_recogniser(recipe, sprites, CONCEPT_LISTS[concepts], task.run, out, progress.line, stop)
     else:
