@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from ..queue.vocabulary import Vocabulary
+
 if TYPE_CHECKING:
     from .settings import Configuration
 
@@ -126,7 +128,12 @@ def synthesize(
     configuration = _settings(config)
     from ..models.commands import synthesize_list
 
-    synthesize_list(configuration.weights, prompts, folder, count, steps, guidance, size, typer.echo)
+    known = Vocabulary.load(configuration.weights / "vocabulary.json")
+
+    def unknown(prompt: str) -> list[str]:
+        return [one.word for one in known.check(prompt).unknown] if known else []
+
+    synthesize_list(configuration.weights, prompts, folder, count, steps, guidance, size, unknown, typer.echo)
 
 
 def sheet(

@@ -132,9 +132,19 @@ def evaluate_folder(
 
 
 def synthesize_list(
-    weights: Path, prompts: Path, folder: Path, count: int, steps: int, guidance: float, size: int, report: Report
+    weights: Path,
+    prompts: Path,
+    folder: Path,
+    count: int,
+    steps: int,
+    guidance: float,
+    size: int,
+    unknown: Callable[[str], Sequence[str]],
+    report: Report,
 ) -> None:
     """Render a list of prompts into a data set; the same call goes on where it stopped.
+
+    `unknown` gives the words of a prompt that the model was not taught; those met are told at the end.
 
     Raises:
         DataError: the list has bad lines (which), or the folder holds something else.
@@ -146,6 +156,9 @@ def synthesize_list(
     with progress(report) as told, stopping(told.line) as stop:
         made = synthesize(
             engine, listed, folder, count=count, steps=steps, guidance=guidance, size=size, stop=stop,
-            progress=lambda done, total: told.step("pictures", done, total, {}),
+            progress=lambda done, total: told.step("pictures", done, total, {}), unknown=unknown,
         )  # fmt: skip
+    if made.unknown:
+        words = ", ".join(f"{word} ({times})" for word, times in list(made.unknown.items())[:20])
+        report(f"words that the model was not taught, and the prompts that use them: {words}")
     report(f"{made.pictures} pictures in {folder}, {made.added} new" + ("" if made.finished else "; not finished"))

@@ -16,6 +16,7 @@ from transformers import PreTrainedTokenizerFast
 from ..data.captions import KIND_WORDS, KIND_WORDS_ZH
 from ..data.colours import BACKGROUNDS, COLOURS
 from ..data.describe import Names, plural
+from ..data.synonyms import SYNONYMS
 from ..data.wording import NUMBERS, NUMBERS_ZH, RELATIONS, RELATIONS_ZH, SIZES
 from .denoiser import TextToLatent
 from .objectives import Flow
@@ -181,4 +182,6 @@ def vocabulary(names: Names, styles: Sequence[str] = ()) -> dict[str, list[str]]
         words |= {word for way in ways for word in way.split()}
     every = {name for named in names.values() for each in named.values() for name in each}
     every |= {plural(name) for named in names.values() for name in named["en"]}
+    # No caption says them, but the text encoder has learnt what they mean; refusing them would be wrong.
+    every |= {word for concept in names for word in SYNONYMS.get(concept, ()) if word}
     return {"concepts": sorted(names), "names": sorted(every), "words": sorted(words)}

@@ -21,7 +21,16 @@ from .codec import CodecRecipe, train_codec
 from .denoiser import DenoiserRecipe
 from .finetune import finetune_folder, read_finetune
 from .latents import LatentRecipe
-from .pipeline import CONCEPT_LISTS, PipelineRecipe, SceneRecipe, Start, check_recipe, scenery, text_part, train_pipeline
+from .pipeline import (
+    CONCEPT_LISTS,
+    PipelineRecipe,
+    SceneRecipe,
+    Start,
+    check_recipe,
+    scenery,
+    text_part,
+    train_pipeline,
+)
 from .progress import Progress
 from .student import StudentRecipe
 from .text import TextRecipe
