@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..queue.explain import Why
 from ..queue.fair import Ahead
@@ -184,7 +185,7 @@ def _time(seconds: float) -> str:
 
 
 def _details(request: ImageRequest) -> str:
-    values = {
+    values: dict[str, Any] = {
         "seed": request.seed,
         "width": request.width,
         "height": request.height,

@@ -32,6 +32,7 @@ from .guard import log_error
 from .options import DiscordOptions
 from .pace import Pace
 from .services import Services
+from .translate import Translator
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +87,7 @@ class DaguerreClient(discord.Client):
 
     async def setup_hook(self) -> None:
         self.add_dynamic_items(CancelButton)
+        await self.tree.set_translator(Translator())
         if self._options.sync_commands:
             await self.tree.sync_if_changed(self._data_dir)
         # Answers need only the REST address, so those from before the restart do not wait for the gateway.

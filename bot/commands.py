@@ -15,8 +15,10 @@ from discord import app_commands
 from .faults import FAILURES
 from .guard import explain, tell, typed
 from .imagine import add_imagine
+from .language import speaks
 from .queue_commands import add_queue
 from .settings import add_settings
+from .translate import Translator
 
 if TYPE_CHECKING:
     from .client import DaguerreClient
@@ -39,11 +41,13 @@ class HouseTree(app_commands.CommandTree["DaguerreClient"]):
     async def on_error(
         self, interaction: discord.Interaction[DaguerreClient], error: app_commands.AppCommandError, /
     ) -> None:
-        await tell(interaction, explain(error, private=typed(interaction.data)))
+        await tell(interaction, explain(error, speaks(interaction), private=typed(interaction.data)))
 
-    def digest(self) -> str:
-        """Changes whenever a command, a text or the application changes."""
-        commands = sorted((command.to_dict(self) for command in self.get_commands()), key=lambda known: known["name"])
+    async def digest(self) -> str:
+        """Changes whenever a command, a text in any language or the application changes."""
+        translator = self.translator or Translator()
+        payloads = [await command.get_translated_payload(self, translator) for command in self.get_commands()]
+        commands = sorted(payloads, key=lambda known: known["name"])
         whole = {"application": self.client.application_id, "commands": commands}
         return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
@@ -52,7 +56,7 @@ class HouseTree(app_commands.CommandTree["DaguerreClient"]):
 
         A failure is logged, not raised: the commands of the last start still work.
         """
-        digest, path = self.digest(), folder / HASH_FILE
+        digest, path = await self.digest(), folder / HASH_FILE
         if await asyncio.to_thread(_read, path) == digest:
             return False
         try:

@@ -16,7 +16,8 @@ from discord import app_commands
 from ..queue.errors import QueueFull, QueueUnavailable, StorageFull
 from .errors import Refused
 from .faults import FAILURES
-from .texts import text
+from .language import speaks
+from .texts import ENGLISH, text
 
 if TYPE_CHECKING:
     from .client import DaguerreClient
@@ -31,7 +32,7 @@ async def guarded(interaction: discord.Interaction[Any], handler: Callable[[], A
     """
     client: DaguerreClient = interaction.client
     if client.stopping:
-        await tell(interaction, text("refused.restarting"))
+        await tell(interaction, text("refused.restarting", speaks(interaction)))
         return
     task = asyncio.current_task()
     assert task is not None
@@ -39,13 +40,13 @@ async def guarded(interaction: discord.Interaction[Any], handler: Callable[[], A
     try:
         await handler()
     except Exception as error:
-        await tell(interaction, explain(error, private=typed(interaction.data)))
+        await tell(interaction, explain(error, speaks(interaction), private=typed(interaction.data)))
     finally:
         client.handling.discard(task)
 
 
-def explain(error: BaseException, *, private: Iterable[str] = ()) -> str:
-    """The member's text for `error`. Unforeseen errors are logged under a number that the text names.
+def explain(error: BaseException, locale: str = ENGLISH, *, private: Iterable[str] = ()) -> str:
+    """The text for `error` in the member's language. Unforeseen errors are logged under a number that the text names.
 
     `private` are strings that must not reach the log: what the member typed.
     """
@@ -53,33 +54,33 @@ def explain(error: BaseException, *, private: Iterable[str] = ()) -> str:
         error = error.original
     match error:
         case Refused():
-            return text(error.code, **error.values)
+            return text(error.code, locale, **error.values)
         case QueueFull():
-            return queue_full(error)
+            return queue_full(error, locale)
         case StorageFull():
-            return text("refused.storage")
+            return text("refused.storage", locale)
         case QueueUnavailable():
-            return text("refused.queue_away")
+            return text("refused.queue_away", locale)
         case app_commands.CommandNotFound() | app_commands.CommandSignatureMismatch() | app_commands.TransformerError():
-            return text("refused.outdated")
+            return text("refused.outdated", locale)
         case app_commands.NoPrivateMessage():
-            return text("settings.server_only")
+            return text("settings.server_only", locale)
         case _:
-            return text("refused.error", error=log_error("a command failed", error, private=private))
+            return text("refused.error", locale, error=log_error("a command failed", error, private=private))
 
 
-def queue_full(error: QueueFull) -> str:
+def queue_full(error: QueueFull, locale: str) -> str:
     """Which limit is reached, what it allows, and when more is."""
     limit = f"{error.limit:g}"
     match error.scope:
         case "server":
-            return text("refused.queue_full.server", limit=limit)
+            return text("refused.queue_full.server", locale, limit=limit)
         case "total":
-            return text("refused.queue_full.total", limit=limit)
+            return text("refused.queue_full.total", locale, limit=limit)
         case "daily":
-            return text("refused.queue_full.daily", limit=limit, resets=int(error.resets or 0))
+            return text("refused.queue_full.daily", locale, limit=limit, resets=int(error.resets or 0))
         case _:
-            return text("refused.queue_full", limit=limit)
+            return text("refused.queue_full", locale, limit=limit)
 
 
 async def tell(interaction: discord.Interaction[Any], words: str) -> None:

@@ -1,41 +1,98 @@
-"""The texts that members see: all there, none left over, all within Discord's limits."""
+"""The texts that members see: all there in every language, none left over, all within Discord's limits."""
 
 from __future__ import annotations
 
 import ast
-import string
+import re
 from pathlib import Path
+from typing import Any
 
+import discord
 import pytest
+from fluent.runtime import FluentResource
+from fluent.syntax import FluentSerializer
+from fluent.syntax import ast as ftl
+from fluent.syntax.visitor import Visitor
 
-from daguerre.bot.texts import codes, reason, text
+from daguerre.bot.client import DaguerreClient
+from daguerre.bot.options import DiscordOptions
+from daguerre.bot.texts import ENGLISH, LOCALES, codes, language_of, languages, reason, text
+from daguerre.bot.translate import Translator
 
 BOT = Path(__file__).parents[1] / "bot"
-#: Codes that are put together at run time: the worker's reasons, and the ranges of /settings.
-COMPOSED = ("reason.", "settings.range.")
+#: Codes that are put together at run time; each family has a test of its own, here or beside what it belongs to.
+COMPOSED = ("reason.", "settings.range.", "name.", "command.", "problem.", "setting.", "help.")
+OTHERS = [language for language in languages() if language != ENGLISH]
+
+
+def _calls() -> list[ast.Call]:
+    return [
+        node
+        for path in BOT.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+    ]
 
 
 def _literals() -> set[str]:
-    """Every string constant in the bot's source, but for the catalogue itself."""
-    sources = [path.read_text(encoding="utf-8") for path in BOT.glob("*.py") if path.name != "texts.py"]
+    """Every string constant in the bot's source."""
     return {
         node.value
-        for source in sources
-        for node in ast.walk(ast.parse(source))
+        for path in BOT.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
 
 
 def _asked() -> set[str]:
     """The codes that the source asks for by `text("…")` and `Refused("…")`."""
-    calls = [
-        node
-        for path in BOT.glob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("text", "Refused")
-    ]
+    calls = [call for call in _calls() if isinstance(call.func, ast.Name) and call.func.id in ("text", "Refused")]
     first = [call.args[0] for call in calls if call.args]
     return {arg.value for arg in first if isinstance(arg, ast.Constant) and isinstance(arg.value, str)}
+
+
+class _Variables(Visitor):
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+    def visit_VariableReference(self, node: Any) -> None:  # noqa: N802 (the library's convention)
+        self.names.add(node.id.name)
+
+
+def _entries(language: str) -> list[Any]:
+    found: list[Any] = []
+    for file in sorted((LOCALES / language).glob("*.ftl")):
+        found += FluentResource(file.read_text(encoding="utf-8")).body
+    return found
+
+
+def _variables(language: str) -> dict[str, set[str]]:
+    """The values that each text takes."""
+    found: dict[str, set[str]] = {}
+    for entry in _entries(language):
+        if isinstance(entry, ftl.Message):
+            visitor = _Variables()
+            visitor.visit(entry)
+            found[entry.id.name] = visitor.names
+    return found
+
+
+def _tree() -> Any:
+    nothing: Any = None
+    return DaguerreClient(
+        DiscordOptions(), queue=_NoQueue(), settings=nothing, vocabulary=nothing, data_dir=Path()
+    ).tree
+
+
+class _NoQueue:
+    """Commands are only described here."""
+
+    def __init__(self) -> None:
+        self.on_revived: list[Any] = []
+        self.members: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        return None
 
 
 def test_every_code_that_is_asked_for_exists() -> None:
@@ -45,29 +102,105 @@ def test_every_code_that_is_asked_for_exists() -> None:
 
 
 def test_no_text_is_left_over() -> None:
-    """A text that nothing asks for is never seen, and never translated for a reason."""
+    """A text that nothing asks for is never seen, and is translated for nothing."""
     unused = {code for code in codes() - _literals() if not code.startswith(COMPOSED)}
     assert unused == set()
 
 
-def test_texts_for_the_command_picker_are_short_and_plain() -> None:
-    """Discord takes at most 100 characters for a description, and nothing is filled in there."""
-    for code in codes():
-        if code.startswith("command."):
-            assert 1 <= len(text(code)) <= 100
+@pytest.mark.parametrize("language", OTHERS)
+def test_every_language_is_complete(language: str) -> None:
+    """The same texts as in English, with the same values, and none of its own."""
+    assert _variables(language) == _variables(ENGLISH)
+    assert codes(language) == codes()
 
 
-@pytest.mark.parametrize("code", sorted(codes()))
-def test_placeholders_are_simple_names(code: str) -> None:
-    """Translators see `{place}`, never an expression or a position."""
-    from daguerre.bot import texts
+@pytest.mark.parametrize("language", languages())
+def test_the_files_are_sound(language: str) -> None:
+    """Fluent passes over what it cannot read and over a second text of the same name; here that fails."""
+    entries = _entries(language)
+    junk = [FluentSerializer().serialize_entry(entry) for entry in entries if isinstance(entry, ftl.Junk)]
+    assert junk == []
+    names = [entry.id.name for entry in entries if isinstance(entry, ftl.Message)]
+    assert {name for name in names if names.count(name) > 1} == set()
 
-    for _, name, spec, conversion in string.Formatter().parse(texts._TEXTS[code]):
-        assert name is None or name.isidentifier()
-        assert not spec
-        assert conversion is None
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_texts_are_translated(language: str) -> None:
+    """What reads the same as in English is only what has no words: layouts and names of things."""
+    same = {
+        code
+        for code in codes()
+        if not _variables(language)[code.replace(".", "-")]
+        and text(code) == text(code, language)
+        and re.search(r"[a-z]{3}", text(code))
+    }
+    assert same <= {"name.seed"}
+
+
+async def test_the_command_picker_is_localised_and_within_discords_limits() -> None:
+    """Every name and description of every command is in the catalogue, and every such text belongs to a command."""
+    seen: set[str] = set()
+    tree, translator = _tree(), Translator()
+    for command in tree.get_commands():
+        payload = await command.get_translated_payload(tree, translator)
+        await _check(payload, tree, seen)
+    assert not {text(code) for code in codes() if code.startswith(("name.", "command."))} - seen
+
+
+async def _check(part: Any, tree: Any, seen: set[str]) -> None:
+    """One command, group or option, with all below."""
+    wanted = {"zh-CN"}
+    seen.add(part["name"])
+    is_choice = "value" in part
+    menu = not is_choice and part.get("type") in (2, 3) and "description" not in part
+    translated = part.get("name_localizations") or {}
+    if re.search(r"[a-z]", part["name"]):
+        assert wanted <= set(translated), f"{part['name']} has no translated name"
+    for name in (part["name"], *translated.values()):
+        assert 1 <= len(name) <= (100 if is_choice else 32)
+        if not (is_choice or menu):
+            assert re.fullmatch(r"[-_\w]{1,32}", name), name
+            assert name == name.lower()
+    if not is_choice and not menu:
+        seen.add(part["description"])
+        assert wanted <= set(part["description_localizations"] or {}), f"{part['name']} has no translated description"
+        for words in (part["description"], *part["description_localizations"].values()):
+            assert 1 <= len(words) <= 100
+    for below in ("options", "choices"):
+        inner = part.get(below) or []
+        assert len(inner) <= 25
+        for names in ([each["name"] for each in inner], [_local(each) for each in inner]):
+            assert len(set(names)) == len(names), names
+        for each in inner:
+            await _check(each, tree, seen)
+
+
+def _local(part: Any) -> str:
+    return (part.get("name_localizations") or {}).get("zh-CN", part["name"])
+
+
+def test_every_locale_of_discord_is_answered() -> None:
+    """In its language if there is one, else in English."""
+    assert {language_of(locale.value) for locale in discord.Locale} == set(languages())
+    assert language_of("de") == ENGLISH
+    assert text("cancel.button", "zh-CN") == "取消"
+    assert text("cancel.button", "en-GB") == text("cancel.button", "tlh") == "Cancel"
+
+
+def test_numbers_are_written_plainly() -> None:
+    """A seed with separators could not be typed in again."""
+    assert "4294967295" in text("end.details", seed=2**32 - 1, width=1, height=1, steps=1, guidance="3")
+
+
+def test_a_missing_value_is_a_bug_and_not_a_text() -> None:
+    """Fluent would show the member `{$place}`."""
+    with pytest.raises(KeyError):
+        text("card.place")
+    with pytest.raises(KeyError):
+        text("no.such.text")
 
 
 def test_a_reason_that_has_no_text_of_its_own_gets_the_general_one() -> None:
     """A newer worker may refuse for reasons that this bot has no words for."""
     assert reason("something new") == reason("other") == reason(None)
+    assert reason("something new", "zh-CN") == reason("other", "zh-CN")

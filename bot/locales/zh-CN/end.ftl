@@ -1,0 +1,15 @@
+end-details = 种子 { $seed } · { $width } × { $height } · { $steps } 步 · 引导强度 { $guidance }
+end-details-several = 种子 { $seed } 到 { $last } · { $width } × { $height } · { $steps } 步 · 引导强度 { $guidance }
+end-smaller = PNG 太大，Discord 在这里收不下，所以改用 { $format } 发送。
+end-failed = ❌ 没有画成：{ $reason }
+end-dead = ❌ 绘制中断了 { $attempts } 次，这个任务已经放弃。请再试一次；如果还不行，请把任务编号 { $job } 告诉运行这个机器人的人。
+end-cancelled = 🚫 已取消。
+end-lost = ❌ 图片画好了，但文件已经读不出来。请再试一次；如果再次发生，请把任务编号 { $job } 告诉运行这个机器人的人。
+end-too_large = ❌ 图片画好了，但 Discord 在这里收不下这么大的文件。请少画几张，或请有“管理服务器”权限的人用 /settings set 选小一点的尺寸。
+end-broken = ❌ 这个任务的回复没能生成。运行这个机器人的人可以在日志中按 { $error } 找到原因。
+end-number = -# 任务 { $job }
+end-mention = { $mention }，结果在这里；原来的消息已经不能再修改了。
+reason-unrenderable = 绘图机器的内存装不下这些图片。请少画几张，或请有“管理服务器”权限的人用 /settings set 选小一点的尺寸。
+reason-unreadable = 任务表里这个任务的内容已经读不出来。请再试一次。
+reason-other_version = 它是由另一个版本的机器人排队的，当前版本看不懂。请再试一次。
+reason-other = 机器画不了这个请求。请修改提示词或设置。
