@@ -1,0 +1,146 @@
+"""Rules find their words in every disguise, leave ordinary prompts alone, and cannot be made to run for long."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from bypasses import DISGUISES, PATHS, PHRASES, WORDS, attempts
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from daguerre.queue.rules import Action, BadRule, Book, Rule, book_of, checked_rule
+from daguerre.queue.rules_default import default_rules
+
+FORBIDDEN = tuple(Rule(pattern=word) for word in (*WORDS, *PHRASES))
+
+
+def found(rules: tuple[Rule, ...], text: str) -> bool:
+    return bool(book_of(rules).check({"prompt": text}).hits)
+
+
+def test_none_of_500_disguised_attempts_gets_through() -> None:
+    """25 disguises, 20 attempts each, over every path that brings text."""
+    every = list(attempts())
+    through = [attempt for attempt in every if not book_of(FORBIDDEN).check({attempt.path: attempt.text}).hits]
+    assert (len(every), len({each.disguise for each in every}), {each.path for each in every}) == (500, 25, set(PATHS))
+    assert through == []
+
+
+@pytest.mark.parametrize("disguise", DISGUISES)
+def test_a_disguise_changes_the_text_that_is_compared(disguise: str) -> None:
+    """The campaign attacks: but for the undisguised ones, a plain comparison would miss what the rules find."""
+    texts = [attempt.text for attempt in attempts(5) if attempt.disguise == disguise]
+    missed = [text for text in texts if not any(word in text for word in (*WORDS, *PHRASES))]
+    assert bool(missed) == (disguise != "as it stands")
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "a pen is on the desk", "a classic essex church", "a man of 55 years", "cat, dog and (red) fox!",
+        "5 exotic birds",
+        "a cockatoo in the sun", "scunthorpe in the rain", "a grape and an ass ess or", "pass the sausage", "therapist",
+        "a bass guitar", "12 apples + 34 pears", "one hat { two }", "C++ code", "50% grey * 2", "Dachau-free zone",
+    ],
+)  # fmt: skip
+def test_ordinary_prompts_pass_the_shipped_list(prompt: str) -> None:
+    """Words are matched whole, and blanks between real words hide nothing."""
+    assert book_of(default_rules()).check({"prompt": prompt}).hits == ()
+
+
+def test_a_pattern_of_the_shipped_list_refuses() -> None:
+    """Each finds itself, and each refuses."""
+    book = book_of(default_rules())
+    for rule in default_rules():
+        verdict = book.check({"prompt": f"a {rule.pattern.rstrip('*')} on the moon"})
+        assert verdict.action is Action.REFUSE, rule.pattern
+
+
+def test_a_star_at_the_end_allows_any_ending_and_nothing_else_does() -> None:
+    assert found((Rule(pattern="grub*"),), "grubbiest")
+    assert not found((Rule(pattern="grub"),), "grubbiest")
+    assert not found((Rule(pattern="grub*"),), "engrub")
+
+
+def test_words_of_scripts_without_blanks_are_found_inside_a_sentence() -> None:
+    assert found((Rule(pattern="禁止"),), "これは禁止されています")
+    assert found((Rule(pattern="запрет"),), "большой ЗАПРЕТ тут")
+    assert not found((Rule(pattern="запрет"),), "запреты")
+
+
+def test_replace_takes_the_disguised_word_out_of_the_text_as_typed() -> None:
+    """The rest stays as it was."""
+    rule = Rule(pattern="forbidden", action=Action.REPLACE, replacement="friendly")
+    text = "A Red f.0.r.b.i.d.d.e.n Fox, ｆｏｒｂｉｄｄｅｎ!"
+    verdict = book_of((rule,)).check({"prompt": text})
+    assert verdict.action is Action.REPLACE
+    assert verdict.replaced("prompt", text) == "A Red friendly Fox, friendly!"
+    assert verdict.replaced("negative", text) == " ".join(text.split())
+
+
+def test_the_strictest_action_counts() -> None:
+    rules = (Rule(pattern="cat", action=Action.SPOILER), Rule(pattern="dog", action=Action.HOLD))
+    verdict = book_of(rules).check({"prompt": "a cat", "negative": "a dog"})
+    assert verdict.action is Action.HOLD
+    assert verdict.has(Action.SPOILER)
+    assert not verdict.has(Action.REFUSE)
+
+
+@pytest.mark.parametrize("bomb", ["(a+)+$", "(a|a)*b", "(.*)*x", "(a?){30}a{30}", "((a*)*)*c", r"(\w+\s?)*!"])
+def test_a_regex_bomb_costs_no_time(bomb: str) -> None:
+    """RE2 runs in time linear in the text: patterns that take a backtracking engine years."""
+    book = Book([checked_rule(kind="regex", pattern=bomb)])
+    begun = time.perf_counter()
+    book.check({"prompt": "a" * 999 + "!"})
+    assert time.perf_counter() - begun < 1.0
+
+
+def test_any_text_is_read_in_little_time() -> None:
+    """The longest prompt of the worst characters, against the whole shipped list."""
+    book = book_of(default_rules())
+    book.check({"prompt": "warm"})
+    for text in ("*" * 1000, "p o " * 250, "(" * 1000, "s" * 1000, "\u200b" * 1000, "ﷺ" * 1000, "p*" * 500):
+        begun = time.perf_counter()
+        book.check({"prompt": text})
+        assert time.perf_counter() - begun < 1.0, text[:4]
+
+
+def test_a_regular_expression_sees_through_disguises_too() -> None:
+    rule = checked_rule(kind="regex", pattern=r"\bmad (cat|dog)s?\b")
+    assert found((rule,), "two MAD dogs")
+    assert found((rule,), "ｍａｄ cat")
+    assert found((rule,), "m\u200bad c\u0430t")
+    assert not found((rule,), "a mad fox")
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"pattern": "("} | {"kind": "regex"}, "rules.bad.regex"),
+        ({"pattern": "(?=a)", "kind": "regex"}, "rules.bad.regex"),
+        ({"pattern": "a*", "kind": "regex"}, "rules.bad.empty"),
+        ({"pattern": "(a{1000}){1000}", "kind": "regex"}, "rules.bad.regex"),
+        ({"pattern": "..."}, "rules.bad.short"),
+        ({"pattern": "x"}, "rules.bad.short"),
+        ({"pattern": "cat", "action": "replace", "replacement": "c@t"}, "rules.bad.replacement"),
+    ],
+)
+def test_a_rule_that_cannot_work_is_refused_with_its_reason(fields: dict[str, str], code: str) -> None:
+    with pytest.raises(BadRule) as refused:
+        checked_rule(**fields)
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize("fields", [{"pattern": ""}, {"pattern": "y" * 201}, {"pattern": "cat", "action": "explode"}])
+def test_a_rule_out_of_range_is_refused(fields: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        checked_rule(**fields)
+
+
+@given(st.text(max_size=60))
+def test_whatever_is_typed_is_read_without_error_and_with_true_places(text: str) -> None:
+    """Places lie inside the text, whatever its characters fold to."""
+    for hit in book_of((Rule(pattern="ab*"), Rule(kind="regex", pattern="[a-f]+"))).check({"prompt": text}).hits:
+        assert 0 <= hit.start < hit.end <= len(text)
