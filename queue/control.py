@@ -16,13 +16,14 @@ from .database import Database
 from .dispatch import Dispatcher
 from .embedded import EmbeddedServer
 from .errors import BrokerUnavailable, QueueFull, UnknownJob
-from .explain import Reason, Why, foresee
-from .fair import Ahead, Lane
+from .explain import Why, explain
+from .fair import Lane
 from .following import follow
 from .health import Health
 from .hearing import Hearing
+from .housekeeping import Housekeeping
 from .intake import Intake
-from .jobs import FINISHED, LIVE, Job, JobState, Progress, Transition
+from .jobs import Job, JobState, Progress, Transition
 from .limits import Limits, check, of_roles, parse_roles, work
 from .line import WaitingLine
 from .logs import where
@@ -35,6 +36,7 @@ from .requests import ImageRequest
 from .roster import Roster
 from .rows import entry_of
 from .server_settings import ServerSettingsStore
+from .sources import Sources
 from .steering import Steering
 from .table import JobTable, Ticket
 from .tasks import end
@@ -80,6 +82,7 @@ class Queue:
         self._table = table
         self._database = database
         self._pictures = pictures
+        self._sources = Sources(table, pictures)
         self._server = server
         self._news = News()
         self._roster = Roster(options.worker_timeout_seconds)
@@ -93,6 +96,7 @@ class Queue:
             self._roster,
             self._line,
             self._news,
+            self._sources,
             max_attempts=options.max_attempts,
             reconcile_seconds=options.reconcile_seconds,
             lease_seconds=options.ack_wait_seconds,
@@ -100,6 +104,7 @@ class Queue:
             on_stuck=self._restart_server,
         )
         self._hearing.transport, self._hearing.dispatcher = self._transport, self._dispatcher
+        self._housekeeping = Housekeeping(table, self._sources, transitions_days=options.keep_transitions_days)
         self._intake = Intake(table, pictures, self._transport, self._changed)
         #: Submissions on their way into the table, by member: they count against the limits already.
         self._entering: Counter[str] = Counter()
@@ -124,10 +129,13 @@ class Queue:
         `roles` of the member may change weight and limits ([queue] roles); only workers of `pool` render it if given.
 
         Raises:
+            InvalidRequest: a picture that it begins from is not in the store.
             QueueFull: a limit is reached; says which, what is allowed and when more is.
         """
         limits = of_roles(self._options.limits, roles, self._roles)
         cost = max(work(request) * self._hearing.pace, 1e-3)
+        if request.source is not None:
+            await self._sources.check(request)
         try:
             self._check(limits, server, member, cost)
         except QueueFull:
@@ -158,6 +166,17 @@ class Queue:
             if not self._entering[member]:
                 del self._entering[member]
         return ticket
+
+    async def keep_source(self, data: bytes) -> str:
+        """Store a picture that requests may begin from; gives its name for `ImageRequest.source`.
+
+        Kept as WebP, at most 1024 pixels a side and without metadata; removed with the last job that uses it, or after
+        a day in which none does. The same picture gives the same name.
+
+        Raises:
+            InvalidPicture: it cannot be used; says why.
+        """
+        return await self._sources.keep(data)
 
     async def cancel(self, job_id: str) -> Literal["queued", "running", "gone"]:
         """Cancel; tells whether it had begun. "gone": it was over before, or there is no such job."""
@@ -198,27 +217,7 @@ class Queue:
     async def why(self, job_id: str) -> Why:
         """What a job waits for, and for how long. Raises: UnknownJob."""
         job = await self._table.job(job_id)
-        ahead = self._line.ahead(job_id)
-        now = time.monotonic()
-        needs = self._line.needs(job_id)
-        if ahead is None or needs is None:
-            left = job.cost * (1 - self._news.share_done(job_id))
-            reason: Reason = "over" if job.state in FINISHED else "running" if job.state is JobState.RUNNING else "sent"
-            live = job.state in LIVE
-            return Why(reason, 0, Ahead(), 0.0 if live else None, left if live else None)
-        fitting = [group for group in self._roster.groups(now) if group.capability.fits(needs)]
-        slots = sum(group.slots for group in fitting)
-        if self._line.paused or job.server in self._line.paused_servers:
-            return Why("paused" if self._line.paused else "server_paused", ahead.jobs, ahead, None, None)
-        if not slots:
-            nobody: Reason = "no_fitting_worker" if self._roster.slots(now) else "no_worker"
-            return Why(nobody, ahead.jobs, ahead, None, None)
-        out = self._line.out
-        left = sum(cost * (1 - self._news.share_done(one)) for one, cost in self._line.costs_out().items())
-        begins, done = foresee(
-            ahead, cost=job.cost, left_running=left, free_slots=max(0, slots - len(out)), slots=slots
-        )
-        return Why("line" if ahead.jobs else "next", ahead.jobs, ahead, begins, done)
+        return explain(job, self._line, self._roster, self._news.share_done, time.monotonic())
 
     async def history(self, job_id: str) -> tuple[Transition, ...]:
         """Every state that the job has been in, with its time."""
@@ -380,6 +379,7 @@ class Queue:
             ("dispatcher", self._dispatcher.run),
             ("intake", self._intake.run),
             ("memory", self._hearing.keep_pace),
+            ("housekeeping", self._housekeeping.run),
         ):
             self._tasks.append(asyncio.create_task(_for_ever(name, run), name=f"queue {name}"))
 

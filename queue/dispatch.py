@@ -10,17 +10,18 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
-from .errors import BrokerUnavailable, QueueUnavailable
+from .errors import BrokerUnavailable, PictureGone, QueueUnavailable
 from .jobs import FINISHED, OUT, Job, JobState
 from .line import Pick, WaitingLine
 from .news import News
 from .roster import Roster
 from .rows import OTHER_VERSION, UNREADABLE, entry_of
+from .sources import Sources
 from .table import Carried, JobTable
-from .transport import ControlTransport, JobMessage, Stored
+from .transport import NOTHING, ControlTransport, JobMessage, Stored
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,8 @@ STUCK = 3
 PAUSE = 2.0
 #: Jobs that are kept in memory from their submission, so that sending them costs no look-up.
 FRESH = 500
+#: Code of a job whose pictures to begin from are gone.
+SOURCE_GONE = "source_gone"
 
 
 class Dispatcher:
@@ -42,6 +45,7 @@ class Dispatcher:
         roster: Roster,
         line: WaitingLine,
         news: News,
+        sources: Sources,
         *,
         max_attempts: int,
         reconcile_seconds: float,
@@ -62,6 +66,9 @@ class Dispatcher:
         self._changed = changed
         self._on_stuck = on_stuck
         self._fresh: OrderedDict[str, Job] = OrderedDict()
+        self._sources = sources
+        #: Jobs whose files lie in NATS, as far as is known.
+        self._enclosing: set[str] = set()
         self._wake = asyncio.Event()
         self._reconcile_at = 0.0
         #: Why jobs could not be sent the last time, for the owner.
@@ -95,6 +102,7 @@ class Dispatcher:
                         self._reconcile_at = time.monotonic() + self._reconcile_seconds
                         pause = self._reconcile_seconds
                     await self.fill()
+                    await self._take_files_back()
                 failures, self.problem = 0, None
             except QueueUnavailable as problem:
                 log.warning("jobs cannot be sent just now: %s", problem)
@@ -120,6 +128,7 @@ class Dispatcher:
     async def _send(self, picks: Sequence[Pick]) -> None:
         try:
             jobs = await self._readable(picks)
+            files, jobs = await self._files(jobs)
         except QueueUnavailable:
             for pick in picks:
                 self._line.back(pick.entry)
@@ -128,7 +137,8 @@ class Dispatcher:
         # 1. Store the messages with NATS, together. What fails may have arrived all the same: it is sent again under
         #    the same name, and NATS drops the second one.
         answers = await asyncio.gather(
-            *(self._transport.send(self._message(job), entries[job.id].group) for job in jobs), return_exceptions=True
+            *(self._transport.send(self._message(job), entries[job.id].group, files[job.id]) for job in jobs),
+            return_exceptions=True,
         )
         carried: list[Carried] = []
         failures: list[BaseException] = []
@@ -164,12 +174,7 @@ class Dispatcher:
                 if job is not None and job.state in OUT:
                     self._line.take(pick.entry, job.group or pick.group)
             elif job.error in (UNREADABLE, OTHER_VERSION):
-                log.error("job %s cannot be read from the job table (%s); it is given up", job.id, job.error)
-                broken = await self._table.broken(
-                    job.id, state=JobState.FAILED, error=job.error, attempts=0, detail="its row cannot be understood"
-                )
-                if broken is not None:
-                    self._changed(broken)
+                await self._give_up(job, job.error, "its row in the job table cannot be understood")
             else:
                 ready.append(job)
         return ready
@@ -182,6 +187,31 @@ class Dispatcher:
             max_attempts=self._max_attempts,
             request=job.request,
         )
+
+    async def _files(self, jobs: Sequence[Job]) -> tuple[dict[str, Mapping[str, bytes]], list[Job]]:
+        """What the jobs begin from, by job, and those of the jobs that have it all; the others end here."""
+        files: dict[str, Mapping[str, bytes]] = {}
+        for job in jobs:
+            try:
+                files[job.id] = await self._sources.read(job.request) if job.request.source else NOTHING
+            except PictureGone:
+                await self._give_up(job, SOURCE_GONE, "a picture that it begins from was removed")
+            else:
+                if files[job.id]:
+                    self._enclosing.add(job.id)
+        return files, [job for job in jobs if job.id in files]
+
+    async def _give_up(self, job: Job, error: str, detail: str) -> None:
+        log.error("job %s is given up: %s", job.id, detail)
+        broken = await self._table.broken(job.id, state=JobState.FAILED, error=error, attempts=0, detail=detail)
+        if broken is not None:
+            self._changed(broken)
+
+    async def _take_files_back(self) -> None:
+        """Remove from NATS what belongs to jobs that are over."""
+        for job in [one for one in self._enclosing if not self._line.is_out(one) and one not in self._line]:
+            await self._transport.discard_files(job)
+            self._enclosing.discard(job)
 
     # Mending
 
@@ -203,6 +233,7 @@ class Dispatcher:
                 if waiting is not None:
                     log.warning("job %s lost its message; it waits again", job.id)
                     self._changed(waiting)
+        self._enclosing |= set(await self._transport.enclosing())
         await self._look_after([job for job in self._line.out if job not in out and job not in carried])
 
     async def _look_after(self, jobs: Sequence[str]) -> None:

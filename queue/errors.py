@@ -2,12 +2,14 @@
 
 QueueError
 ├── InvalidRequest        a field of the request is out of range; nothing was queued
+├── InvalidPicture        what a member sent is no picture that can be used; nothing was stored
 ├── UnknownJob            no job has this id
 ├── QueueFull             a limit is reached; says what is allowed and when more is; nothing was queued
 ├── QueueUnavailable      the job table or NATS cannot be reached or written just now
 │   ├── AlreadyRunning    another process works on this data folder
 │   ├── Ousted            another process has taken this queue over
 │   ├── StorageFull       the disk under the job table or the pictures is full or read-only
+│   ├── PictureGone       a picture is not in the store any more
 │   └── BrokerUnavailable nats-server does not answer, or cannot be started
 └── RenderRefused         the worker will never be able to render this request; not tried again
 """
@@ -37,6 +39,15 @@ class InvalidRequest(QueueError):
         self.kind = kind
         #: The allowed range as pydantic gives it: `{"le": 4}`, `{"max_length": 1000}`.
         self.limits = dict(limits)
+
+
+class InvalidPicture(QueueError):
+    """What a member sent is no picture that can be used; nothing was stored."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        #: `no_picture`, `damaged`, `too_large` or `too_small`.
+        self.kind = kind
 
 
 class UnknownJob(QueueError):
@@ -78,6 +89,10 @@ class Ousted(QueueUnavailable):
 
 class StorageFull(QueueUnavailable):
     """The disk under the job table or the pictures is full or read-only."""
+
+
+class PictureGone(QueueUnavailable):
+    """A picture is not in the store any more."""
 
 
 class BrokerUnavailable(QueueUnavailable):

@@ -26,7 +26,7 @@ from nats.js import JetStreamContext
 from .errors import BrokerUnavailable, QueueUnavailable
 from .tasks import end
 
-JOBS, RESULTS, PARTS = "JOBS", "RES", "PARTS"
+JOBS, RESULTS, PARTS, SOURCES = "JOBS", "RES", "PARTS", "SOURCES"
 #: The consumer of JOBS of workers without special abilities, and the control process's of RES.
 WORKERS, CONTROL = "gpu", "control"
 #: Jobs of all groups of workers.
@@ -37,6 +37,8 @@ QUESTIONS = "steer"
 MAX_PAYLOAD = 8 * 1024 * 1024
 #: Pictures above this many bytes travel in parts of this size.
 PART = 4 * 1024 * 1024
+#: What of a message's room is left for headers and the like.
+MARGIN = 64 * 1024
 #: Errors of a connection that is breaking, closed or slow.
 ERRORS = (NatsError, OSError, asyncio.TimeoutError)
 

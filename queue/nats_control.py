@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from nats.aio.msg import Msg
@@ -20,16 +20,29 @@ from .nats import (
     ERRORS,
     JOBS,
     JOBS_SUBJECT,
+    MARGIN,
+    PART,
     PARTS,
     QUESTIONS,
     RESULTS,
+    SOURCES,
     WORKERS,
     Connection,
     Credentials,
     Puller,
     Session,
 )
-from .transport import Arrived, ControlListener, Heartbeat, JobMessage, Outcome, Started, Stored
+from .transport import (
+    NOTHING,
+    Arrived,
+    ControlListener,
+    Enclosed,
+    Heartbeat,
+    JobMessage,
+    Outcome,
+    Started,
+    Stored,
+)
 
 log = logging.getLogger(__name__)
 
@@ -60,10 +73,14 @@ class NatsControl:
 
     # Jobs
 
-    async def send(self, message: JobMessage, group: str = POOL) -> int:
+    async def send(self, message: JobMessage, group: str = POOL, files: Mapping[str, bytes] = NOTHING) -> int:
         session = self.connection.require()
         headers = {"Nats-Msg-Id": f"{message.job}.{message.generation}"}
         with _Away():
+            if files:
+                # Before the job, so that whoever has the job finds them.
+                enclosed = [await self._enclose(session, message.job, *one) for one in enumerate(files.items())]
+                message = message.model_copy(update={"enclosed": tuple(enclosed)})
             stored = await session.js.publish(f"jobs.{group}", message.model_dump_json().encode(), headers=headers)
         return stored.seq
 
@@ -88,6 +105,26 @@ class NatsControl:
                 else:
                     group = (raw.subject or "").partition(".")[2]
                     found.append(Stored(raw.seq, message.job, message.generation, group))
+
+    async def enclosing(self) -> Collection[str]:
+        session = self.connection.require()
+        with _Away():
+            known = await session.js.stream_info(SOURCES, subjects_filter="src.>")
+        return {subject.split(".")[1] for subject in known.state.subjects or ()}
+
+    async def discard_files(self, job_id: str) -> None:
+        session = self.connection.require()
+        with _Away():
+            await session.js.purge_stream(SOURCES, subject=f"src.{job_id}.>")
+
+    async def _enclose(self, session: Session, job_id: str, number: int, file: tuple[str, bytes]) -> Enclosed:
+        name, data = file
+        size = min(PART, session.client.max_payload - MARGIN)
+        parts = [data[start : start + size] for start in range(0, len(data), size)]
+        for part, content in enumerate(parts):
+            # A subject keeps its last message only: sending a job again replaces what was there by the same.
+            await session.js.publish(f"src.{job_id}.{number}.{part}", content)
+        return Enclosed(name=name, size=len(data), parts=len(parts))
 
     async def discard(self, sequence: int) -> None:
         session = self.connection.require()
@@ -174,6 +211,7 @@ class NatsControl:
             api.StreamConfig(JOBS, subjects=["jobs.*"], retention=work_queue, duplicate_window=DUPLICATES),
             api.StreamConfig(RESULTS, subjects=["res.*"], retention=work_queue, duplicate_window=DUPLICATES),
             api.StreamConfig(PARTS, subjects=["part.*.*.*"], max_age=PARTS_AGE, duplicate_window=DUPLICATES),
+            api.StreamConfig(SOURCES, subjects=["src.*.*.*"], max_msgs_per_subject=1, duplicate_window=DUPLICATES),
         )
         js: Any = session.js  # Its annotations are incomplete.
         for stream in streams:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -15,10 +15,10 @@ from nats.js.errors import NotFoundError
 from pydantic import ValidationError
 
 from .capability import POOL
-from .errors import BrokerUnavailable
+from .errors import BrokerUnavailable, PictureGone
 from .jobs import Progress
-from .nats import ERRORS, JOBS, PART, WORKERS, Connection, Credentials, Puller, Session
-from .transport import Delivery, Heartbeat, JobMessage, Outcome, Started
+from .nats import ERRORS, JOBS, MARGIN, PART, SOURCES, WORKERS, Connection, Credentials, Puller, Session
+from .transport import Delivery, Enclosed, Heartbeat, JobMessage, Outcome, Started
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +61,22 @@ class NatsWorker:
         read = [await self._read(message) for message in await self._jobs.stop()]
         return [delivery for delivery in read if delivery is not None]
 
+    async def files(self, message: JobMessage) -> Mapping[str, bytes]:
+        wait = 0.1
+        while True:
+            session = await self.connection.ready()
+            try:
+                return {
+                    enclosed.name: await _file(session, message.job, number, enclosed)
+                    for number, enclosed in enumerate(message.enclosed)
+                }
+            except NotFoundError:
+                raise PictureGone("a picture that the job begins from is not there any more") from None
+            except ERRORS as problem:
+                log.warning("job %s: its pictures did not come yet: %s", message.job, type(problem).__name__)
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, 5.0)
+
     async def keep(self, delivery: Delivery) -> None:
         await self.connection.publish(delivery.handle, b"+WPI")
 
@@ -87,7 +103,7 @@ class NatsWorker:
             session = await self.connection.ready()
             try:
                 # What fits travels with the outcome; a server that is not ours may allow less than ours.
-                fits = min(PART, session.client.max_payload - 64 * 1024)
+                fits = min(PART, session.client.max_payload - MARGIN)
                 parts: list[int] = []
                 if len(body) > fits:
                     parts = await self._send_parts(session, outcome, body, fits)
@@ -177,6 +193,18 @@ class NatsWorker:
 
     async def _on_drain_message(self, _: Msg) -> None:
         self._on_drain()
+
+
+async def _file(session: Session, job: str, number: int, enclosed: Enclosed) -> bytes:
+    """One file of a job. Raises: NotFoundError, and PictureGone when it is not whole."""
+    parts: list[bytes] = []
+    for part in range(enclosed.parts):
+        raw = await session.js.get_last_msg(SOURCES, f"src.{job}.{number}.{part}")
+        parts.append(raw.data or b"")
+    file = b"".join(parts)
+    if len(file) != enclosed.size:
+        raise PictureGone("a picture that the job begins from is not whole")
+    return file
 
 
 def _head(outcome: Outcome, room: int) -> bytes:

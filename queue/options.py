@@ -120,6 +120,15 @@ class QueueOptions(BaseModel):
         le=60.0,
         description="After how many silent seconds a worker no longer gets new jobs. Workers report every second.",
     )
+    keep_transitions_days: float = Field(
+        default=90.0,
+        ge=0.0,
+        le=36_500.0,
+        description=(
+            "For how many days the record of what happened to a job (`daguerre queue why`) is kept once it is over; "
+            "0: for ever."
+        ),
+    )
     reconcile_seconds: float = Field(
         default=30.0,
         ge=1.0,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, Protocol, cast
 
 import fsspec  # pyright: ignore[reportMissingTypeStubs]  (it ships none)
 
-from .errors import QueueUnavailable, StorageFull
+from .errors import PictureGone, QueueUnavailable, StorageFull
 
 #: Errors that the owner mends on the disk: full, over quota, too large, read-only, not permitted, not a folder.
 _DISK = frozenset(
@@ -25,6 +26,8 @@ class _FileSystem(Protocol):
     def pipe_file(self, path: str, value: bytes) -> Any: ...
     def cat_file(self, path: str) -> bytes: ...
     def makedirs(self, path: str, exist_ok: bool = ...) -> None: ...
+    def exists(self, path: str) -> bool: ...
+    def rm_file(self, path: str) -> Any: ...
 
 
 class PictureStore:
@@ -47,14 +50,28 @@ class PictureStore:
             QueueUnavailable: the storage does not answer.
         """
         name = f"{job_id}/{number}.png"
-        with _Errors():
-            await asyncio.to_thread(self._put, name, picture)
+        await self.write(name, picture)
         return name
 
+    async def write(self, name: str, picture: bytes) -> None:
+        """Store under a name of the caller's; like `put`."""
+        with _Errors():
+            await asyncio.to_thread(self._put, name, picture)
+
     async def get(self, name: str) -> bytes:
-        """Raises: QueueUnavailable when it is gone or the storage does not answer."""
+        """Raises: PictureGone when it is not there, QueueUnavailable when the storage does not answer."""
         with _Errors():
             return await asyncio.to_thread(self._files.cat_file, f"{self._root}/{name}")
+
+    async def has(self, name: str) -> bool:
+        """Raises: QueueUnavailable when the storage does not answer."""
+        with _Errors():
+            return await asyncio.to_thread(self._files.exists, f"{self._root}/{name}")
+
+    async def remove(self, name: str) -> None:
+        """One that is gone already is no error. Raises: QueueUnavailable when the storage does not answer."""
+        with _Errors(), suppress(FileNotFoundError):
+            await asyncio.to_thread(self._files.rm_file, f"{self._root}/{name}")
 
     def _put(self, name: str, picture: bytes) -> None:
         if not self._local:
@@ -92,6 +109,8 @@ class _Errors:
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if isinstance(error, FileNotFoundError):
+            raise PictureGone("the picture is not in the store any more") from None
         if isinstance(error, OSError) and error.errno in _DISK:
             raise StorageFull(
                 f"pictures cannot be stored ({error.strerror}): free space on the disk of the data folder, "

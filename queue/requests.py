@@ -113,6 +113,13 @@ class ImageRequest(BaseModel):
         """One seed for each picture."""
         return tuple((self.seed + k) % (MAX_SEED + 1) for k in range(self.count))
 
+    @property
+    def source_names(self) -> tuple[str, ...]:
+        """Names in the picture store of the files that it begins from, each once."""
+        if self.source is None:
+            return ()
+        return tuple(dict.fromkeys(name for name in (self.source.picture, self.source.mask) if name))
+
 
 #: Fields that came after version 1 was fixed, and what they are where they say nothing; empty says nothing either.
 LATER: dict[str, Any] = {

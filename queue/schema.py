@@ -17,6 +17,7 @@ from sqlalchemy import (
     Connection,
     Dialect,
     Double,
+    ForeignKey,
     Index,
     Integer,
     MetaData,
@@ -102,6 +103,8 @@ TRANSITIONS = Table(
     Column("generation", Integer, nullable=False),
     Column("attempts", Integer, nullable=False),
     Index("transitions_by_job", "job", "number"),
+    # What is pruned.
+    Index("transitions_by_time", "at"),
 )
 
 #: Device time that members used, by UTC day such as 2026-11-22.
@@ -126,6 +129,19 @@ LEASES = Table(
     Column("holder", String(200), nullable=False),
     Column("epoch", BigInteger, nullable=False),
     Column("expires", Double, nullable=False),
+)
+
+#: Pictures that members sent (sources.py), with the Unix time at which each was sent last, and the jobs that use them.
+SOURCES = Table(
+    "sources", METADATA, Column("name", String(200), primary_key=True), Column("kept", Double, nullable=False)
+)
+#: A row goes with its job, and, by a trigger (migrations/versions/0005), when the job's request is replaced.
+SOURCE_USES = Table(
+    "source_uses",
+    METADATA,
+    Column("job", String(32), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", String(200), primary_key=True),
+    Index("source_uses_by_name", "name"),
 )
 
 SERVER_SETTINGS = Table(

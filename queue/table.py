@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, case, func, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, case, delete, exists, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from .database import Database
@@ -23,10 +23,12 @@ from .life import BROKEN, COMES_FROM, FINISHED, OUT, JobState
 from .limits import day
 from .requests import ImageRequest
 from .rows import entry_of_row, job_of
-from .schema import JOBS, MEMORY, TRANSITIONS, USAGE
+from .schema import JOBS, MEMORY, SOURCE_USES, SOURCES, TRANSITIONS, USAGE
 
 #: Asked several times for each job, so it is built once.
 _FIND = select(JOBS).where(JOBS.c.id == bindparam("job"))
+#: Whether a job uses a picture of SOURCES.
+_USED = exists().where(SOURCE_USES.c.name == SOURCES.c.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +98,14 @@ class JobTable:
             "created": now,
             "changed": now,
         }
+        begins_from = request.source_names
         statement = self._insert(JOBS).on_conflict_do_nothing(index_elements=["key"]).returning(JOBS)
 
         def work(connection: Connection) -> Ticket:
             row = connection.execute(statement, values).mappings().first()
             if row is not None:
+                if begins_from:
+                    connection.execute(insert(SOURCE_USES), [{"job": row["id"], "name": name} for name in begins_from])
                 return Ticket(job_of(row), created=True)
             earlier = connection.execute(select(JOBS).where(JOBS.c.key == key)).mappings().one()
             return Ticket(job_of(earlier), created=False)
@@ -177,6 +182,14 @@ class JobTable:
             Transition(JobState(was) if was else None, JobState(became), at, generation, attempts)
             for was, became, at, generation, attempts in rows
         )
+
+    async def prune_transitions(self, before: float, at_most: int) -> int:
+        """Forget the oldest changes before this Unix time, of jobs that are over; gives how many; 0: none is left."""
+        moves, over = TRANSITIONS.c, JOBS.c.state.in_(FINISHED)
+        old = select(moves.number).join(JOBS, JOBS.c.id == moves.job, isouter=True)
+        old = old.where(moves.at < before, or_(over, JOBS.c.id.is_(None))).order_by(moves.at).limit(at_most)
+        gone = delete(TRANSITIONS).where(moves.number.in_(old))
+        return await self._database.change(lambda connection: connection.execute(gone).rowcount)
 
     # What the dispatcher does
 
@@ -310,6 +323,30 @@ class JobTable:
 
         def work(connection: Connection) -> None:
             connection.execute(store, {"name": name, "value": value})
+
+        await self._database.change(work)
+
+    async def source_kept(self, name: str, now: float) -> None:
+        """A picture of this name was sent at Unix time `now`."""
+        store = self._insert(SOURCES)
+        store = store.on_conflict_do_update(index_elements=["name"], set_={"kept": store.excluded.kept})
+
+        def work(connection: Connection) -> None:
+            connection.execute(store, {"name": name, "kept": now})
+
+        await self._database.change(work)
+
+    async def unused_sources(self, before: float) -> list[str]:
+        """Names of pictures sent before this Unix time that no job uses."""
+        query = select(SOURCES.c.name).where(SOURCES.c.kept < before, ~_USED)
+        return await self._database.view(lambda connection: list(connection.execute(query).scalars()))
+
+    async def sources_removed(self, names: Collection[str]) -> None:
+        """Their files are gone."""
+        gone = delete(SOURCES).where(SOURCES.c.name.in_(names), ~_USED)
+
+        def work(connection: Connection) -> None:
+            connection.execute(gone)
 
         await self._database.change(work)
 

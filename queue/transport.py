@@ -5,8 +5,9 @@ The records are checked on arrival: a worker on another host may run other code.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,11 +19,21 @@ from .requests import ImageRequest
 JobId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 #: How often a worker reports that it lives.
 HEARTBEAT_SECONDS = 1.0
+NOTHING: Mapping[str, bytes] = MappingProxyType({})
 
 
 class _Message(BaseModel):
     # Unknown fields are ignored, so that newer code may add some.
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Enclosed(_Message):
+    """A file that lies in the carrier for a job."""
+
+    name: str
+    #: Bytes, and messages that carry them.
+    size: int
+    parts: int
 
 
 class JobMessage(_Message):
@@ -36,6 +47,8 @@ class JobMessage(_Message):
     #: The last attempt that may be made.
     max_attempts: int
     request: ImageRequest
+    #: The pictures that the request begins from, in the order in which they are stored.
+    enclosed: tuple[Enclosed, ...] = ()
 
 
 class Started(_Message):
@@ -163,8 +176,19 @@ class ControlTransport(Protocol):
     @property
     def connected(self) -> bool: ...
 
-    async def send(self, message: JobMessage, group: str = POOL) -> int:
-        """Store a job for a group of workers; gives its sequence. The same generation is stored once."""
+    async def send(self, message: JobMessage, group: str = POOL, files: Mapping[str, bytes] = NOTHING) -> int:
+        """Store a job for a group of workers, with its files by name; gives its sequence.
+
+        The same generation is stored once.
+        """
+        ...
+
+    async def enclosing(self) -> Collection[str]:
+        """Ids of the jobs that files are stored for."""
+        ...
+
+    async def discard_files(self, job_id: str) -> None:
+        """Remove the files of a job."""
         ...
 
     async def stored(self) -> Sequence[Stored]:
@@ -214,6 +238,14 @@ class WorkerTransport(Protocol):
 
     async def leftovers(self) -> Sequence[Delivery]:
         """Fetch no more; gives what had arrived unasked for."""
+        ...
+
+    async def files(self, message: JobMessage) -> Mapping[str, bytes]:
+        """What lies in the carrier for a job, by name; across lost connections.
+
+        Raises:
+            PictureGone: it is not there, or not whole.
+        """
         ...
 
     async def keep(self, delivery: Delivery) -> None:

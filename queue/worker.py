@@ -11,13 +11,13 @@ import logging
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from secrets import token_hex
 from typing import Literal
 
 from .capability import POOL, Capability
-from .errors import BrokerUnavailable, RenderRefused
+from .errors import BrokerUnavailable, PictureGone, RenderRefused
 from .jobs import Progress, Rendered
 from .logs import last_place, where
 from .nats import Credentials
@@ -25,7 +25,7 @@ from .nats_worker import NatsWorker
 from .requests import ImageRequest
 from .running import Running
 from .tasks import end
-from .transport import HEARTBEAT_SECONDS, Delivery, Heartbeat, Outcome, Started, WorkerTransport
+from .transport import HEARTBEAT_SECONDS, NOTHING, Delivery, Heartbeat, JobMessage, Outcome, Started, WorkerTransport
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +42,14 @@ PATIENCE = 10.0
 class JobContext:
     """What a handler knows about its job beyond the request."""
 
-    def __init__(self, job: str, attempt: int, transport: WorkerTransport) -> None:
+    def __init__(
+        self, job: str, attempt: int, transport: WorkerTransport, sources: Mapping[str, bytes] = NOTHING
+    ) -> None:
         self.job = job
         #: 1 for the first attempt.
         self.attempt = attempt
+        #: Files that the request begins from, by the names that its `source` says: WebP or PNG.
+        self.sources = sources
         self._transport = transport
 
     async def progress(self, step: int, steps: int, preview: bytes | None = None) -> None:
@@ -216,14 +220,17 @@ class Worker:
         """Run the handler and report what came of it."""
         message, attempt = running.delivery.message, running.attempt
         began = time.monotonic()
-        context = JobContext(message.job, attempt, self._transport)
-        running.rendering = asyncio.ensure_future(self._handler(message.request, context))
+        running.rendering = asyncio.ensure_future(self._handle(message, attempt))
         if running.cancelled or running.returning or running.lost:
             running.interrupt()
         try:
             rendered = await running.rendering
         except asyncio.CancelledError:
             await self._interrupted(running)
+        except PictureGone:
+            # Given back, so that it comes again with its pictures, or ends if those are gone altogether.
+            log.warning("job %s: its pictures are not in nats-server; handed back", message.job)
+            await self._finish(running, _outcome(running, "returned"))
         except RenderRefused as refusal:
             log.info("job %s is refused: %s", message.job, refusal.code)
             await self._finish(
@@ -239,6 +246,10 @@ class Worker:
                 update={"metadata": rendered.metadata, "seconds": rendered.seconds or time.monotonic() - began}
             )
             await self._finish(running, outcome, rendered.pictures)
+
+    async def _handle(self, message: JobMessage, attempt: int) -> Rendered:
+        sources = await self._transport.files(message) if message.enclosed else NOTHING
+        return await self._handler(message.request, JobContext(message.job, attempt, self._transport, sources))
 
     async def _interrupted(self, running: Running) -> None:
         """The handler was cancelled: by the member, by our shutdown, or by itself."""

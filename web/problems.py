@@ -59,6 +59,8 @@ def explain(error: InvalidRequest) -> str:
         "string_too_long": lambda: f"{field} is too long: at most {limits.get('max_length')} characters",
         "string_type": lambda: f"{field} must be a text",
         "string_unicode": lambda: f"{field} is not valid Unicode text",
+        "source_name": lambda: "source names no picture of this queue's picture store",
+        "source_gone": lambda: "a picture that source names is not in the picture store any more; send it again",
         "extra_forbidden": lambda: f"a request has no field {field}; there are: {', '.join(FIELDS)}",
     }
     return texts.get(error.kind, number)()
@@ -79,6 +81,7 @@ def failure(code: str | None) -> str | None:
         None: None,
         "broken": "rendering broke several times; the worker's log says why. Ask again, or change the prompt",
         "unrenderable": "this model cannot render such a request; change size or prompt",
+        "source_gone": "the picture that it begins from is gone; send it again",
     }
     return texts.get(code, f"the worker refused it: {code}")
 
