@@ -15,7 +15,7 @@ from typing import Any, Literal
 from .database import Database
 from .dispatch import Dispatcher
 from .embedded import EmbeddedServer
-from .errors import BrokerUnavailable, QueueFull, UnknownJob
+from .errors import BrokerUnavailable, InvalidRequest, QueueFull, UnknownJob
 from .explain import Why, explain
 from .fair import Lane
 from .following import follow
@@ -27,6 +27,7 @@ from .jobs import Job, JobState, Progress, Transition
 from .limits import Limits, check, of_roles, parse_roles, work
 from .line import WaitingLine
 from .logs import where
+from .members import MemberStore
 from .nats import Credentials
 from .nats_control import NatsControl
 from .news import News
@@ -73,6 +74,7 @@ class Queue:
         self.nats_token = credentials.token
         self.credentials = credentials
         self.server_settings = ServerSettingsStore(database)
+        self.members = MemberStore(database)
         #: Set when another control process has taken over: nothing can be written any more.
         self.ousted = ousted
         #: Called with each job that is tried again.
@@ -134,11 +136,10 @@ class Queue:
         """
         limits = of_roles(self._options.limits, roles, self._roles)
         cost = max(work(request) * self._hearing.pace, 1e-3)
-        if request.source is not None:
-            await self._sources.check(request)
         try:
             self._check(limits, server, member, cost)
-        except QueueFull:
+            await self._sources.check(request)
+        except (QueueFull, InvalidRequest):
             earlier = await self._table.find_key(key)
             if earlier is None:
                 raise

@@ -208,3 +208,6 @@ def _run_alembic(connection: Connection) -> None:
     config.attributes["connection"] = connection
     config.attributes["metadata"] = METADATA
     command.upgrade(config, "head")
+
+
+from . import schema_members as _schema_members  # noqa: E402, F401  # pyright: ignore[reportUnusedImport]  (its tables)
