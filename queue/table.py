@@ -12,23 +12,19 @@ from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, case, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, Table, Update, delete, insert, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from . import statements
 from .database import Database
 from .errors import UnknownJob
 from .fair import Entry, Lane
 from .jobs import Job, Transition
-from .life import BROKEN, COMES_FROM, FINISHED, OUT, JobState
+from .life import BROKEN, FINISHED, JobState
 from .limits import day
 from .requests import ImageRequest
 from .rows import entry_of_row, job_of
 from .schema import JOBS, MEMORY, SOURCE_USES, SOURCES, TRANSITIONS, USAGE
-
-#: Asked several times for each job, so it is built once.
-_FIND = select(JOBS).where(JOBS.c.id == bindparam("job"))
-#: Whether a job uses a picture of SOURCES.
-_USED = exists().where(SOURCE_USES.c.name == SOURCES.c.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +46,19 @@ class Carried:
     group: str
 
 
+_NOTHING: Mapping[str, Any] = {}
+
+
 class JobTable:
     """All methods raise StorageFull or QueueUnavailable when the database fails, and have then changed nothing."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._insert: Any = postgresql.insert if database.url.get_backend_name() == "postgresql" else sqlite.insert
+        self._add = self._insert(JOBS).on_conflict_do_nothing(index_elements=["key"]).returning(JOBS)
+        self._use = self._adding(USAGE, "seconds", "day", "member")
+        self._remember = self._replacing(MEMORY, "value", "name")
+        self._keep_source = self._replacing(SOURCES, "kept", "name")
 
     # Adding and reading
 
@@ -99,25 +102,24 @@ class JobTable:
             "changed": now,
         }
         begins_from = request.source_names
-        statement = self._insert(JOBS).on_conflict_do_nothing(index_elements=["key"]).returning(JOBS)
 
         def work(connection: Connection) -> Ticket:
-            row = connection.execute(statement, values).mappings().first()
+            row = connection.execute(self._add, values).mappings().first()
             if row is not None:
                 if begins_from:
                     connection.execute(insert(SOURCE_USES), [{"job": row["id"], "name": name} for name in begins_from])
                 return Ticket(job_of(row), created=True)
-            earlier = connection.execute(select(JOBS).where(JOBS.c.key == key)).mappings().one()
+            earlier = connection.execute(statements.FIND_KEY, {"key": key}).mappings().one()
             return Ticket(job_of(earlier), created=False)
 
         return await self._database.change(work)
 
     async def find(self, job_id: str) -> Job | None:
-        return await self._first(_FIND, {"job": job_id})
+        return await self._first(statements.FIND, {"job": job_id})
 
     async def find_key(self, key: str) -> Job | None:
         """The job that was submitted with this key."""
-        return await self._first(select(JOBS).where(JOBS.c.key == key))
+        return await self._first(statements.FIND_KEY, {"key": key})
 
     async def job(self, job_id: str) -> Job:
         """Raises: UnknownJob."""
@@ -132,35 +134,22 @@ class JobTable:
 
     async def waiting(self) -> list[Entry]:
         """What the fair queue needs of each job that waits, in the order of arrival."""
-        columns = JOBS.c
-        query = select(
-            columns.id,
-            columns.server,
-            columns.member,
-            columns.cost,
-            columns.lane,
-            columns.weight,
-            columns.model,
-            columns.side,
-            columns.pool,
-        ).where(columns.state == JobState.QUEUED)
         return await self._database.view(
-            lambda connection: [entry_of_row(tuple(row)) for row in connection.execute(query.order_by(columns.id))]
+            lambda connection: [entry_of_row(tuple(row)) for row in connection.execute(statements.WAITING)]
         )
 
     async def counts(self) -> dict[JobState, int]:
-        query = select(JOBS.c.state, func.count()).group_by(JOBS.c.state)
-        rows = await self._database.view(lambda connection: connection.execute(query).all())
+        rows = await self._database.view(lambda connection: connection.execute(statements.COUNTS).all())
         found = {str(state): int(number) for state, number in rows}
         return {state: found.get(state.value, 0) for state in JobState}
 
     async def untold(self) -> list[Job]:
         """Jobs whose asker has not been told the end, oldest first; live ones too."""
-        return await self._jobs(select(JOBS).where(JOBS.c.told.is_(False)).order_by(JOBS.c.id))
+        return await self._jobs(statements.UNTOLD)
 
     async def out(self) -> list[Job]:
         """Jobs that are with a worker."""
-        return await self._jobs(select(JOBS).where(JOBS.c.state.in_(OUT)).order_by(JOBS.c.id))
+        return await self._jobs(statements.WITH_WORKERS)
 
     async def broken_jobs(self, limit: int = 50, server: str | None = None) -> list[Job]:
         """Jobs that ended without pictures, newest first; of one server if given."""
@@ -197,72 +186,49 @@ class JobTable:
         """NATS has stored these queued jobs. None for one that did not wait any more."""
 
         def work(connection: Connection) -> list[Job | None]:
-            return [
-                _move(
-                    connection,
-                    one.job,
-                    JobState.SENT,
-                    {"generation": one.generation, "sequence": one.sequence, "group": one.group},
-                )
-                for one in carried
-            ]
+            return [_change(connection, statements.SENT, one.job, _of(one)) for one in carried]
 
         return await self._database.change(work)
 
     async def carried(self, one: Carried) -> Job | None:
         """Correct which message carries a job that is out. None if it is not, or this was known."""
-        values = {"generation": one.generation, "sequence": one.sequence, "group": one.group}
-        known = and_(JOBS.c.sequence.is_not_distinct_from(one.sequence), JOBS.c.group.is_not_distinct_from(one.group))
-        where = and_(JOBS.c.id == one.job, JOBS.c.state.in_(OUT), ~known)
-        return await self._database.change(lambda connection: _set(connection, where, values))
+        return await self._one(statements.CARRIED, one.job, _of(one))
 
     async def requeue(
         self, job_id: str, *, generation: int, attempts: int | None = None, detail: str | None = None
     ) -> Job | None:
         """The message of this generation is gone without a result: the job waits again, at its old place."""
-        values: dict[str, Any] = {"sequence": None, "group": None}
-        values |= {} if attempts is None else {"attempts": attempts}
-        values |= {} if detail is None else {"detail": detail}
-        where = and_(JOBS.c.generation == generation, JOBS.c.state.in_(OUT))
-        return await self._database.change(lambda connection: _move(connection, job_id, JobState.QUEUED, values, where))
+        said = {"attempts": attempts, "detail": detail}
+        values = {f"new_{name}": value for name, value in said.items() if value is not None}
+        statement = statements.REQUEUED[tuple(name for name, value in said.items() if value is not None)]
+        return await self._one(statement, job_id, {"its_generation": generation, **values})
 
     async def retry(self, job_id: str) -> Job | None:
         """A job that ended without pictures waits again, with all its attempts. None if it did not end so."""
-        values = {"sequence": None, "group": None, "attempts": 0, "error": None, "told": False}
-        where = JOBS.c.state.in_(BROKEN)
-        return await self._database.change(lambda connection: _move(connection, job_id, JobState.QUEUED, values, where))
+        return await self._one(statements.RETRIED, job_id)
 
     # What workers report
 
     async def running(self, job_id: str, *, attempt: int, worker: str | None = None) -> Job | None:
         """A worker begins an attempt. None if the job is not with a worker, or this was known."""
-        attempts = case((JOBS.c.attempts < attempt, attempt), else_=JOBS.c.attempts)
-        where = and_(JOBS.c.state.in_(OUT), or_(JOBS.c.state == JobState.SENT, JOBS.c.attempts < attempt))
-        values = {"attempts": attempts, "worker": worker}
-        return await self._database.change(
-            lambda connection: _move(connection, job_id, JobState.RUNNING, values, where)
-        )
+        return await self._one(statements.RUNNING, job_id, {"attempt": attempt, "new_worker": worker})
 
     async def rendered(
         self, job_id: str, *, pictures: Collection[str], metadata: Mapping[str, Any], seconds: float, attempts: int
     ) -> Job | None:
         """The pictures are stored. None if the job was over before; the pictures are then superfluous."""
         values = {
-            "pictures": list(pictures),
-            "metadata": dict(metadata),
-            "seconds": seconds,
-            "attempts": case((JOBS.c.attempts < attempts, attempts), else_=JOBS.c.attempts),
+            "new_pictures": list(pictures),
+            "new_metadata": dict(metadata),
+            "new_seconds": seconds,
+            "attempt": attempts,
         }
 
         def work(connection: Connection) -> Job | None:
-            job = _move(connection, job_id, JobState.RENDERED, values)
+            job = _change(connection, statements.RENDERED, job_id, values)
             if job is not None and seconds > 0:
-                used = self._insert(USAGE)
-                used = used.on_conflict_do_update(
-                    index_elements=["day", "member"], set_={"seconds": USAGE.c.seconds + used.excluded.seconds}
-                )
                 row = {"day": day(job.changed), "member": job.member, "seconds": seconds}
-                connection.execute(used, row)
+                connection.execute(self._use, row)
             return job
 
         return await self._database.change(work)
@@ -271,25 +237,18 @@ class JobTable:
         self, job_id: str, *, state: JobState, error: str, attempts: int, detail: str | None = None
     ) -> Job | None:
         """The job is over without pictures: `failed` or `dead`. None if it was over before."""
-        values = {
-            "error": error,
-            "detail": detail and detail[:500],
-            "attempts": case((JOBS.c.attempts < attempts, attempts), else_=JOBS.c.attempts),
-        }
-        return await self._database.change(lambda connection: _move(connection, job_id, state, values))
+        values = {"new_error": error, "new_detail": detail and detail[:500], "attempt": attempts}
+        return await self._one(statements.ENDED[state], job_id, values)
 
     # What the one who asked does
 
     async def cancel(self, job_id: str) -> Job | None:
         """None if it was over before, or never was."""
-        return await self._database.change(lambda connection: _move(connection, job_id, JobState.CANCELLED, {}))
+        return await self._one(statements.CANCELLED, job_id)
 
     async def mark_told(self, job_id: str) -> Job | None:
         """The asker knows the end. None if that was known, or the job is not over. Raises: UnknownJob."""
-        delivered = case((JOBS.c.state == JobState.RENDERED, JobState.DELIVERED), else_=JOBS.c.state)
-        where = and_(JOBS.c.id == job_id, JOBS.c.told.is_(False), JOBS.c.state.in_(FINISHED))
-        values = {"told": True, "state": delivered}
-        job = await self._database.change(lambda connection: _set(connection, where, values))
+        job = await self._one(statements.TOLD, job_id)
         if job is None:
             await self.job(job_id)
         return job
@@ -298,8 +257,8 @@ class JobTable:
         """Raises: UnknownJob."""
 
         def work(connection: Connection) -> None:
-            change = update(JOBS).where(JOBS.c.id == job_id).values(reply=dict(reply))
-            if connection.execute(change).rowcount == 0:
+            values = {"job": job_id, "new_reply": dict(reply)}
+            if connection.execute(statements.REPLY, values).rowcount == 0:
                 raise UnknownJob(f"no job {job_id}")
 
         await self._database.change(work)
@@ -318,37 +277,20 @@ class JobTable:
 
     async def remember(self, name: str, value: Any) -> None:
         """Keep a small JSON value."""
-        store = self._insert(MEMORY)
-        store = store.on_conflict_do_update(index_elements=["name"], set_={"value": store.excluded.value})
-
-        def work(connection: Connection) -> None:
-            connection.execute(store, {"name": name, "value": value})
-
-        await self._database.change(work)
+        await self._run(self._remember, {"name": name, "value": value})
 
     async def source_kept(self, name: str, now: float) -> None:
         """A picture of this name was sent at Unix time `now`."""
-        store = self._insert(SOURCES)
-        store = store.on_conflict_do_update(index_elements=["name"], set_={"kept": store.excluded.kept})
-
-        def work(connection: Connection) -> None:
-            connection.execute(store, {"name": name, "kept": now})
-
-        await self._database.change(work)
+        await self._run(self._keep_source, {"name": name, "kept": now})
 
     async def unused_sources(self, before: float) -> list[str]:
         """Names of pictures sent before this Unix time that no job uses."""
-        query = select(SOURCES.c.name).where(SOURCES.c.kept < before, ~_USED)
+        query = select(SOURCES.c.name).where(SOURCES.c.kept < before, ~statements.USED)
         return await self._database.view(lambda connection: list(connection.execute(query).scalars()))
 
     async def sources_removed(self, names: Collection[str]) -> None:
         """Their files are gone."""
-        gone = delete(SOURCES).where(SOURCES.c.name.in_(names), ~_USED)
-
-        def work(connection: Connection) -> None:
-            connection.execute(gone)
-
-        await self._database.change(work)
+        await self._run(delete(SOURCES).where(SOURCES.c.name.in_(names), ~statements.USED), {})
 
     # Inside
 
@@ -356,24 +298,36 @@ class JobTable:
         row = await self._database.view(lambda connection: connection.execute(query, values or {}).mappings().first())
         return None if row is None else job_of(row)
 
+    async def _one(self, statement: Update, job_id: str, values: Mapping[str, Any] = _NOTHING) -> Job | None:
+        return await self._database.change(lambda connection: _change(connection, statement, job_id, values))
+
+    async def _run(self, statement: Any, values: Mapping[str, Any]) -> None:
+        def work(connection: Connection) -> None:
+            connection.execute(statement, values)
+
+        await self._database.change(work)
+
+    def _replacing(self, table: Table, column: str, *key: str) -> Any:
+        """Insert a row, or set its column where the key is there."""
+        store = self._insert(table)
+        return store.on_conflict_do_update(index_elements=key, set_={column: store.excluded[column]})
+
+    def _adding(self, table: Table, column: str, *key: str) -> Any:
+        """Insert a row, or add to its column where the key is there."""
+        store = self._insert(table)
+        return store.on_conflict_do_update(index_elements=key, set_={column: table.c[column] + store.excluded[column]})
+
     async def _jobs(self, query: Any) -> list[Job]:
         return await self._database.view(
             lambda connection: [job_of(row) for row in connection.execute(query).mappings()]
         )
 
 
-def _move(
-    connection: Connection, job_id: str, to: JobState, values: Mapping[str, Any], where: Any = None
-) -> Job | None:
-    """The one place where a job changes its state: only along the ways of life.py. None if it was elsewhere."""
-    guard = and_(JOBS.c.id == job_id, JOBS.c.state.in_(COMES_FROM[to]))
-    return _set(connection, guard if where is None else and_(guard, where), {"state": to, **values})
+def _of(one: Carried) -> dict[str, Any]:
+    return {"new_generation": one.generation, "new_sequence": one.sequence, "new_group": one.group}
 
 
-def _set(connection: Connection, where: Any, values: Mapping[str, Any]) -> Job | None:
-    now = time.time()
-    # Growing, though the clock be put back: followers tell by it what is news.
-    changed = case((JOBS.c.changed < now, now), else_=JOBS.c.changed + 1e-6)
-    change = update(JOBS).where(where).values(**values, changed=changed).returning(JOBS)
-    row = connection.execute(change).mappings().first()
+def _change(connection: Connection, statement: Update, job_id: str, values: Mapping[str, Any]) -> Job | None:
+    """The one place where a job changes. None if it was in no state for it."""
+    row = connection.execute(statement, {"job": job_id, "now": time.time(), **values}).mappings().first()
     return None if row is None else job_of(row)
