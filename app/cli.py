@@ -125,6 +125,22 @@ def config(
 
 
 @app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(help="A PNG, JPEG or WebP picture.", exists=True, dir_okay=False)],
+) -> None:
+    """Say what can be read from a picture about where it comes from; exit code 1 if it is not ours."""
+    from .verify import describe, read_origin
+
+    try:
+        origin = read_origin(file.read_bytes())
+    except ValueError as problem:
+        raise AppError(f"{file}: {problem}") from None
+    typer.echo("\n".join(describe(origin)))
+    if not origin.ours:
+        raise typer.Exit(1)
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     typer.echo(f"daguerre {installed_version('daguerre')}")

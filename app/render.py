@@ -6,23 +6,22 @@ Only this file knows both sides; the engine knows no jobs and the queue knows no
 from __future__ import annotations
 
 import asyncio
-import io
 import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
 from typing import Any, Protocol
 
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from ..models.errors import Unrenderable
+from ..models.provenance import software
 from ..queue.errors import RenderRefused
 from ..queue.jobs import Rendered
 from ..queue.requests import ImageRequest
 from ..queue.worker import Handler, JobContext
 from .engine_thread import EngineThread
+from .finishing import Finisher
 
 log = logging.getLogger(__name__)
 
@@ -48,32 +47,13 @@ class EngineLike(Protocol):
     ) -> Sequence[Image.Image]: ...
 
 
-def software() -> str:
-    return f"daguerre {version('daguerre')}"
-
-
-def encode_png(picture: Image.Image, request: ImageRequest, seed: int, model: str) -> bytes:
-    """A PNG file that says how it was made: text chunks any viewer shows."""
-    notes = PngInfo()
-    texts = {
-        "Software": software(),
-        "Description": request.prompt,
-        "Negative": request.negative,
-        "Seed": str(seed),
-        "Steps": str(request.steps),
-        "Guidance": f"{request.guidance:g}",
-        "Model": model,
-    }
-    for key, text in texts.items():
-        if text:
-            notes.add_itxt(key, text)
-    file = io.BytesIO()
-    picture.save(file, "PNG", pnginfo=notes)
-    return file.getvalue()
-
-
 def render(
-    engine: EngineLike, request: ImageRequest, on_step: Callable[[int, int], None]
+    engine: EngineLike,
+    request: ImageRequest,
+    on_step: Callable[[int, int], None],
+    *,
+    finisher: Finisher | None = None,
+    job: str = "",
 ) -> tuple[tuple[bytes, ...], Mapping[str, Any]]:
     """Blocking: the PNG files of one request, and what is to be kept with them."""
     about = dict(engine.describe())
@@ -88,13 +68,13 @@ def render(
         on_step=on_step,
     )
     model = f"{about.get('model', '')} {about.get('model_digest', '')}".strip()
-    files = tuple(
-        encode_png(picture, request, seed, model) for picture, seed in zip(pictures, request.seeds, strict=True)
-    )
-    return files, {**about, "software": software()}
+    files, found = (finisher or Finisher()).finish(pictures, request, job=job, model=model)
+    return files, {**about, "software": software(), **found}
 
 
-def make_handler(engine: EngineLike, thread: EngineThread, cancelled: type[Exception]) -> Handler:
+def make_handler(
+    engine: EngineLike, thread: EngineThread, cancelled: type[Exception], finisher: Finisher | None = None
+) -> Handler:
     """The queue's handler on a loaded engine.
 
     `cancelled` is the exception by which `on_step` stops the engine at a step boundary.
@@ -112,7 +92,9 @@ def make_handler(engine: EngineLike, thread: EngineThread, cancelled: type[Excep
 
         begun = time.monotonic()
         try:
-            files, metadata = await thread.call(lambda: render(engine, request, on_step))
+            files, metadata = await thread.call(
+                lambda: render(engine, request, on_step, finisher=finisher, job=context.job)
+            )
         except Unrenderable as error:
             raise RenderRefused("unrenderable", str(error)) from None
         finally:

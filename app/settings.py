@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ..bot.options import DiscordOptions
+from ..queue.moderation_options import ModerationOptions
 from ..queue.options import QueueOptions
 from ..web.options import WebOptions
 from .options import LogOptions, RenderOptions, StorageOptions
@@ -61,6 +62,7 @@ class Settings(BaseSettings):
     discord: DiscordOptions = Field(default_factory=DiscordOptions)
     render: RenderOptions = Field(default_factory=RenderOptions)
     queue: QueueOptions = Field(default_factory=QueueOptions)
+    moderation: ModerationOptions = Field(default_factory=ModerationOptions)
     web: WebOptions = Field(default_factory=WebOptions)
     storage: StorageOptions = Field(default_factory=StorageOptions)
     log: LogOptions = Field(default_factory=LogOptions)

@@ -21,6 +21,7 @@ from ..queue.nats import Credentials
 from ..queue.worker import Worker
 from .engine_thread import EngineThread
 from .errors import WorkerError
+from .finishing import Finisher, make_finisher
 from .render import EngineLike, make_handler
 from .settings import Configuration
 from .signals import stop_on_signals, stop_with_parent
@@ -71,6 +72,18 @@ def load_engine(weights: Path, device: str, threads: int) -> tuple[EngineLike, t
     return engine, Cancelled
 
 
+def load_finisher(configuration: Configuration) -> Finisher:
+    """Blocking: what looks at pictures, marks and signs them.
+
+    Raises:
+        WorkerError: a part of it cannot be used; says what to do.
+    """
+    try:
+        return make_finisher(configuration.settings.moderation, configuration.data_dir)
+    except EngineError as error:
+        raise WorkerError(str(error)) from None
+
+
 async def run_worker(configuration: Configuration, *, nats_url: str, device: str, with_parent: bool) -> None:
     """Work until told to stop, then finish what runs within `[render] drain_seconds` and hand back the rest."""
     stop = stop_on_signals()
@@ -93,7 +106,7 @@ async def run_worker(configuration: Configuration, *, nats_url: str, device: str
         "weights loaded model=%s device=%s seconds=%.1f", about["model"], about["device"], time.monotonic() - begun
     )
     worker = Worker(
-        make_handler(engine, thread, cancelled),
+        make_handler(engine, thread, cancelled, await thread.call(lambda: load_finisher(configuration))),
         nats_url=nats_url,
         credentials=worker_credentials(configuration),
         name=f"{socket.gethostname()}-{about['device']}",

@@ -101,6 +101,8 @@ class ImageRequest(BaseModel):
     #: Names of LoRA adapters in the worker's folder.
     adapters: Annotated[tuple[Name, ...], Field(max_length=4, strict=False)] = ()
     source: Source | None = None
+    #: With a visible mark that it was made by a trained model.
+    label: bool = False
 
     @model_serializer(mode="wrap")
     def _without_what_is_not_said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -135,6 +137,7 @@ LATER: dict[str, Any] = {
         "transparent",
         "adapters",
         "source",
+        "label",
     )
 }
 

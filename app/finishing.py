@@ -1,0 +1,104 @@
+"""The last step in a worker: look at each picture, label it, mark it, and write a file that says how it was made."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from ..models import watermark
+from ..models.certificates import development_certificate, load_certificate
+from ..models.label import add_label
+from ..models.manifest import Signer
+from ..models.provenance import encode_png
+from ..models.safety import Judge, load_judge
+from ..queue.moderation_options import ModerationOptions
+from ..queue.requests import ImageRequest
+
+log = logging.getLogger(__name__)
+
+#: Hexadecimal digits of a job's number that the watermark carries: its time in nanoseconds.
+NUMBER_DIGITS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Finisher:
+    """What is done to each picture; the parts that are None are left out."""
+
+    judge: Judge | None = None
+    signer: Signer | None = None
+    watermark: bool = False
+
+    def finish(
+        self, pictures: Sequence[Image.Image], request: ImageRequest, *, job: str, model: str
+    ) -> tuple[tuple[bytes, ...], Mapping[str, Any]]:
+        """PNG files, and what was found: `scores` of the judge and `watermarked`, one for each picture. Blocking."""
+        files: list[bytes] = []
+        scores: list[float] = []
+        marked: list[bool] = []
+        for picture, seed in zip(pictures, request.seeds, strict=True):
+            if self.judge is not None:
+                scores.append(round(self.judge(_on_white(picture)), 4))
+            shown = add_label(picture) if request.label else picture
+            if self.watermark and job:
+                number = int(job[:NUMBER_DIGITS], 16)
+                shown = watermark.embed(shown, number)
+                # Mostly transparent or very small pictures have no room for it; that is said, not hidden.
+                marked.append(watermark.read(shown) == number)
+            png = encode_png(shown, texts_of(request, seed, model, job))
+            if self.signer is not None and job:
+                about = {"job": job, "seed": str(seed), "model": model}
+                png = self.signer.sign(png, about, f"daguerre-{seed}.png")
+            files.append(png)
+        found: dict[str, Any] = {}
+        if self.judge is not None:
+            found["scores"] = scores
+        if marked:
+            found["watermarked"] = marked
+        return tuple(files), found
+
+
+def make_finisher(options: ModerationOptions, folder: Path, threads: int = 1) -> Finisher:
+    """The finisher that `[moderation]` asks for; `folder` is where config.toml and a development certificate lie.
+
+    Raises:
+        EngineError: the output check or the certificate cannot be used; says what to do.
+    """
+    signer = None
+    if options.manifest:
+        certificate = (
+            load_certificate(folder / Path(options.certificate).expanduser(), folder / Path(options.key).expanduser())
+            if options.certificate
+            else development_certificate(folder / "certificate")
+        )
+        if certificate.development:
+            log.info(
+                "pictures are signed with a development certificate, which nobody trusts ([moderation] certificate)"
+            )
+        signer = Signer(certificate)
+    return Finisher(load_judge(options.output_check, threads), signer, options.watermark)
+
+
+def texts_of(request: ImageRequest, seed: int, model: str, job: str) -> dict[str, str]:
+    """What the text chunks of a PNG say: how to make it again."""
+    return {
+        "Description": request.prompt,
+        "Negative": request.negative,
+        "Seed": str(seed),
+        "Steps": str(request.steps),
+        "Guidance": f"{request.guidance:g}",
+        "Model": model,
+        "Job": job,
+    }
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    """As it is seen: without this, what transparency hides would be judged."""
+    if not watermark.has_alpha(picture):
+        return picture.convert("RGB")
+    whole = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", whole.size, "white"), whole).convert("RGB")
