@@ -7,7 +7,7 @@ import logging
 import re
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Any, Literal
@@ -24,9 +24,8 @@ from .hearing import Hearing
 from .housekeeping import Housekeeping
 from .intake import Intake
 from .jobs import Job, JobState, Progress, Transition
-from .limits import Limits, check, of_roles, parse_roles, work
+from .limits import Limits, Standing, check, of_roles, parse_roles, work
 from .line import WaitingLine
-from .logs import where
 from .members import MemberStore
 from .nats import Credentials
 from .nats_control import NatsControl
@@ -40,7 +39,7 @@ from .server_settings import ServerSettingsStore
 from .sources import Sources
 from .steering import Steering
 from .table import JobTable, Ticket
-from .tasks import end
+from .tasks import end, for_ever
 from .transport import WorkerInfo
 
 log = logging.getLogger(__name__)
@@ -79,7 +78,7 @@ class Queue:
         self.ousted = ousted
         #: Called with each job that is tried again.
         self.on_revived: list[Callable[[Job], None]] = []
-        self._options = options
+        self._limits = options.limits
         self._roles = parse_roles(options.roles)
         self._table = table
         self._database = database
@@ -88,7 +87,7 @@ class Queue:
         self._server = server
         self._news = News()
         self._roster = Roster(options.worker_timeout_seconds)
-        self._line = WaitingLine(relax_share=options.relax_share, limits=options.limits)
+        self._line = WaitingLine(relax_share=options.relax_share, limits=self._limits)
         self._hearing = Hearing(table, self._line, self._roster, self._news, Steering(self).answer)
         self._changed = self._hearing.changed
         self._transport = NatsControl(nats_url, credentials, self._hearing, ack_wait=options.ack_wait_seconds)
@@ -107,7 +106,7 @@ class Queue:
         )
         self._hearing.transport, self._hearing.dispatcher = self._transport, self._dispatcher
         self._housekeeping = Housekeeping(table, self._sources, transitions_days=options.keep_transitions_days)
-        self._intake = Intake(table, pictures, self._transport, self._changed)
+        self._intake = Intake(table, pictures, self._transport, self._changed, self._line.is_out)
         #: Submissions on their way into the table, by member: they count against the limits already.
         self._entering: Counter[str] = Counter()
         self._tasks: list[asyncio.Task[None]] = []
@@ -134,7 +133,7 @@ class Queue:
             InvalidRequest: a picture that it begins from is not in the store.
             QueueFull: a limit is reached; says which, what is allowed and when more is.
         """
-        limits = of_roles(self._options.limits, roles, self._roles)
+        limits = of_roles(self._limits, roles, self._roles)
         cost = max(work(request) * self._hearing.pace, 1e-3)
         try:
             self._check(limits, server, member, cost)
@@ -160,6 +159,7 @@ class Queue:
             if ticket.created:
                 self._dispatcher.remember(ticket.job)
                 self._line.enter(entry_of(ticket.job))
+                self._news.changed(ticket.job)
                 self._news.moved()
                 self._dispatcher.wake()
         finally:
@@ -253,6 +253,7 @@ class Queue:
     async def update_reply(self, job_id: str, reply: Mapping[str, Any]) -> None:
         """Replace what is kept about where the answer goes. Raises: UnknownJob."""
         await self._table.update_reply(job_id, reply)
+        self._news.forget(job_id)
 
     async def mark_told(self, job_id: str) -> bool:
         """The asker has been told the end. False if somebody was first, or the job is not over. Raises: UnknownJob."""
@@ -302,6 +303,10 @@ class Queue:
     def server_counts(self, server: str) -> tuple[int, int]:
         """Jobs of one server that wait, and that are with workers."""
         return self._line.server_counts(server)
+
+    def standing(self, server: str, member: str, roles: Collection[str] = ()) -> tuple[Limits, Standing]:
+        """What a member with these roles may ask for, and what counts against it now."""
+        return of_roles(self._limits, roles, self._roles), self._line.standing(server, member, time.time())
 
     async def pause(self, server: str | None = None) -> None:
         """Hand out no more jobs (of one server), now and after restarts; what runs goes on."""
@@ -382,19 +387,9 @@ class Queue:
             ("memory", self._hearing.keep_pace),
             ("housekeeping", self._housekeeping.run),
         ):
-            self._tasks.append(asyncio.create_task(_for_ever(name, run), name=f"queue {name}"))
+            self._tasks.append(asyncio.create_task(for_ever(name, run), name=f"queue {name}"))
 
     async def stop(self) -> None:
         await end(self._tasks)
         self._news.close()
         await self._transport.connection.close()
-
-
-async def _for_ever(name: str, run: Callable[[], Awaitable[None]]) -> None:
-    """A bug in one round must not stop the queue silently."""
-    while True:
-        try:
-            await run()
-        except Exception as error:
-            log.error("the %s failed and begins again: %s", name, where(error))  # noqa: TRY400 (may quote a prompt)
-            await asyncio.sleep(1)

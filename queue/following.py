@@ -13,7 +13,7 @@ from .table import JobTable
 async def follow(news: News, table: JobTable, job_id: str) -> AsyncGenerator[Job | Progress]:
     """What `Queue.events` gives."""
     with news.watch(job_id) as watch:
-        last = await table.job(job_id)
+        last = news.job(job_id) or await table.job(job_id)
         yield last
         while last.state not in FINISHED:
             await watch.wait()

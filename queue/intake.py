@@ -25,13 +25,20 @@ class Intake:
     """Construct, then `run` until cancelled."""
 
     def __init__(
-        self, table: JobTable, pictures: PictureStore, transport: ControlTransport, changed: Callable[[Job], None]
+        self,
+        table: JobTable,
+        pictures: PictureStore,
+        transport: ControlTransport,
+        changed: Callable[[Job], None],
+        is_out: Callable[[str], bool],
     ) -> None:
-        """`changed` is called with each job whose state an outcome changed."""
+        """`changed` is called with each job whose state an outcome changed; `is_out` tells whether memory has a job
+        with a worker."""
         self._table = table
         self._pictures = pictures
         self._transport = transport
         self._changed = changed
+        self._is_out = is_out
         #: Why the last outcome could not be stored, for the owner.
         self.problem: str | None = None
         self._room = asyncio.Semaphore(AT_ONCE)
@@ -78,6 +85,9 @@ class Intake:
     async def _store(self, arrived: Arrived) -> Job | None:
         """Make the outcome the job's; None if the job was over before."""
         outcome = arrived.outcome
+        if outcome.kind == "rendered" and self._is_out(outcome.job):
+            # What memory knows to be with a worker needs no look-up; the table's guard decides all the same.
+            return await self._rendered(outcome, arrived.pictures)
         job = await self._table.find(outcome.job)
         if job is None or job.state not in LIVE:
             return None
@@ -103,7 +113,7 @@ class Intake:
                 )
 
     async def _rendered(self, outcome: Outcome, pictures: tuple[bytes, ...]) -> Job | None:
-        names = [await self._pictures.put(outcome.job, number, picture) for number, picture in enumerate(pictures)]
+        names = await self._pictures.put(outcome.job, pictures)
         return await self._table.rendered(
             outcome.job,
             pictures=names,

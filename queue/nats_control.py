@@ -181,7 +181,8 @@ class NatsControl:
     async def acknowledge(self, arrived: Arrived) -> None:
         session = self.connection.require()
         with _Away():
-            await session.client.request(arrived.handle, b"+ACK", timeout=5)
+            # Without waiting: one that gets lost brings the outcome once more, which then changes nothing.
+            await session.client.publish(arrived.handle, b"+ACK")
             if arrived.outcome.parts:
                 await session.js.purge_stream(PARTS, subject=f"part.{arrived.outcome.job}.>")
 

@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from nats.aio.msg import Msg
@@ -81,11 +80,8 @@ class NatsWorker:
         await self.connection.publish(delivery.handle, b"+WPI")
 
     async def acknowledge(self, delivery: Delivery) -> None:
-        session = self.connection.session
-        if session is not None:
-            # Waits for the server's answer, so that a process that ends now has not lost it in a buffer.
-            with suppress(*ERRORS):
-                await session.client.request(delivery.handle, b"+ACK", timeout=2)
+        # Without waiting: closing the connection flushes, and a job that comes once more is known by its id.
+        await self.connection.publish(delivery.handle, b"+ACK")
 
     async def retry(self, delivery: Delivery, seconds: float) -> None:
         delay = json.dumps({"delay": int(seconds * 1e9)}).encode()

@@ -33,7 +33,7 @@ class Watch:
 
 #: Seconds in which moves of the line are gathered: a hundred thousand followers may hear of each.
 GATHER = 0.2
-#: Jobs whose latest progress is kept for those who join late.
+#: Jobs that are kept for those who join late, as they were told last, and with their latest progress.
 LATEST = 1_000
 
 
@@ -43,6 +43,7 @@ class News:
     def __init__(self) -> None:
         self._watches: dict[str, set[Watch]] = {}
         self._latest: OrderedDict[str, Progress] = OrderedDict()
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._telling: asyncio.TimerHandle | None = None
 
     @contextmanager
@@ -59,7 +60,18 @@ class News:
             if not self._watches[job_id]:
                 del self._watches[job_id]
 
+    def job(self, job_id: str) -> Job | None:
+        """As it was told last, if that was lately."""
+        return self._jobs.get(job_id)
+
+    def forget(self, job_id: str) -> None:
+        """What was told of it last is not all any more."""
+        self._jobs.pop(job_id, None)
+
     def changed(self, job: Job) -> None:
+        self._jobs[job.id] = job
+        while len(self._jobs) > LATEST:
+            self._jobs.popitem(last=False)
         # A job may be told as sent after its worker's first step: what comes from there stays.
         if job.state not in OUT:
             self._latest.pop(job.id, None)

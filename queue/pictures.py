@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
@@ -18,6 +20,10 @@ from .errors import PictureGone, QueueUnavailable, StorageFull
 _DISK = frozenset(
     (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST)
 )
+
+
+#: Jobs whose pictures are written at a time.
+THREADS = 8
 
 
 class _FileSystem(Protocol):
@@ -40,23 +46,26 @@ class PictureStore:
         except (ImportError, ValueError) as problem:
             raise QueueUnavailable(f"[queue] pictures_url cannot be used: {problem}") from None
         self._files, self._root = found
+        # They wait for the disk nearly all the time.
+        self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="pictures")
         self._local = "://" not in str(url_or_folder) or str(url_or_folder).startswith("file://")
 
-    async def put(self, job_id: str, number: int, picture: bytes) -> str:
-        """Store picture `number` (from 0) of a job, durably; gives its name. Putting it again replaces it.
+    async def put(self, job_id: str, pictures: Sequence[bytes]) -> tuple[str, ...]:
+        """Store the pictures of a job, durably; gives their names, in order. Putting them again replaces them.
 
         Raises:
             StorageFull: the disk is full or cannot be written.
             QueueUnavailable: the storage does not answer.
         """
-        name = f"{job_id}/{number}.png"
-        await self.write(name, picture)
-        return name
+        names = tuple(f"{job_id}/{number}.png" for number in range(len(pictures)))
+        if pictures:
+            await self.write(dict(zip(names, pictures, strict=True)))
+        return names
 
-    async def write(self, name: str, picture: bytes) -> None:
-        """Store under a name of the caller's; like `put`."""
+    async def write(self, files: Mapping[str, bytes]) -> None:
+        """Store files of one folder under names of the caller's; like `put`."""
         with _Errors():
-            await asyncio.to_thread(self._put, name, picture)
+            await asyncio.get_running_loop().run_in_executor(self._threads, self._write, files)
 
     async def get(self, name: str) -> bytes:
         """Raises: PictureGone when it is not there, QueueUnavailable when the storage does not answer."""
@@ -73,22 +82,33 @@ class PictureStore:
         with _Errors(), suppress(FileNotFoundError):
             await asyncio.to_thread(self._files.rm_file, f"{self._root}/{name}")
 
-    def _put(self, name: str, picture: bytes) -> None:
+    def close(self) -> None:
+        self._threads.shutdown(wait=False)
+
+    def _write(self, files: Mapping[str, bytes]) -> None:
         if not self._local:
-            self._files.pipe_file(f"{self._root}/{name}", picture)  # Object stores replace objects whole.
+            for name, picture in files.items():
+                self._files.pipe_file(f"{self._root}/{name}", picture)  # Object stores replace objects whole.
             return
-        path = Path(self._root, name)
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        draft = path.with_name(f".{path.name}.{token_hex(4)}")
+        paths = [Path(self._root, name) for name in files]
+        drafts = {path: path.with_name(f".{path.name}.{token_hex(4)}") for path in paths}
+        folder = paths[0].parent
+        new = not folder.is_dir()
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
-            with draft.open("wb") as file:
-                file.write(picture)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(path)
-            _sync_folder(path.parent)
+            for draft, picture in zip(drafts.values(), files.values(), strict=True):
+                with draft.open("wb") as file:
+                    file.write(picture)
+                    file.flush()
+                    os.fsync(file.fileno())
+            for path, draft in drafts.items():
+                draft.replace(path)
+            _sync_folder(folder)
+            if new:
+                _sync_folder(folder.parent)
         except OSError:
-            draft.unlink(missing_ok=True)
+            for draft in drafts.values():
+                draft.unlink(missing_ok=True)
             raise
 
 

@@ -51,6 +51,7 @@ async def open_queue(options: QueueOptions, data_dir: Path, *, nats_token: str =
         database = Database(url)
         stack.push_async_callback(database.close)
         pictures = PictureStore(options.pictures_url or data_dir / "pictures")
+        stack.callback(pictures.close)
         table = JobTable(database)
         credentials = Credentials(
             token=nats_token,

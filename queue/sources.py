@@ -95,7 +95,7 @@ class Sources:
         kept = await asyncio.to_thread(clean, data)
         name = f"sources/{hashlib.sha256(kept).hexdigest()}.webp"
         async with self._lock:
-            await self._pictures.write(name, kept)
+            await self._pictures.write({name: kept})
             await self._table.source_kept(name, time.time())
         return name
 

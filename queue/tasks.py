@@ -1,10 +1,15 @@
-"""Ending tasks for certain."""
+"""Ending tasks for certain, and keeping others going."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import logging
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
+
+from .logs import where
+
+log = logging.getLogger(__name__)
 
 #: Seconds after which a task that has not ended is cancelled again.
 AGAIN = 0.5
@@ -22,3 +27,13 @@ async def end(tasks: Iterable[asyncio.Task[Any]], patience: float = 10.0) -> Non
         for task in left:
             task.cancel()
         _, left = await asyncio.wait(left, timeout=AGAIN)
+
+
+async def for_ever(name: str, run: Callable[[], Awaitable[None]]) -> None:
+    """A bug in one round must not stop the queue silently."""
+    while True:
+        try:
+            await run()
+        except Exception as error:
+            log.error("the %s failed and begins again: %s", name, where(error))  # noqa: TRY400 (may quote a prompt)
+            await asyncio.sleep(1)

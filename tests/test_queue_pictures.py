@@ -30,19 +30,18 @@ def small_files() -> Iterator[None]:
 async def test_pictures_come_back_whole(tmp_path: Path) -> None:
     """By name, replaced when put again, nothing else left in the folder."""
     store = PictureStore(tmp_path / "pictures")
-    name = await store.put(JOB, 0, b"first")
-    assert await store.put(JOB, 0, b"second") == name
-    other = await store.put(JOB, 1, b"other")
-    assert [await store.get(name), await store.get(other)] == [b"second", b"other"]
+    names = await store.put(JOB, [b"first", b"other"])
+    assert await store.put(JOB, [b"second"]) == names[:1]
+    assert [await store.get(name) for name in names] == [b"second", b"other"]
     assert sorted(path.name for path in (tmp_path / "pictures" / JOB).iterdir()) == ["0.png", "1.png"]
 
 
 async def test_a_full_disk_leaves_no_half_picture(tmp_path: Path) -> None:
     """The name keeps its old picture, no draft stays, and the message says what to do."""
     store = PictureStore(tmp_path)
-    name = await store.put(JOB, 0, b"small")
+    (name,) = await store.put(JOB, [b"small"])
     with small_files(), pytest.raises(StorageFull, match="free space"):
-        await store.put(JOB, 0, b"x" * 5_000)
+        await store.put(JOB, [b"fits", b"x" * 5_000])
     assert await store.get(name) == b"small"
     assert [path.name for path in (tmp_path / JOB).iterdir()] == ["0.png"]
 
@@ -51,13 +50,14 @@ async def test_what_cannot_be_a_folder_is_said_clearly(tmp_path: Path) -> None:
     """A file where the folder should be."""
     (tmp_path / "pictures").write_text("a file")
     with pytest.raises(StorageFull, match="pictures cannot be stored"):
-        await PictureStore(tmp_path / "pictures").put(JOB, 0, b"x")
+        await PictureStore(tmp_path / "pictures").put(JOB, [b"x"])
 
 
 async def test_other_storage_by_url() -> None:
     """Anything fsspec knows; its in-memory storage stands for object stores."""
     store = PictureStore(f"memory://{token_hex(4)}")
-    assert await store.get(await store.put(JOB, 0, b"far away")) == b"far away"
+    (name,) = await store.put(JOB, [b"far away"])
+    assert await store.get(name) == b"far away"
 
 
 async def test_gone_pictures_and_unknown_storage(tmp_path: Path) -> None:
