@@ -1,4 +1,4 @@
-"""What a file says about where it comes from, for /verify and `daguerre verify`: strangers' files, so nothing is trusted."""
+"""What a file says about where it comes from, for /verify and `daguerre verify`. Files of strangers, never trusted."""
 
 from __future__ import annotations
 

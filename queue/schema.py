@@ -211,3 +211,4 @@ def _run_alembic(connection: Connection) -> None:
 
 
 from . import schema_members as _schema_members  # noqa: E402, F401  # pyright: ignore[reportUnusedImport]  (its tables)
+from . import schema_moderation as _schema_moderation  # noqa: E402, F401  # pyright: ignore[reportUnusedImport]

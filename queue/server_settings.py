@@ -6,12 +6,19 @@ import time
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer
-from sqlalchemy import insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_serializer, field_validator
+from sqlalchemy import Connection, insert, select
 
+from .audit import append
 from .database import Database
+from .limits import parse_roles
+from .requests import ImageRequest
 from .schema import SERVER_SETTINGS
+
+#: An id of Discord's.
+Id = Annotated[str, StringConstraints(pattern=r"^\d{1,20}$")]
+Ids = Annotated[frozenset[Id], Field(max_length=100)]
+Names = Annotated[frozenset[Annotated[str, StringConstraints(min_length=1, max_length=100)]], Field(max_length=100)]
 
 
 class ServerSettings(BaseModel):
@@ -19,22 +26,111 @@ class ServerSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    # Defaults of a request
+
     #: Denoising steps.
     steps: Annotated[int, Field(ge=1, le=50)] = 16
     #: Classifier-free guidance scale.
     guidance: Annotated[float, Field(ge=1.0, le=12.0, allow_inf_nan=False)] = 3.0
     #: Side of a delivered picture in pixels.
     size: Literal[128, 256, 512] = 256
-    #: Ids of the channels where pictures may be asked for; empty: all.
-    channels: frozenset[str] = frozenset()
 
-    def allows(self, channel: str) -> bool:
-        """Whether pictures may be asked for in this channel."""
-        return not self.channels or channel in self.channels
+    # Clamps: what is asked beyond them is brought down to them
 
-    @field_serializer("channels", when_used="json")
-    def _sorted(self, channels: frozenset[str]) -> list[str]:
-        return sorted(channels)
+    most_steps: Annotated[int, Field(ge=1, le=100)] = 100
+    least_guidance: Annotated[float, Field(ge=1.0, le=20.0, allow_inf_nan=False)] = 1.0
+    most_guidance: Annotated[float, Field(ge=1.0, le=20.0, allow_inf_nan=False)] = 20.0
+    #: Longest side in pixels.
+    most_size: Annotated[int, Field(ge=64, le=1024, multiple_of=64)] = 1024
+    #: Pictures of one request.
+    most_count: Annotated[int, Field(ge=1, le=4)] = 4
+    #: Requests that one prompt with `{a,b}` may become; and that `--repeat` may.
+    most_permutations: Annotated[int, Field(ge=1, le=40)] = 40
+    most_repeat: Annotated[int, Field(ge=1, le=40)] = 40
+
+    # Where, who and what
+
+    #: Ids of the channels, and of the categories, where pictures may be asked for; both empty: all.
+    channels: Ids = frozenset()
+    categories: Ids = frozenset()
+    #: Where they may not, whatever the lists above say.
+    denied_channels: Ids = frozenset()
+    denied_categories: Ids = frozenset()
+    #: Names that may be asked for; empty: all.
+    models: Names = frozenset()
+    styles: Names = frozenset()
+    #: What roles get, as in `[queue] roles`: "<role id> weight=2 queued=50 daily_seconds=3600".
+    roles: Annotated[tuple[Annotated[str, StringConstraints(max_length=200)], ...], Field(max_length=100)] = ()
+    #: Roles that may use the fast lane; empty: all. The others wait in the relaxed one.
+    fast_roles: Ids = frozenset()
+    #: Waiting jobs of one member, and of the server; device time of one member a day in seconds. 0: the operator's.
+    queued_per_member: Annotated[int, Field(ge=0, le=1_000)] = 0
+    queued_per_server: Annotated[int, Field(ge=0, le=100_000)] = 0
+    daily_seconds: Annotated[float, Field(ge=0.0, le=86_400.0, allow_inf_nan=False)] = 0.0
+
+    # How answers look
+
+    #: `en`, `zh-CN`; empty: each member's own.
+    language: Literal["", "en", "zh-CN"] = ""
+    #: Pictures as they stand while they are drawn.
+    previews: bool = True
+    #: All pictures behind a spoiler.
+    spoiler: bool = False
+    #: The visible mark "AI" on pictures.
+    label: bool = False
+
+    # Moderation
+
+    #: `same`: age-restricted channels are like others; `relaxed`: list and output check do not hold there; `only`:
+    #: pictures can be asked for only there.
+    age_restricted: Literal["same", "relaxed", "only"] = "same"
+    #: The shipped list of words.
+    default_rules: bool = True
+    #: Score of the output check, in percent, from which a picture is held for review; 0: never.
+    hold_from: Annotated[int, Field(ge=0, le=100)] = 80
+    #: Warnings within 30 days after which a member is shut out, and for how many minutes.
+    warnings: Annotated[int, Field(ge=1, le=20)] = 3
+    timeout_minutes: Annotated[int, Field(ge=1, le=40_320)] = 60
+    #: Channel for reports and pictures to review; empty: none.
+    log_channel: Annotated[str, StringConstraints(pattern=r"^\d{0,20}$")] = ""
+    #: Days for which prompts and pictures of this server are kept; 0: the operator's.
+    keep_days: Annotated[int, Field(ge=0, le=3_650)] = 0
+
+    @field_validator("roles")
+    @classmethod
+    def _readable(cls, roles: tuple[str, ...]) -> tuple[str, ...]:
+        parse_roles(roles)
+        return roles
+
+    @field_serializer(
+        "channels", "categories", "denied_channels", "denied_categories", "models", "styles", "fast_roles",
+        when_used="json",
+    )  # fmt: skip
+    def _sorted(self, names: frozenset[str]) -> list[str]:
+        return sorted(names)
+
+    def allows(self, channel: str, category: str = "") -> bool:
+        """Whether pictures may be asked for in this channel, which hangs in this category (empty: in none)."""
+        if channel in self.denied_channels or (category and category in self.denied_categories):
+            return False
+        if not self.channels and not self.categories:
+            return True
+        return channel in self.channels or category in self.categories
+
+    def clamped(self, request: ImageRequest) -> ImageRequest:
+        """The request within the clamps; a picture that is too large keeps its shape as far as steps of 64 allow."""
+        longest = max(request.width, request.height)
+        share = min(1.0, self.most_size / longest)
+        changes: dict[str, Any] = {
+            "steps": min(request.steps, self.most_steps),
+            "guidance": min(max(request.guidance, self.least_guidance), max(self.most_guidance, self.least_guidance)),
+            "count": min(request.count, self.most_count),
+            "width": max(64, round(request.width * share / 64) * 64),
+            "height": max(64, round(request.height * share / 64) * 64),
+            "label": request.label or self.label,
+        }
+        changed = {name: value for name, value in changes.items() if value != getattr(request, name)}
+        return request.model_copy(update=changed) if changed else request
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +146,35 @@ class SettingsChange:
     old: ServerSettings
     new: ServerSettings
 
+    @property
+    def differences(self) -> dict[str, tuple[Any, Any]]:
+        """Old and new value of each field that changed, as JSON has them."""
+        old, new = self.old.model_dump(mode="json"), self.new.model_dump(mode="json")
+        return {name: (old[name], new[name]) for name in new if old[name] != new[name]}
+
 
 class ServerSettingsStore:
     """Settings of all servers. Methods raise StorageFull or QueueUnavailable when the database fails."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        #: What was read or written last, by server: for what cannot wait.
+        self._known: dict[str, ServerSettings] = {}
+
+    def known(self, server: str) -> ServerSettings:
+        """As they were when last read; the defaults of a server that nobody asked about yet."""
+        return self._known.get(server, ServerSettings())
 
     async def get(self, server: str) -> ServerSettings:
-        async with self._database.read() as connection:
-            return (await _newest(connection, server))[1]
+        found = (await self._database.view(lambda connection: _newest(connection, server)))[1]
+        self._known[server] = found
+        return found
 
     async def put(self, server: str, settings: ServerSettings, who: str) -> SettingsChange:
-        """Store a new version; earlier ones are kept."""
-        async with self._database.write() as connection:
-            version, old = await _newest(connection, server)
+        """Store a new version; earlier ones are kept, and the audit log gets an entry."""
+
+        def work(connection: Connection) -> SettingsChange:
+            version, old = _newest(connection, server)
             change = SettingsChange(version=version + 1, who=who, when=time.time(), old=old, new=settings)
             values = {
                 "server": server,
@@ -74,7 +184,13 @@ class ServerSettingsStore:
                 "old": old.model_dump(mode="json"),
                 "new": settings.model_dump(mode="json"),
             }
-            await connection.execute(insert(SERVER_SETTINGS), values)
+            connection.execute(insert(SERVER_SETTINGS), values)
+            told = {name: list(values) for name, values in change.differences.items()}
+            append(connection, server, who, "settings", {"version": change.version, "changed": told})
+            return change
+
+        change = await self._database.change(work)
+        self._known[server] = settings
         return change
 
     async def changes(self, server: str, limit: int = 20) -> tuple[SettingsChange, ...]:
@@ -82,17 +198,17 @@ class ServerSettingsStore:
         columns = SERVER_SETTINGS.c
         query = select(columns.version, columns.who, columns.changed, columns.old, columns.new)
         query = query.where(columns.server == server).order_by(columns.version.desc()).limit(limit)
-        async with self._database.read() as connection:
-            return tuple(
-                SettingsChange(version=version, who=who, when=when, old=_settings(old), new=_settings(new))
-                for version, who, when, old, new in await connection.execute(query)
-            )
+        rows = await self._database.view(lambda connection: connection.execute(query).all())
+        return tuple(
+            SettingsChange(version=version, who=who, when=when, old=_settings(old), new=_settings(new))
+            for version, who, when, old, new in rows
+        )
 
 
-async def _newest(connection: AsyncConnection, server: str) -> tuple[int, ServerSettings]:
+def _newest(connection: Connection, server: str) -> tuple[int, ServerSettings]:
     columns = SERVER_SETTINGS.c
     query = select(columns.version, columns.new).where(columns.server == server)
-    row = (await connection.execute(query.order_by(columns.version.desc()).limit(1))).first()
+    row = connection.execute(query.order_by(columns.version.desc()).limit(1)).first()
     return (0, ServerSettings()) if row is None else (row[0], _settings(row[1]))
 
 

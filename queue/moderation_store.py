@@ -1,0 +1,256 @@
+"""Rules, bans, warnings, grants and marks of jobs in the database. Every change also stands in the audit log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from .audit import append
+from .database import Database
+from .errors import QueueError
+from .limits import day
+from .rules import MAX_RULES, Rule
+from .schema_moderation import BANS, GRANTS, JOB_MARKS, RULES, WARNINGS
+
+#: Seconds for which a warning counts.
+WARNING_SECONDS = 30 * 86_400.0
+#: Who did what happens by itself.
+SELF = "daguerre"
+
+BanKind = Literal["member", "role", "server"]
+Review = Literal["", "held", "released", "rejected"]
+
+
+class TooManyRules(QueueError):
+    """The server has as many rules as it may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ban:
+    """Somebody may not ask for pictures."""
+
+    number: int
+    #: Empty: everywhere.
+    server: str
+    kind: BanKind
+    #: Id of the member, role or server.
+    subject: str
+    reason: str
+    who: str
+    #: Unix times; `until` None: for ever.
+    at: float
+    until: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What moderation says about one job."""
+
+    spoiler: bool = False
+    review: Review = ""
+    hidden: bool = False
+    deleted: bool = False
+    #: Asked in an age-restricted channel of a server that allows more there.
+    relaxed: bool = False
+
+
+class ModerationStore:
+    """Methods raise StorageFull or QueueUnavailable when the database fails, and have then changed nothing."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._insert: Any = postgresql.insert if database.url.get_backend_name() == "postgresql" else sqlite.insert
+
+    # Rules
+
+    async def rules(self, server: str) -> tuple[Rule, ...]:
+        """Those that hold, oldest first."""
+        columns = RULES.c
+        query = select(columns.number, columns.kind, columns.pattern, columns.action, columns.replacement)
+        query = query.where(columns.server == server, columns.removed.is_(None)).order_by(columns.number)
+        rows = await self._database.view(lambda connection: connection.execute(query).mappings().all())
+        return tuple(Rule.model_validate(dict(row)) for row in rows)
+
+    async def add_rule(self, server: str, rule: Rule, who: str) -> Rule:
+        """Keep a rule; gives it with its number. Raises: TooManyRules."""
+
+        def work(connection: Connection) -> Rule:
+            here = RULES.c.server == server
+            count = connection.execute(select(func.count()).where(here, RULES.c.removed.is_(None))).scalar_one()
+            if count >= MAX_RULES:
+                raise TooManyRules(f"at most {MAX_RULES} rules")
+            last = connection.execute(select(func.max(RULES.c.number)).where(here)).scalar_one() or 0
+            kept = rule.model_copy(update={"number": last + 1})
+            values = {"server": server, "who": who, "at": time.time(), "removed": None, **kept.model_dump(mode="json")}
+            connection.execute(insert(RULES), values)
+            append(connection, server, who, "rule.add", kept.model_dump(mode="json"))
+            return kept
+
+        return await self._database.change(work)
+
+    async def remove_rule(self, server: str, number: int, who: str) -> bool:
+        """Whether there was such a rule."""
+
+        def work(connection: Connection) -> bool:
+            where = and_(RULES.c.server == server, RULES.c.number == number, RULES.c.removed.is_(None))
+            changed = connection.execute(update(RULES).where(where).values(removed=time.time()))
+            if changed.rowcount:
+                append(connection, server, who, "rule.remove", {"number": number})
+            return bool(changed.rowcount)
+
+        return await self._database.change(work)
+
+    # Bans and warnings
+
+    async def ban(
+        self, server: str, kind: BanKind, subject: str, who: str, *, until: float | None, reason: str = ""
+    ) -> None:
+        """Shut somebody out; a ban that was there is replaced."""
+
+        def work(connection: Connection) -> None:
+            _ban(connection, server, kind, subject, who, until, reason)
+
+        await self._database.change(work)
+
+    async def lift(self, server: str, kind: BanKind, subject: str, who: str) -> bool:
+        """Whether there was a ban to be lifted."""
+
+        def work(connection: Connection) -> bool:
+            lifted = _lift(connection, server, kind, subject)
+            if lifted:
+                append(connection, server, who, "ban.lift", {"kind": kind, "subject": subject})
+            return lifted
+
+        return await self._database.change(work)
+
+    async def bans(self, server: str) -> list[Ban]:
+        """Those of a server that hold now, oldest first."""
+        query = _bans().where(BANS.c.server == server, *_hold(time.time())).order_by(BANS.c.number)
+        rows = await self._database.view(lambda connection: connection.execute(query).all())
+        return [Ban(*row) for row in rows]
+
+    async def ban_of(self, server: str, member: str, roles: Collection[str]) -> Ban | None:
+        """The ban that keeps this member out here; the longest where there are several."""
+        columns = BANS.c
+        subject = or_(
+            and_(columns.kind == "member", columns.subject == member),
+            and_(columns.kind == "role", columns.subject.in_(list(roles))),
+            and_(columns.kind == "server", columns.subject == server),
+        )
+        query = _bans().where(columns.server.in_([server, ""]), subject, *_hold(time.time()))
+        rows = await self._database.view(lambda connection: connection.execute(query).all())
+        found = [Ban(*row) for row in rows]
+        return max(found, key=lambda ban: float("inf") if ban.until is None else ban.until, default=None)
+
+    async def warn(self, server: str, member: str, *, limit: int, minutes: int) -> tuple[int, float | None]:
+        """Count a warning. Gives how many count now, and until when the member is shut out, if it was the last."""
+
+        def work(connection: Connection) -> tuple[int, float | None]:
+            now = time.time()
+            connection.execute(insert(WARNINGS), {"server": server, "member": member, "at": now})
+            where = (WARNINGS.c.server == server, WARNINGS.c.member == member, WARNINGS.c.at > now - WARNING_SECONDS)
+            count = connection.execute(select(func.count()).where(*where)).scalar_one()
+            append(connection, server, SELF, "warn", {"member": member, "count": count})
+            if count % limit:
+                return count, None
+            until = now + minutes * 60
+            _ban(connection, server, "member", member, SELF, until, "warnings")
+            return count, until
+
+        return await self._database.change(work)
+
+    # Bonus device time
+
+    async def grant(self, server: str, member: str, seconds: float, who: str) -> None:
+        """More device time for the rest of this UTC day."""
+
+        def work(connection: Connection) -> None:
+            now = time.time()
+            values = {"server": server, "member": member, "seconds": seconds, "who": who, "at": now, "day": day(now)}
+            connection.execute(insert(GRANTS), values)
+            append(connection, server, who, "grant", {"member": member, "seconds": seconds})
+
+        await self._database.change(work)
+
+    async def granted(self, server: str, member: str) -> float:
+        """Seconds beyond the quota that the member has here today."""
+        columns = GRANTS.c
+        query = select(func.sum(columns.seconds)).where(
+            columns.server == server, columns.member == member, columns.day == day(time.time())
+        )
+        return float(await self._database.view(lambda one: one.execute(query).scalar_one()) or 0.0)
+
+    # Marks of jobs
+
+    async def marks(self, job: str) -> Marks:
+        query = _marks().where(JOB_MARKS.c.job == job)
+        row = await self._database.view(lambda one: one.execute(query).first())
+        return Marks() if row is None else Marks(*row)
+
+    async def mark(self, job: str, **changes: Any) -> Marks:
+        """Change marks of a job; gives all of them."""
+        blank = {"job": job, **asdict(Marks())}
+        store = self._insert(JOB_MARKS).values({**blank, **changes})
+        store = store.on_conflict_do_update(index_elements=["job"], set_=dict(changes))
+
+        def work(connection: Connection) -> Marks:
+            connection.execute(store)
+            return Marks(*connection.execute(_marks().where(JOB_MARKS.c.job == job)).one())
+
+        return await self._database.change(work)
+
+    async def reviewed(self, job: str, review: Review) -> bool:
+        """Decide about a held job, once. Whether it was still held."""
+
+        def work(connection: Connection) -> bool:
+            where = and_(JOB_MARKS.c.job == job, JOB_MARKS.c.review == "held")
+            return bool(connection.execute(update(JOB_MARKS).where(where).values(review=review)).rowcount)
+
+        return await self._database.change(work)
+
+
+def _marks() -> Any:
+    columns = JOB_MARKS.c
+    return select(columns.spoiler, columns.review, columns.hidden, columns.deleted, columns.relaxed)
+
+
+def _bans() -> Any:
+    columns = BANS.c
+    return select(
+        columns.number, columns.server, columns.kind, columns.subject, columns.reason, columns.who, columns.at,
+        columns.until,
+    )  # fmt: skip
+
+
+def _hold(now: float) -> tuple[Any, ...]:
+    """Conditions of a ban that holds now."""
+    return BANS.c.lifted.is_(None), or_(BANS.c.until.is_(None), BANS.c.until > now)
+
+
+def _lift(connection: Connection, server: str, kind: str, subject: str) -> bool:
+    now = time.time()
+    where = and_(BANS.c.server == server, BANS.c.kind == kind, BANS.c.subject == subject, *_hold(now))
+    return bool(connection.execute(update(BANS).where(where).values(lifted=now)).rowcount)
+
+
+def _ban(
+    connection: Connection, server: str, kind: str, subject: str, who: str, until: float | None, reason: str
+) -> None:
+    _lift(connection, server, kind, subject)
+    values: Mapping[str, Any] = {
+        "server": server,
+        "kind": kind,
+        "subject": subject,
+        "reason": reason[:500],
+        "who": who,
+        "at": time.time(),
+        "until": until,
+        "lifted": None,
+    }
+    connection.execute(insert(BANS), values)
+    append(connection, server, who, "ban", {"kind": kind, "subject": subject, "until": until, "reason": reason[:500]})
