@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import sys
+import os
 from pathlib import Path
 
 from daguerre.bot.client import run_bot
@@ -25,10 +24,5 @@ OPTIONS = QueueOptions(
 async def main(folder: Path, api_base: str, gateway: str, token: str) -> None:
     options = DiscordOptions(api_base=api_base, gateway=gateway, connect_attempts=20)
     async with open_queue(OPTIONS, folder) as queue:
-        print(queue.nats_url, queue.nats_token, flush=True)
+        print("up", os.getpid(), queue.nats_url, queue.nats_token, flush=True)
         await run_bot(options, token, queue, queue.server_settings, None, folder, asyncio.Event())
-
-
-if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    asyncio.run(main(Path(sys.argv[1]), *sys.argv[2:]))

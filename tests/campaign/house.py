@@ -7,24 +7,24 @@ import os
 import random
 import signal
 import sqlite3
-import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 from standin.driver import StandIn
 from standin.tracks import InteractionRecord
 from standin.world import Channel, Member
 
+from .child import Child, Nursery
 from .plan import Fault
 from .proxy import Proxy
 
-HERE = Path(__file__).parent
 WORKERS = 3
+#: Faults that may be at work at the same time.
+AT_ONCE = 2
 #: Ways of Discord's answers that get lost after the work is done.
 ANSWERS = ("PATCH /webhooks/*/*/messages/@original", "POST /interactions/*/*/callback", "POST /channels/*/messages")
 
@@ -59,16 +59,19 @@ class House:
         self.members: list[Member] = [guild.member(name) for name in ("Ada", "Bob", "Cleo")]
         self.asked: list[InteractionRecord] = []
         self._chance = random.Random(seed)
-        self._control: asyncio.subprocess.Process | None = None
-        self._workers: list[asyncio.subprocess.Process | None] = [None] * WORKERS
+        self._nursery = Nursery(folder / "log")
+        self._control: Child | None = None
+        self._workers: list[Child | None] = [None] * WORKERS
         self._proxies: list[Proxy] = []
         self._address = ""
         self._token = ""
-        self._log: IO[bytes] = (folder / "log").open("wb")
+        #: Two faults may be at work at the same time, but not on the same victim.
+        self._victims: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     # Up and down
 
     async def up(self) -> None:
+        await self._nursery.open()
         await self.start_control()
         port = int(self._address.rpartition(":")[2])
         for number in range(WORKERS):
@@ -78,37 +81,34 @@ class House:
             await self.start_worker(number)
 
     async def start_control(self) -> None:
+        """One that gives up, because nats-server is frozen just then, is started again, as a supervisor would."""
         where = (str(self.data), self.standin.api_base, self.standin.gateway, self.standin.token)
-        self._control = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "campaign.control", *where, stdout=asyncio.subprocess.PIPE, stderr=self._log,
-            env={**os.environ, "PYTHONPATH": str(HERE.parent)},
-        )  # fmt: skip
-        assert self._control.stdout is not None
-        line = await asyncio.wait_for(self._control.stdout.readline(), 90)
-        self._address, self._token = line.decode().split()
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            self._control = child = await self._nursery.bear("control", *where)
+            while child.alive and child.pid not in self._nursery.ready:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            if child.pid in self._nursery.ready:
+                self._address, self._token = self._nursery.ready[child.pid]
+                return
+        raise AssertionError("no control process came up")
 
     async def start_worker(self, number: int) -> None:
-        environment = {
-            **os.environ, "NATS_URL": self._proxies[number].url, "NATS_TOKEN": self._token,
-            "NAME": f"painter {number}", "PYTHONPATH": str(HERE.parent),
-        }  # fmt: skip
-        self._workers[number] = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "campaign.painter", env=environment, stderr=self._log
+        self._workers[number] = await self._nursery.bear(
+            "painter", self._proxies[number].url, self._token, f"painter {number}"
         )
 
     async def down(self) -> None:
-        for process in (*self._workers, self._control):
-            if process is not None and process.returncode is None:
-                with suppress(ProcessLookupError):
-                    process.send_signal(signal.SIGCONT)
-                    process.kill()
-                await process.wait()
+        for child in (*self._workers, self._control):
+            if child is not None:
+                child.send(signal.SIGCONT)
+                await child.kill()
         with suppress(OSError, ValueError):
             os.kill(self._nats(), signal.SIGCONT)
             os.kill(self._nats(), signal.SIGKILL)
         for proxy in self._proxies:
             await proxy.stop()
-        self._log.close()
+        await self._nursery.close()
 
     def _nats(self) -> int:
         return int((self.data / "nats" / "nats-server.pid").read_text())
@@ -139,66 +139,71 @@ class House:
     # Faults
 
     async def strike(self, fault: Fault) -> str:
-        """Wait a moment for a job in the wanted state, then hurt something; gives the states that were met."""
-        deadline = time.monotonic() + 1.0
-        while not self.states()[fault.state] and time.monotonic() < deadline:  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
-        met = fault.state if self.states()[fault.state] else "another"
+        """Wait a moment for a job in the wanted state, then hurt something; gives the state that was met."""
         what, _, whom = fault.kind.partition(" ")
-        match what, whom:
-            case "kill", "control":
-                assert self._control is not None
-                self._control.kill()
-                await self._control.communicate()
-                await asyncio.sleep(fault.seconds / 3)
-                await self.start_control()
-                await self.standin.connected(timeout=60)
-            case "kill", "worker":
-                process = self._workers[fault.worker]
-                assert process is not None
-                process.kill()
-                await process.wait()
-                await self.start_worker(fault.worker)
-            case "kill", "nats":
-                with suppress(ProcessLookupError, OSError, ValueError):
-                    os.kill(self._nats(), signal.SIGKILL)
-                await asyncio.sleep(fault.seconds / 2)
-            case "stop", _:
-                await self._freeze(whom, fault)
-            case "partition", _:
-                self._proxies[fault.worker].partition()
-                await asyncio.sleep(fault.seconds)
-                self._proxies[fault.worker].mend()
-            case _:
-                self.standin.drop(self._chance.choice(ANSWERS), after=True)
-                await asyncio.sleep(fault.seconds / 4)
+        victim = f"worker {fault.worker}" if whom == "worker" else whom
+        async with self._victims[victim]:
+            deadline = time.monotonic() + 0.5
+            while not self.states()[fault.state] and time.monotonic() < deadline:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+            met = fault.state if self.states()[fault.state] else "another"
+            match what, whom:
+                case "kill", "control":
+                    assert self._control is not None
+                    await self._control.kill()
+                    await asyncio.sleep(fault.seconds / 3)
+                    await self.start_control()
+                    await self.standin.connected(timeout=60)
+                case "kill", "worker":
+                    child = self._workers[fault.worker]
+                    assert child is not None
+                    await child.kill()
+                    await self.start_worker(fault.worker)
+                case "kill", "nats":
+                    with suppress(ProcessLookupError, OSError, ValueError):
+                        os.kill(self._nats(), signal.SIGKILL)
+                    await asyncio.sleep(fault.seconds / 2)
+                case "stop", _:
+                    await self._freeze(whom, fault)
+                case "partition", _:
+                    self._proxies[fault.worker].partition()
+                    await asyncio.sleep(fault.seconds)
+                    self._proxies[fault.worker].mend()
+                case _:
+                    self.standin.drop(self._chance.choice(ANSWERS), after=True)
+                    await asyncio.sleep(fault.seconds / 4)
         return met
 
     async def _freeze(self, whom: str, fault: Fault) -> None:
-        worker = self._workers[fault.worker]
+        worker, control = self._workers[fault.worker], self._control
         assert worker is not None
-        assert self._control is not None
-        pid = {"worker": worker.pid, "control": self._control.pid}.get(whom)
+        assert control is not None
         with suppress(ProcessLookupError, OSError, ValueError):
-            pid = self._nats() if pid is None else pid
+            pid = {"worker": worker.pid, "control": control.pid}.get(whom) or self._nats()
             os.kill(pid, signal.SIGSTOP)
             await asyncio.sleep(fault.seconds)
             os.kill(pid, signal.SIGCONT)
 
     async def campaign(self, faults: Sequence[Fault], *, patience: float = 120.0) -> Verdict:
-        """Strike all faults while members keep asking; then peace, until everybody has been answered."""
+        """Strike all faults, up to AT_ONCE at a time, while members keep asking; then peace, until all are answered."""
         began, verdict = time.monotonic(), Verdict()
         await self.standin.connected(timeout=60)
         await self.standin.wait_for_commands("imagine", timeout=30)
         await self.ask(4)
-        for fault in faults:
-            if self.standin.socket.attached and sum(self.states()[name] for name in ("queued", "sent", "running")) < 12:
-                await self.ask(2)
-            met = await self.strike(fault)
-            verdict.faults[fault.kind] += 1
-            verdict.struck_in[met] += 1
-        for number, process in enumerate(self._workers):
-            if process is None or process.returncode is not None:
+        left = iter(faults)
+
+        async def strikes() -> None:
+            for fault in left:
+                live = sum(self.states()[name] for name in ("queued", "sent", "running"))
+                if self.standin.socket.attached and live < 12:
+                    await self.ask(2)
+                met = await self.strike(fault)
+                verdict.faults[fault.kind] += 1
+                verdict.struck_in[met] += 1
+
+        await asyncio.gather(*(strikes() for _ in range(AT_ONCE)))
+        for number, child in enumerate(self._workers):
+            if child is None or not child.alive:
                 await self.start_worker(number)
         deadline = time.monotonic() + patience
         while self._untold() and time.monotonic() < deadline:  # noqa: ASYNC110

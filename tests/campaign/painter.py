@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import os
 import random
 
 from PIL import Image
@@ -28,17 +27,13 @@ async def paint(request: ImageRequest, context: JobContext) -> Rendered:
     return Rendered(tuple(pictures), {"model": "campaign"}, 0.2)
 
 
-async def main() -> None:
+async def main(url: str, token: str, name: str) -> None:
     worker = Worker(
         paint,
-        nats_url=os.environ["NATS_URL"],
-        nats_token=os.environ["NATS_TOKEN"],
-        name=os.environ["NAME"],
+        nats_url=url,
+        nats_token=token,
+        name=name,
         slots=2,
         drain_seconds=1,
     )
     await worker.run(asyncio.Event())
-
-
-if __name__ == "__main__":
-    asyncio.run(main())
