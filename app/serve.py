@@ -41,7 +41,12 @@ async def serve(configuration: Configuration) -> None:
     with listen(settings.web) as listener:
         token = configuration.secrets.nats_token
         try:
-            opening = open_queue(settings.queue, data_dir, nats_token=token.get_secret_value() if token else "")
+            opening = open_queue(
+                settings.queue,
+                data_dir,
+                nats_token=token.get_secret_value() if token else "",
+                moderation=settings.moderation,
+            )
             async with contextlib.AsyncExitStack() as stack:
                 queue = await _until_stopped(stack.enter_async_context(opening), stop)
                 if queue is not None:

@@ -27,6 +27,8 @@ from .jobs import Job, JobState, Progress, Transition
 from .limits import Limits, Standing, check, of_roles, parse_roles, work
 from .line import WaitingLine
 from .members import MemberStore
+from .moderation import Forbidden, Moderation
+from .moderation_options import ModerationOptions
 from .nats import Credentials
 from .nats_control import NatsControl
 from .news import News
@@ -67,6 +69,7 @@ class Queue:
         credentials: Credentials,
         server: EmbeddedServer | None,
         ousted: asyncio.Event,
+        moderation: ModerationOptions | None = None,
     ) -> None:
         #: What a worker process needs to dial in; the token is a secret.
         self.nats_url = nats_url
@@ -74,6 +77,7 @@ class Queue:
         self.credentials = credentials
         self.server_settings = ServerSettingsStore(database)
         self.members = MemberStore(database)
+        self.moderation = Moderation(database, self.server_settings, moderation or ModerationOptions())
         #: Set when another control process has taken over: nothing can be written any more.
         self.ousted = ousted
         #: Called with each job that is tried again.
@@ -124,21 +128,27 @@ class Queue:
         lane: Lane = "fast",
         roles: Collection[str] = (),
         pool: str = "",
+        relaxed: bool = False,
     ) -> Ticket:
-        """Queue a request, durably. The same `key` again gives the same job, for ever.
+        """Queue a request, durably, as moderation.py admits it. The same `key` again gives the same job, for ever.
 
         `roles` of the member may change weight and limits ([queue] roles); only workers of `pool` render it if given.
 
         Raises:
+            Forbidden: it may not be asked for here; says why.
             InvalidRequest: a picture that it begins from is not in the store.
             QueueFull: a limit is reached; says which, what is allowed and when more is.
         """
         limits = of_roles(self._limits, roles, self._roles)
-        cost = max(work(request) * self._hearing.pace, 1e-3)
         try:
+            admitted = await self.moderation.admit(
+                request, key=key, member=member, server=server, roles=roles, relaxed=relaxed, limits=limits
+            )
+            request, limits, lane = admitted.request, admitted.limits, admitted.lane(lane)
+            cost = max(work(request) * self._hearing.pace, 1e-3)
             self._check(limits, server, member, cost)
             await self._sources.check(request)
-        except (QueueFull, InvalidRequest):
+        except (Forbidden, QueueFull, InvalidRequest):
             earlier = await self._table.find_key(key)
             if earlier is None:
                 raise
@@ -157,6 +167,8 @@ class Queue:
                 pool=pool,
             )
             if ticket.created:
+                # Before any worker can have it: a picture to be reviewed must not get out.
+                await self.moderation.keep_marks(ticket.job.id, admitted)
                 self._dispatcher.remember(ticket.job)
                 self._line.enter(entry_of(ticket.job))
                 self._news.changed(ticket.job)

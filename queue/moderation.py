@@ -42,7 +42,8 @@ class Admitted:
     """A request that may be queued, as it may be queued."""
 
     request: ImageRequest
-    marks: Marks = Marks()
+    limits: Limits
+    marks: Marks
     #: Whether the member may not use the fast lane here.
     slow: bool = False
 
@@ -121,10 +122,11 @@ class Moderation:
         server: str,
         roles: Collection[str] = (),
         relaxed: bool = False,
+        limits: Limits | None = None,
     ) -> Admitted:
         """Let a request in, perhaps changed. `relaxed`: in an age-restricted channel where more is allowed.
 
-        The same `key` again is refused as before, and warned about once.
+        The same `key` again is refused as before, and warned about once. `limits` are those of the operator.
 
         Raises:
             Forbidden: it may not be asked for; says why.
@@ -132,12 +134,13 @@ class Moderation:
         if (before := self._refused.get(key)) is not None:
             raise Forbidden(before.code, str(before), **before.values)
         try:
-            return await self._admit(request, member, server, roles, relaxed)
+            admitted = await self._admit(request, member, server, roles, relaxed)
         except Forbidden as refusal:
             self._refused[key] = refusal
             while len(self._refused) > REMEMBERED:
                 self._refused.pop(next(iter(self._refused)))
             raise
+        return replace(admitted, limits=await self.limits(limits or Limits(), roles, member=member, server=server))
 
     async def _admit(
         self, request: ImageRequest, member: str, server: str, roles: Collection[str], relaxed: bool
@@ -173,7 +176,7 @@ class Moderation:
             relaxed=relaxed,
         )
         slow = bool(settings.fast_roles) and settings.fast_roles.isdisjoint(roles)
-        return Admitted(replaced(request, verdict), marks, slow)
+        return Admitted(replaced(request, verdict), Limits(), marks, slow)
 
     async def keep_marks(self, job: str, admitted: Admitted) -> None:
         """What was decided about a request, as marks of its job."""

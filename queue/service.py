@@ -18,6 +18,7 @@ from .explain import Why
 from .folder_lock import folder_lock
 from .health import Health
 from .lease import Lease
+from .moderation_options import ModerationOptions
 from .nats import Credentials
 from .options import QueueOptions
 from .pictures import PictureStore
@@ -30,7 +31,9 @@ __all__ = ["Health", "Queue", "Ticket", "Why", "WorkerInfo", "open_queue"]
 
 
 @asynccontextmanager
-async def open_queue(options: QueueOptions, data_dir: Path, *, nats_token: str = "") -> AsyncGenerator[Queue]:
+async def open_queue(
+    options: QueueOptions, data_dir: Path, *, nats_token: str = "", moderation: ModerationOptions | None = None
+) -> AsyncGenerator[Queue]:
     """The queue of a data folder (an absolute path): `async with open_queue(options, data_dir) as queue`.
 
     Starts or adopts the embedded nats-server, unless `options.nats_url` names another (whose token is `nats_token`),
@@ -87,6 +90,7 @@ async def open_queue(options: QueueOptions, data_dir: Path, *, nats_token: str =
             credentials=credentials if server is None else replace(credentials, token=server.token, creds_file=""),
             server=server,
             ousted=ousted,
+            moderation=moderation,
         )
         stack.push_async_callback(queue.stop)
         await queue.start()
