@@ -18,6 +18,7 @@ from ..models.provenance import encode_png
 from ..models.safety import Judge, load_judge
 from ..queue.moderation_options import ModerationOptions
 from ..queue.requests import ImageRequest
+from .making import MAKING, Making
 
 log = logging.getLogger(__name__)
 
@@ -34,13 +35,22 @@ class Finisher:
     watermark: bool = False
 
     def finish(
-        self, pictures: Sequence[Image.Image], request: ImageRequest, *, job: str, model: str
+        self,
+        pictures: Sequence[Image.Image],
+        request: ImageRequest,
+        *,
+        job: str,
+        model: str,
+        about: Mapping[str, Any] | None = None,
     ) -> tuple[tuple[bytes, ...], Mapping[str, Any]]:
-        """PNG files, and what was found: `scores` of the judge and `watermarked`, one for each picture. Blocking."""
+        """PNG files, and what was found: `scores` of the judge and `watermarked`, one for each picture. Blocking.
+
+        `about`: what the engine says of them; with the request enough for `daguerre reproduce`.
+        """
         files: list[bytes] = []
         scores: list[float] = []
         marked: list[bool] = []
-        for picture, seed in zip(pictures, request.seeds, strict=True):
+        for number_here, (picture, seed) in enumerate(zip(pictures, request.seeds, strict=True)):
             if self.judge is not None:
                 scores.append(round(self.judge(_on_white(picture)), 4))
             shown = add_label(picture) if request.label else picture
@@ -49,10 +59,11 @@ class Finisher:
                 shown = watermark.embed(shown, number)
                 # Mostly transparent or very small pictures have no room for it; that is said, not hidden.
                 marked.append(watermark.read(shown) == number)
-            png = encode_png(shown, texts_of(request, seed, model, job))
+            making = Making(request, number_here, about or {}, job if self.watermark else "").text()
+            png = encode_png(shown, {**texts_of(request, seed, model, job), MAKING: making})
             if self.signer is not None and job:
-                about = {"job": job, "seed": str(seed), "model": model}
-                png = self.signer.sign(png, about, f"daguerre-{seed}.png")
+                said = {"job": job, "seed": str(seed), "model": model}
+                png = self.signer.sign(png, said, f"daguerre-{seed}.png")
             files.append(png)
         found: dict[str, Any] = {}
         if self.judge is not None:

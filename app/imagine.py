@@ -102,7 +102,7 @@ def imagine(configuration: Configuration, wish: Wish, console: Console) -> Seque
     device = settings.devices[0] if settings.devices else "auto"
     with progress_bar(console) as bar:
         task = bar.add_task("loading the model", total=None)
-        engine, _ = load_engine(configuration.weights, device, settings.threads)
+        engine = load_engine(configuration, device)
         bar.update(task, description="rendering", total=request.steps)
         try:
             pictures, _ = render(engine, request, lambda step, steps: bar.update(task, completed=step, total=steps))

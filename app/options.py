@@ -47,8 +47,33 @@ class RenderOptions(BaseModel):
         le=4096,
         description="Longest side in pixels that they render; larger pictures go to other workers. 0: any.",
     )
+    adapters: str = Field(
+        default="models/adapters",
+        description=(
+            "Folder of LoRA adapters that prompts may ask for by name, one folder or .safetensors file each; a "
+            "relative path counts from the folder of this file."
+        ),
+    )
     slots: int = Field(
-        default=1, ge=1, le=64, description="How many jobs one worker process takes at a time (1 to 64)."
+        default=0,
+        ge=0,
+        le=64,
+        description=(
+            "How many jobs one worker process draws together (1 to 64); 0: as many as were measured to be worth it."
+        ),
+    )
+    longest_seconds: float = Field(
+        default=600.0,
+        gt=0.0,
+        le=86_400.0,
+        description="How long a worker may take for one job, in seconds; after that it is refused.",
+    )
+    exact: bool = Field(
+        default=True,
+        description=(
+            "The same seed gives the same pixels whatever else is drawn. false: faster for single pictures on a GPU, "
+            "where the last bits may then differ; pictures say so."
+        ),
     )
     drain_seconds: float = Field(
         default=5.0,

@@ -6,102 +6,162 @@ Only this file knows both sides; the engine knows no jobs and the queue knows no
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
-import threading
+import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+import warnings
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Protocol
 
 from PIL import Image
 
-from ..models.errors import Unrenderable
+from ..models.errors import TooLate, Unfit, Unrenderable
 from ..models.provenance import software
+from ..models.serving.asks import Ask, Drawn, OnProgress, Progress, Source
 from ..queue.errors import RenderRefused
 from ..queue.jobs import Rendered
 from ..queue.requests import ImageRequest
 from ..queue.worker import Handler, JobContext
-from .engine_thread import EngineThread
 from .finishing import Finisher
 
+if TYPE_CHECKING:
+    from ..models.serving.jobs import Job
+
 log = logging.getLogger(__name__)
+
+#: Most pixels of a source picture: larger ones are refused before they are unpacked.
+MOST_PIXELS = 32_000_000
 
 
 class EngineLike(Protocol):
     """What rendering needs of `models.engine.Engine`."""
 
-    def load(self) -> None: ...
+    @property
+    def slots(self) -> int: ...
 
     def describe(self) -> Mapping[str, Any]: ...
 
-    def generate(
-        self,
-        prompt: str,
-        *,
-        negative: str,
-        seeds: Sequence[int],
-        steps: int,
-        guidance: float,
-        width: int,
-        height: int,
-        on_step: Callable[[int, int], None],
-    ) -> Sequence[Image.Image]: ...
+    def submit(self, ask: Ask, on_progress: OnProgress) -> Job: ...
+
+    def draw(self, ask: Ask, on_progress: OnProgress) -> Drawn: ...
+
+    def run(self) -> None: ...
+
+    def close(self) -> None: ...
 
 
-def render(
-    engine: EngineLike,
-    request: ImageRequest,
-    on_step: Callable[[int, int], None],
-    *,
-    finisher: Finisher | None = None,
-    job: str = "",
-) -> tuple[tuple[bytes, ...], Mapping[str, Any]]:
-    """Blocking: the PNG files of one request, and what is to be kept with them."""
-    about = dict(engine.describe())
-    pictures = engine.generate(
-        request.prompt,
-        negative=request.negative,
+def ask_of(request: ImageRequest, files: Mapping[str, bytes], *, member: str = "", seconds: float = math.inf) -> Ask:
+    """The request in the engine's words; `files` holds the bytes of what its source names.
+
+    Raises:
+        RenderRefused: a source picture cannot be read.
+    """
+    source = request.source
+    return Ask(
+        prompt=request.prompt,
         seeds=request.seeds,
         steps=request.steps,
         guidance=request.guidance,
         width=request.width,
         height=request.height,
-        on_step=on_step,
+        negative=request.negative,
+        parts=tuple((part.text, part.weight) for part in request.parts),
+        style=request.style,
+        chaos=request.chaos,
+        stop=request.stop,
+        tile=request.tile,
+        draft=request.draft,
+        transparent=request.transparent,
+        adapters=request.adapters,
+        source=None
+        if source is None
+        else Source(
+            _opened(files, source.picture),
+            source.use,
+            _opened(files, source.mask) if source.mask else None,
+            source.strength,
+            source.expand,
+        ),
+        member=member,
+        seconds=seconds,
     )
+
+
+def _opened(files: Mapping[str, bytes], name: str) -> Image.Image:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            picture = Image.open(io.BytesIO(files[name]), formats=("PNG", "WEBP", "JPEG"))
+            if picture.width * picture.height > MOST_PIXELS:
+                raise ValueError("too many pixels")  # noqa: TRY301  one message for all
+            picture.load()
+    except (KeyError, OSError, ValueError, SyntaxError, Image.DecompressionBombError, Warning) as error:
+        raise RenderRefused("unfit", f"a source picture cannot be read: {type(error).__name__}") from None
+    return picture
+
+
+def files_of(
+    drawn: Drawn, request: ImageRequest, finisher: Finisher, job: str = ""
+) -> tuple[tuple[bytes, ...], Mapping[str, Any]]:
+    """Blocking: the PNG files of what was drawn, and what is to be kept with them."""
+    about = dict(drawn.about)
     model = f"{about.get('model', '')} {about.get('model_digest', '')}".strip()
-    files, found = (finisher or Finisher()).finish(pictures, request, job=job, model=model)
+    files, found = finisher.finish(drawn.pictures, request, job=job, model=model, about=about)
     return files, {**about, "software": software(), **found}
 
 
-def make_handler(
-    engine: EngineLike, thread: EngineThread, cancelled: type[Exception], finisher: Finisher | None = None
-) -> Handler:
-    """The queue's handler on a loaded engine.
+def render(
+    engine: EngineLike, request: ImageRequest, on_step: Callable[[int, int], None]
+) -> tuple[tuple[bytes, ...], Mapping[str, Any]]:
+    """Blocking: one request without queue or worker.
 
-    `cancelled` is the exception by which `on_step` stops the engine at a step boundary.
+    Raises:
+        EngineError: says what to do.
     """
+    drawn = engine.draw(ask_of(request, {}), lambda progress: on_step(progress.step, progress.steps))
+    return files_of(drawn, request, Finisher())
+
+
+def make_handler(engine: EngineLike, finisher: Finisher | None = None, *, seconds: float = math.inf) -> Handler:
+    """The queue's handler on an engine whose `run` goes on in another thread.
+
+    `seconds`: how long a request may take altogether, waiting for its turn in the engine included.
+    """
+    # Judging, marking and encoding keep neither engine nor loop waiting. One thread: the engine needs the cores.
+    pool = ThreadPoolExecutor(1, "pictures")
+    finishing = finisher or Finisher()
 
     async def handle(request: ImageRequest, context: JobContext) -> Rendered:
         loop = asyncio.get_running_loop()
-        leave = threading.Event()
 
-        def on_step(step: int, steps: int) -> None:
-            if leave.is_set():
-                raise cancelled
-            # Progress never waits, so that all of it is sent before the result of this thread is seen.
-            asyncio.run_coroutine_threadsafe(context.progress(step, steps), loop)
+        def on_progress(progress: Progress) -> None:
+            # Progress never waits, so that all of it is sent before the result is seen.
+            asyncio.run_coroutine_threadsafe(context.progress(progress.step, progress.steps, progress.preview), loop)
 
         begun = time.monotonic()
+        ask = await loop.run_in_executor(
+            pool, lambda: ask_of(request, context.sources, member=context.job, seconds=seconds)
+        )
+        job = engine.submit(ask, on_progress)
         try:
-            files, metadata = await thread.call(
-                lambda: render(engine, request, on_step, finisher=finisher, job=context.job)
-            )
+            drawn = await asyncio.wrap_future(job.result)
+        except asyncio.CancelledError:
+            job.cancel()  # It leaves at its next step.
+            raise
+        except Unfit as error:
+            raise RenderRefused("unfit", str(error)) from None
         except Unrenderable as error:
             raise RenderRefused("unrenderable", str(error)) from None
-        finally:
-            # Cancelled: the engine leaves at its next step.
-            leave.set()
-        seconds = time.monotonic() - begun
-        log.info("rendered job=%s pictures=%d seconds=%.2f", context.job, len(files), seconds)
-        return Rendered(files, metadata, seconds)
+        except TooLate as error:
+            raise RenderRefused("too_late", str(error)) from None
+        files, metadata = await loop.run_in_executor(pool, lambda: files_of(drawn, request, finishing, context.job))
+        log.info(
+            "rendered job=%s pictures=%d seconds=%.2f device_seconds=%.2f",
+            context.job, len(files), time.monotonic() - begun, drawn.seconds,
+        )  # fmt: skip
+        # What is counted against a member's share is the device's time, not that spent beside others.
+        return Rendered(files, metadata, drawn.seconds or time.monotonic() - begun)
 
     return handle

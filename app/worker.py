@@ -35,17 +35,18 @@ def check_weights(weights: Path) -> None:
     Raises:
         WorkerError: there is no pipeline in the folder.
     """
-    if not (weights / "model_index.json").is_file():
+    if not (weights / "model_index.json").is_file() and not (weights.is_file() and weights.suffix == ".safetensors"):
         raise WorkerError(
             f"no weights in {weights} (model_index.json is missing). The shipped ones lie in "
             "models/weights/first-light of the repository: get a complete clone (`git checkout -- models/weights` "
-            "brings deleted ones back), or name another diffusers folder with [render] weights in config.toml. "
+            "brings deleted ones back), or name another diffusers folder, or one .safetensors file, with [render] "
+            "weights in config.toml. "
             "Until then jobs wait; none is lost."
         )
 
 
-def load_engine(weights: Path, device: str, threads: int) -> tuple[EngineLike, type[Exception]]:
-    """Blocking, slow: import torch and read the weights. Gives the engine and the exception that stops it.
+def load_engine(configuration: Configuration, device: str) -> EngineLike:
+    """Blocking, slow: import torch and read the weights.
 
     Raises:
         WorkerError: the weights or the device cannot be used; says what to do.
@@ -56,7 +57,7 @@ def load_engine(weights: Path, device: str, threads: int) -> tuple[EngineLike, t
         from diffusers.utils import logging as diffusers_logging
         from transformers.utils import logging as transformers_logging
 
-        from ..models.engine import Cancelled, Engine
+        from ..models.engine import Engine
     except ImportError as error:
         raise WorkerError(
             f"rendering needs the worker packages, and {error.name} is missing: run scripts/start, or "
@@ -65,11 +66,19 @@ def load_engine(weights: Path, device: str, threads: int) -> tuple[EngineLike, t
     diffusers_logging.disable_progress_bar()
     transformers_logging.disable_progress_bar()
     try:
-        engine = Engine(weights, device=device, threads=threads or None)
+        render = configuration.settings.render
+        engine = Engine(
+            configuration.weights,
+            device=device,
+            threads=render.threads or None,
+            adapters=configuration.folder / Path(render.adapters).expanduser() if render.adapters else None,
+            profile=configuration.data_dir / "paces.json",
+            exact=render.exact,
+        )
         engine.load()
     except EngineError as error:
         raise WorkerError(str(error)) from None
-    return engine, Cancelled
+    return engine
 
 
 def load_finisher(configuration: Configuration) -> Finisher:
@@ -93,26 +102,30 @@ async def run_worker(configuration: Configuration, *, nats_url: str, device: str
     check_weights(configuration.weights)
     begun = time.monotonic()
     thread = EngineThread()
-    loading = asyncio.ensure_future(thread.call(lambda: load_engine(configuration.weights, device, render.threads)))
+    loading = asyncio.ensure_future(thread.call(lambda: load_engine(configuration, device)))
     stopping = asyncio.ensure_future(stop.wait())
     await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
     if not loading.done():
         log.info("worker stopped while loading")
         leave_now()
     stopping.cancel()
-    engine, cancelled = loading.result()
+    engine = loading.result()
     about = engine.describe()
     log.info(
         "weights loaded model=%s device=%s seconds=%.1f", about["model"], about["device"], time.monotonic() - begun
     )
+    finisher = await thread.call(lambda: load_finisher(configuration))
+    # From here on that thread draws, until the process ends.
+    drawing = asyncio.ensure_future(thread.call(engine.run))
+    drawing.add_done_callback(lambda _: stop.set())
     worker = Worker(
-        make_handler(engine, thread, cancelled, await thread.call(lambda: load_finisher(configuration))),
+        make_handler(engine, finisher, seconds=render.longest_seconds),
         nats_url=nats_url,
         credentials=worker_credentials(configuration),
         name=f"{socket.gethostname()}-{about['device']}",
         device=str(about["device"]),
         models=(str(about["model"]),),
-        slots=render.slots,
+        slots=render.slots or engine.slots,
         pool=render.pool,
         side=render.largest_side,
         drain_seconds=render.drain_seconds,

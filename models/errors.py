@@ -9,7 +9,9 @@ ModelError
 └── EngineError
     ├── WeightsMissing      no pipeline in the weights folder
     ├── WeightsRefused      the folder holds pickles, code or a damaged file
-    └── Unrenderable        this model cannot render such a request
+    ├── Unrenderable        this model cannot render such a request
+    │   └── Unfit           what it brings along (source, mask, adapter) does not fit
+    └── TooLate             its deadline passed
 """
 
 from __future__ import annotations
@@ -53,3 +55,11 @@ class WeightsRefused(EngineError):
 
 class Unrenderable(EngineError):
     """This model cannot render such a request."""
+
+
+class Unfit(Unrenderable):
+    """What a request brings along does not fit: a source picture, its mask, an adapter."""
+
+
+class TooLate(EngineError):
+    """The request's deadline passed before its pictures were ready."""

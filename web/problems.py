@@ -60,6 +60,8 @@ def explain(error: InvalidRequest) -> str:
         "string_type": lambda: f"{field} must be a text",
         "string_unicode": lambda: f"{field} is not valid Unicode text",
         "source_name": lambda: "source names no picture of this queue's picture store",
+        "unfit": "the source picture, its mask or an adapter does not fit; choose another one",
+        "too_late": "drawing took longer than this server allows; ask for less, or later",
         "source_gone": lambda: "a picture that source names is not in the picture store any more; send it again",
         "extra_forbidden": lambda: f"a request has no field {field}; there are: {', '.join(FIELDS)}",
     }

@@ -76,6 +76,8 @@ class Drawn:
     pictures: tuple[Image.Image, ...]
     #: How they were made: enough, with the request, to make them again.
     about: Mapping[str, Any] = field(default_factory=dict)
+    #: Time of the device that they took, shared out by rows where others were drawn with them.
+    seconds: float = 0.0
 
 
 #: Called in the engine's thread; must not block, and what it raises is lost.

@@ -1,0 +1,143 @@
+"""LoRA adapters by name, merged into copies of the networks: as fast and as exact as the plain ones."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from ..errors import EngineError, ModelError, Unfit
+from .folder import digest
+from .network import Network, Variant
+
+#: Folder of the student's adapter in a weights folder, and how it is asked for here; no adapter of a member has it.
+STUDENT = "student"
+#: Merged copies that are kept; each is as large as the U-Net.
+KEPT = 3
+WEIGHTS = "pytorch_lora_weights.safetensors"
+
+
+class Adapters:
+    """The merged variants of one network."""
+
+    def __init__(self, network: Network, weights: Path, folder: Path | None) -> None:
+        """`folder` holds one folder, or one .safetensors file, for each adapter that may be asked for by name."""
+        self._network = network
+        self._weights = weights
+        self._folder = folder
+        self._made: OrderedDict[str, Variant] = OrderedDict()
+        self._digests: dict[str, str] = {}
+        self._triggers: dict[str, str] = {}
+        self.student = read_student(weights)
+
+    def names(self) -> Sequence[str]:
+        """What may be asked for, in order."""
+        if self._folder is None or not self._folder.is_dir():
+            return ()
+        inside = [
+            each for each in self._folder.iterdir() if (each / WEIGHTS).is_file() or each.suffix == ".safetensors"
+        ]
+        return sorted(each.stem if each.is_file() else each.name for each in inside)
+
+    def variant(self, names: Sequence[str], *, draft: bool) -> Variant:
+        """The networks with these adapters, and the student's where `draft`.
+
+        Raises:
+            Unfit: no such adapter, or it does not fit.
+        """
+        wanted = [*names, *([STUDENT] if draft and self.student else [])]
+        if not wanted:
+            return self._network.plain
+        for name in names:
+            if name not in self.names():
+                known = ", ".join(self.names()) or "none"
+                raise Unfit(f"There is no adapter {name!r} on this worker; it has: {known}.")
+        key = "+".join(wanted)
+        if key not in self._made:
+            self._made[key] = self._merge(key, [self._place(name, names) for name in wanted])
+            while len(self._made) > KEPT:
+                self._made.popitem(last=False)
+        self._made.move_to_end(key)
+        return self._made[key]
+
+    def prompt(self, prompt: str, names: Sequence[str]) -> str:
+        """The prompt with the words that the adapters were trained to listen to, where it lacks them."""
+        missing = [self._triggers[name] for name in names if self._triggers.get(name, "")]
+        return " ".join([*(word for word in missing if word not in prompt), prompt])
+
+    def about(self, names: Sequence[str], *, draft: bool) -> Mapping[str, str]:
+        """Digest of each adapter in use, for the metadata."""
+        wanted = [*names, *([STUDENT] if draft and self.student else [])]
+        for name in wanted:
+            if name not in self._digests:
+                self._digests[name] = digest(self._place(name, names))
+        return {name: self._digests[name] for name in wanted}
+
+    def _place(self, name: str, asked: Sequence[str]) -> Path:
+        if name == STUDENT and name not in asked:
+            return self._weights / STUDENT
+        assert self._folder is not None
+        folder = self._folder / name
+        return folder if folder.is_dir() else self._folder / f"{name}.safetensors"
+
+    def _merge(self, key: str, places: Sequence[Path]) -> Variant:
+        # The check lies with those who write adapters, and training stands on the engine, not the other way round.
+        from ..training.adapter import check_adapter
+
+        plain = self._network.plain.pipeline
+        try:
+            copied = _copy(plain)
+            for number, place in enumerate(places):
+                if place.is_dir() and self._weights.is_dir() and place.name != STUDENT:
+                    self._triggers[place.name] = check_adapter(place, self._weights).trigger
+                file = place if place.is_file() else place / WEIGHTS
+                copied.load_lora_weights(
+                    file.parent, weight_name=file.name, adapter_name=f"a{number}", local_files_only=True,
+                    use_safetensors=True,
+                )  # fmt: skip
+            numbers = [f"a{number}" for number in range(len(places))]
+            copied.set_adapters(numbers)
+            copied.fuse_lora(adapter_names=numbers)
+            copied.unload_lora_weights()
+        except EngineError as problem:
+            raise Unfit(str(problem)) from problem
+        except (ModelError, SafetensorError, OSError, ValueError, RuntimeError, KeyError) as problem:
+            raise Unfit(f"The adapter {key} cannot be used: {problem}") from problem
+        return self._network.variant(key, copied)
+
+
+def _copy(pipeline: Any) -> Any:
+    """The pipeline with networks of its own where adapters change them; the others are shared.
+
+    Built anew from configuration and weights: the plain U-Net may have been changed to keep its rows apart.
+    """
+    own: dict[str, Any] = {}
+    for name in ("unet", "text_encoder", "text_encoder_2"):
+        part = pipeline.components.get(name)
+        if part is None:
+            continue
+        fresh = type(part).from_config(part.config) if name == "unet" else type(part)(part.config)
+        fresh.load_state_dict(part.state_dict())
+        own[name] = fresh.to(part.device, part.dtype).eval()
+    return type(pipeline)(**{**pipeline.components, **own}, **_switches(pipeline))
+
+
+def _switches(pipeline: Any) -> dict[str, Any]:
+    names = ("requires_safety_checker", "force_zeros_for_empty_prompt")
+    return {name: pipeline.config[name] for name in names if name in pipeline.config}
+
+
+def read_student(weights: Path) -> Mapping[str, Any] | None:
+    """How the student of a weights folder is sampled: steps, guidance, solver_order; None where there is none."""
+    folder = weights / STUDENT
+    try:
+        if not (folder / WEIGHTS).is_file():
+            return None
+        told = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        return {name: told[name] for name in ("steps", "guidance", "solver_order")}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

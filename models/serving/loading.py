@@ -1,0 +1,74 @@
+"""Open a pipeline folder, or one .safetensors file: from this disk only, safetensors only, nobody's code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import (
+    DiffusionPipeline,
+    FluxPipeline,
+    StableDiffusion3Pipeline,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+)
+from diffusers.utils import logging
+from safetensors import SafetensorError, safe_open
+
+from ..errors import WeightsRefused
+from .folder import check_folder
+
+#: Names of tensors that tell what a single file holds.
+SIGNS: tuple[tuple[str, Any], ...] = (
+    ("model.diffusion_model.double_blocks.", FluxPipeline),
+    ("double_blocks.", FluxPipeline),
+    ("model.diffusion_model.joint_blocks.", StableDiffusion3Pipeline),
+    ("conditioner.embedders.1.", StableDiffusionXLPipeline),
+    ("model.diffusion_model.input_blocks.", StableDiffusionPipeline),
+)
+
+
+def load_pipeline(weights: Path, device: str) -> Any:
+    """The pipeline on `device`; slow.
+
+    Raises:
+        WeightsMissing, WeightsRefused: there is none, or it holds pickles, foreign code or damage.
+    """
+    check_folder(weights)
+    # Warnings of diffusers quote prompts (what was cut off); bars are for nobody here.
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    # bf16 has no fast path on most CPUs; fp16 keeps our half-precision weights exact on CUDA.
+    kind = torch.float16 if device.startswith("cuda") else torch.float32
+    try:
+        if weights.is_file():
+            pipeline: Any = family_of(weights).from_single_file(weights, torch_dtype=kind, local_files_only=True)
+        else:
+            pipeline = DiffusionPipeline.from_pretrained(
+                weights, dtype=kind, local_files_only=True, use_safetensors=True, safety_checker=None
+            )
+        pipeline.to(device)
+    except (SafetensorError, OSError, ValueError, RuntimeError, KeyError) as problem:
+        raise WeightsRefused(
+            f"The weights in {weights} cannot be used on {device}: {problem}. Fetch or export them again."
+        ) from problem
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def family_of(file: Path) -> Any:
+    """The pipeline class of a single file, by the names of its tensors.
+
+    Raises:
+        WeightsRefused: it is not known.
+    """
+    try:
+        with safe_open(file, framework="pt") as opened:
+            names = list(opened.keys())
+    except (SafetensorError, OSError) as problem:
+        raise WeightsRefused(f"{file} is damaged: {problem}. Fetch it again.") from problem
+    for sign, family in SIGNS:
+        if any(name.startswith(sign) for name in names):
+            return family
+    raise WeightsRefused(f"{file} holds no Stable Diffusion, SDXL, SD3 or FLUX checkpoint. Use a diffusers folder.")

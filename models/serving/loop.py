@@ -1,0 +1,326 @@
+"""The engine's loop: every tick one step of one lane, with whoever is there.
+
+One thread draws; `submit`, `Job.cancel` and `close` may be called from any. A tick reads as: who came, who left, who
+steps, who is told, who is done.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import torch
+
+from ..errors import TooLate, Unrenderable
+from . import drawing, schedule
+from .asks import Ask, Drawn, OnProgress, Progress, no_progress
+from .begin import Kit, begin
+from .drawing import Lane, Picture
+from .finish import finish, to_image
+from .jobs import Cancelled, Job
+from .previews import grid_file
+from .profile import Paces
+from .schedule import Pace
+
+log = logging.getLogger(__name__)
+
+#: Pictures that are on their way at a time; further requests wait their turn.
+MOST_PICTURES = 128
+#: Finished pictures that are decoded between two steps while others wait for theirs.
+DECODED = 1
+
+
+class Loop:
+    """Draws the pictures of all requests together."""
+
+    def __init__(
+        self,
+        kit: Kit,
+        paces: Paces,
+        *,
+        exact: bool = True,
+        about: Mapping[str, Any] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`about` goes into every picture's metadata; without `exact` batches are as large as they happen to be."""
+        self._kit = kit
+        self._paces = paces
+        self._exact = exact
+        self._about = dict(about or {})
+        self._clock = clock
+        self._news = threading.Condition()
+        self._driver = threading.Lock()
+        self._inbox: deque[Job] = deque()
+        self._closed = False
+        # Of the engine's thread.
+        self._waiting: list[Job] = []
+        self._active: dict[int, tuple[Job, Picture]] = {}
+        self._done: deque[tuple[Job, Picture]] = deque()
+        self._running: set[int] = set()
+        self._limits: dict[Lane, int] = {}
+        self._numbers = 0
+        #: Forwards and rows so far, for measurements.
+        self.forwards = self.rows = 0
+
+    # From any thread
+
+    def submit(self, ask: Ask, on_progress: OnProgress = no_progress) -> Job:
+        """Put a request in; it takes its first step with the next tick that has room."""
+        job = Job(ask, on_progress, self._clock(), self._wake)
+        with self._news:
+            self._inbox.append(job)
+            self._news.notify_all()
+        return job
+
+    def close(self) -> None:
+        """Let `run` return after its step; what is not finished ends with `Cancelled`."""
+        with self._news:
+            self._closed = True
+            self._news.notify_all()
+
+    def _wake(self) -> None:
+        with self._news:
+            self._news.notify_all()
+
+    # The engine's thread
+
+    def run(self) -> None:
+        """Draw until `close`. Blocks; nothing that goes wrong with a request ends it."""
+        with self._driver:
+            while not self._closed:
+                try:
+                    if self.tick():
+                        continue
+                except Exception as error:
+                    # A bug of this loop: those who wait are told, and the next ones are served.
+                    log.error("the engine failed at %s; its requests are lost", type(error).__name__)  # noqa: TRY400
+                    for job in self._jobs():
+                        self._drop(job, error)
+                with self._news:
+                    self._news.wait_for(lambda: bool(self._inbox) or self._closed or self._cancels(), timeout=1.0)
+            for job in {*self._inbox, *self._jobs()}:
+                job.fail(Cancelled())
+
+    def draw(self, ask: Ask, on_progress: OnProgress = no_progress) -> Drawn:
+        """Submit and wait; draws itself where no other thread does.
+
+        Raises:
+            Cancelled: what `on_progress` raised, or `Cancelled`.
+            Unrenderable, TooLate: see there.
+        """
+        raised: list[BaseException] = []
+
+        def told(progress: Progress) -> None:
+            try:
+                on_progress(progress)
+            except BaseException as error:
+                raised.append(error)
+                job.cancel()
+
+        job = self.submit(ask, told)
+        if self._driver.acquire(blocking=False):
+            try:
+                while not job.result.done():
+                    self.tick()
+            except BaseException:
+                job.cancel()
+                self._leave()
+                raise
+            finally:
+                self._driver.release()
+        with suppress(Cancelled):
+            return job.result.result()
+        raise raised[0] if raised else Cancelled
+
+    @torch.inference_mode()
+    def tick(self) -> bool:
+        """One step of one lane; False where there was nothing to do."""
+        self._leave()
+        self._admit()
+        stepped = self._step()
+        finished = self._finish(len(self._done) if not self._active else DECODED)
+        return stepped or finished
+
+    def _jobs(self) -> set[Job]:
+        inside = {job for job, _ in (*self._active.values(), *self._done)}
+        return {*self._waiting, *inside}
+
+    def _cancels(self) -> bool:
+        return any(job.cancelled for job in self._jobs())
+
+    def _leave(self) -> None:
+        """Cancelled and late requests go, with all they hold."""
+        now = self._clock()
+        with self._news:
+            self._waiting += self._inbox
+            self._inbox.clear()
+        for job in self._jobs():
+            if job.cancelled:
+                self._drop(job, Cancelled())
+            elif job.deadline <= now:
+                self._drop(job, TooLate(f"Not finished within {job.ask.seconds:.0f} s; ask for less, or later."))
+
+    def _drop(self, job: Job, error: BaseException) -> None:
+        self._waiting = [other for other in self._waiting if other is not job]
+        self._active = {number: pair for number, pair in self._active.items() if pair[0] is not job}
+        self._done = deque(pair for pair in self._done if pair[0] is not job)
+        job.pictures = ()
+        job.fail(error)
+
+    def _admit(self) -> None:
+        counts = [len(job.ask.seeds) for job in self._waiting]
+        fits = schedule.admit(counts, len(self._active), MOST_PICTURES)
+        for job in self._waiting[:fits]:
+            self._waiting.remove(job)
+            try:
+                begun = begin(self._kit, job.ask, self._numbers)
+                self._numbers += len(begun.pictures)
+                job.pictures, job.canvas = begun.pictures, begun.canvas
+                job.about = {**self._about, **begun.about, "count": begun.pictures[0].left, "canonical": ""}
+                for picture in begun.pictures:
+                    self._active[picture.id] = (job, picture)
+                    self._pace(picture)
+            except torch.OutOfMemoryError:
+                self._drop(job, Unrenderable(_too_large(job.ask, self._kit.network.device)))
+            except Exception as error:
+                self._drop(job, error)
+
+    def _pace(self, picture: Picture) -> Pace:
+        lane = picture.lane
+        pace = self._paces.get(self._kit.network, picture.variant, lane.height, lane.width)
+        return Pace(pace.seconds, min(pace.most, self._limits.get(lane, pace.most)))
+
+    # A step
+
+    def _step(self) -> bool:
+        if not self._active:
+            return False
+        paces = {picture.lane: self._pace(picture) for _, picture in self._active.values()}
+        batch = schedule.choose([self._unit(*pair) for pair in self._active.values()], paces, self._clock())
+        assert batch is not None
+        lane = self._active[batch.units[0]][1].lane
+        pairs = [self._active[number] for number in batch.units]
+        canonical = paces[lane].knee if self._exact and not self._kit.network.exact_rows else 0
+        begun = time.perf_counter()
+        try:
+            self._advance(pairs, canonical)
+        except torch.OutOfMemoryError:
+            self._smaller(pairs, lane, paces[lane], batch.rows)
+            return True
+        except Exception as error:
+            self._each_alone(pairs, canonical, error)
+        self._running = {*batch.units, *(n for n in self._running if n in self._active and self._lane(n) != lane)}
+        how = "rows apart" if self._kit.network.exact_rows else f"padded to {canonical}" if canonical else "free"
+        taken = time.perf_counter() - begun
+        for job, picture in pairs:
+            job.about["canonical"] = how
+            job.seconds += taken * len(picture.words) / batch.rows
+            if picture.id in self._active and not picture.left:
+                del self._active[picture.id]
+                self._done.append((job, picture))
+        self._tell({job for job, _ in pairs})
+        return True
+
+    def _advance(self, pairs: list[tuple[Job, Picture]], canonical: int) -> None:
+        drawing.advance(self._kit.network, [picture for _, picture in pairs], canonical)
+        self.forwards += 1
+        self.rows += sum(len(picture.words) for _, picture in pairs)
+
+    def _unit(self, job: Job, picture: Picture) -> schedule.Unit:
+        return schedule.Unit(
+            picture.id, picture.lane, len(picture.words), picture.left, job.ask.member or f"job {id(job)}", job.came,
+            picture.id in self._running, job.deadline,
+        )  # fmt: skip
+
+    def _lane(self, number: int) -> Lane:
+        return self._active[number][1].lane
+
+    def _smaller(self, pairs: list[tuple[Job, Picture]], lane: Lane, pace: Pace, rows: int) -> None:
+        """The memory did not hold the batch: half as many from now on; a single picture is refused."""
+        if self._kit.network.device != "cpu":
+            torch.cuda.empty_cache()
+        if len(pairs) > 1:
+            self._limits[lane] = schedule.halved(pace, rows).most
+            log.warning("memory of %s full at %d rows; now %d", self._kit.network.device, rows, self._limits[lane])
+            return
+        job = pairs[0][0]
+        self._drop(job, Unrenderable(_too_large(job.ask, self._kit.network.device)))
+
+    def _each_alone(self, pairs: list[tuple[Job, Picture]], canonical: int, error: Exception) -> None:
+        """Something broke: find out whose it was, so that the others go on."""
+        jobs = list(dict.fromkeys(job for job, _ in pairs))
+        if len(jobs) == 1:
+            self._drop(jobs[0], error)
+            return
+        for job in jobs:
+            try:
+                self._advance([pair for pair in pairs if pair[0] is job], canonical)
+            except Exception as problem:
+                self._drop(job, problem)
+
+    # What is told and handed over
+
+    def _tell(self, jobs: set[Job]) -> None:
+        """Steps of those that moved, and a preview where nobody waits for it."""
+        now = self._clock()
+        others = bool(self._inbox or self._waiting or len(self._jobs()) > 1)
+        for job in jobs:
+            step = job.step if job.pictures else 0
+            if step <= job.told:
+                continue
+            job.told = step
+            preview = None
+            if step < job.steps and schedule.preview_due(now, job.shown, others=others):
+                preview = self._preview(job)
+                job.shown = now
+            with suppress(Exception):
+                job.on_progress(Progress(step, job.steps, preview))
+
+    def _preview(self, job: Job) -> bytes | None:
+        sketch = self._kit.sketch
+        if sketch is None:
+            return None
+        shown = [to_image(sketch.picture(picture.estimate)) for picture in job.pictures]
+        return grid_file(shown, (job.ask.width, job.ask.height))
+
+    def _finish(self, most: int) -> bool:
+        """Decode up to `most` finished pictures; hand over requests that are complete."""
+        begun = bool(self._done)
+        for _ in range(min(most, len(self._done))):
+            job, picture = self._done.popleft()
+            began = time.perf_counter()
+            try:
+                job.made[job.pictures.index(picture)] = finish(
+                    self._kit.network,
+                    self._kit.enlarge,
+                    picture.sample if picture.at == len(picture.table.rows) else picture.estimate,
+                    (job.ask.width, job.ask.height),
+                    tile=job.ask.tile,
+                    transparent=job.ask.transparent,
+                    canvas=job.canvas,
+                )
+            except torch.OutOfMemoryError:
+                self._drop(job, Unrenderable(_too_large(job.ask, self._kit.network.device)))
+                continue
+            except Exception as error:
+                self._drop(job, error)
+                continue
+            job.seconds += time.perf_counter() - began
+            if len(job.made) == len(job.pictures):
+                about = {name: value for name, value in job.about.items() if name != "count"}
+                pictures = tuple(job.made[k] for k in range(len(job.made)))
+                job.pictures = ()
+                job.finish(Drawn(pictures, about, job.seconds))
+        return begun
+
+
+def _too_large(ask: Ask, device: str) -> str:
+    return (
+        f"A picture of {ask.width} × {ask.height} does not fit into the memory of {device}, not even alone; half the "
+        f"width and height ({ask.width // 2} × {ask.height // 2}) needs a quarter of it."
+    )

@@ -1,0 +1,181 @@
+"""A pipeline taken apart for step batching: words to vectors, rows through the U-Net, pictures to latents and back.
+
+Stable Diffusion 1.x/2.x class pipelines (ours is one) and SDXL class ones; others run job by job (jobwise.py).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+from torch import Tensor, nn
+
+from ..errors import WeightsRefused
+from . import solver
+from .exact import circular, padded, rows_apart
+
+#: Prompts whose vectors are remembered.
+REMEMBERED = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """One text: (1, length, width), and for SDXL the pooled vector (1, width)."""
+
+    states: Tensor
+    pooled: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A U-Net and text encoders with some adapters merged in. The empty name is the plain one."""
+
+    name: str
+    pipeline: Any
+    unet: Any
+
+
+class Network:
+    """The parts of one loaded pipeline on its device, and how a row goes through them."""
+
+    def __init__(self, pipeline: Any, device: str) -> None:
+        """Takes over `pipeline`.
+
+        Raises:
+            WeightsRefused: the U-Net wants more than text, time and latents.
+        """
+        unet, vae = pipeline.unet, pipeline.vae
+        if unet.config.in_channels != vae.config.latent_channels or unet.config.time_cond_proj_dim is not None:
+            raise WeightsRefused("this U-Net wants masks or guidance as inputs and is drawn job by job")
+        self.device = device
+        self.xl = isinstance(pipeline, StableDiffusionXLPipeline)
+        self.vae: Any = vae.to(memory_format=torch.channels_last)
+        self.factor: int = pipeline.vae_scale_factor
+        self.native: int = unet.config.sample_size * self.factor
+        self.channels: int = unet.config.in_channels
+        self.scheduler = solver.scheduler_for(pipeline.scheduler)
+        # The prediction type is looked at now, not at the first picture.
+        solver.table(self.scheduler, 1)
+        self.plain = self.variant("", pipeline)
+        self._words: OrderedDict[tuple[str, str], Words] = OrderedDict()
+
+    @property
+    def exact_rows(self) -> bool:
+        """Whether a row's bits do not depend on the number of rows, whatever it is."""
+        return self.device == "cpu"
+
+    def variant(self, name: str, pipeline: Any) -> Variant:
+        """Make a pipeline's U-Net ready to be drawn with."""
+        unet = pipeline.unet.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        if self.exact_rows:
+            rows_apart(unet)
+        return Variant(name, pipeline, unet)
+
+    # Words
+
+    def words(self, variant: Variant, text: str) -> Words:
+        """The vectors of one text, remembered. Each text is encoded by itself, so that no bit depends on another."""
+        key = (variant.name, text)
+        if (known := self._words.get(key)) is not None:
+            self._words.move_to_end(key)
+            return known
+        made = self._encode_xl(variant.pipeline, text) if self.xl else self._encode(variant.pipeline, text)
+        self._words[key] = made
+        while len(self._words) > REMEMBERED:
+            self._words.popitem(last=False)
+        return made
+
+    def _encode(self, pipeline: StableDiffusionPipeline, text: str) -> Words:
+        tokenizer: Any = pipeline.tokenizer
+        found = tokenizer(
+            text, padding="max_length", max_length=tokenizer.model_max_length, truncation=True, return_tensors="pt"
+        )
+        encoder: Any = pipeline.text_encoder
+        mask = found.attention_mask.to(self.device) if getattr(encoder.config, "use_attention_mask", False) else None
+        return Words(encoder(found.input_ids.to(self.device), attention_mask=mask)[0])
+
+    def _encode_xl(self, pipeline: StableDiffusionXLPipeline, text: str) -> Words:
+        states, _, pooled, _ = pipeline.encode_prompt(
+            text, device=self.device, num_images_per_prompt=1, do_classifier_free_guidance=False
+        )
+        if not text and pipeline.config.force_zeros_for_empty_prompt:
+            return Words(torch.zeros_like(states), torch.zeros_like(pooled))
+        return Words(states, pooled)
+
+    # The U-Net
+
+    def forward(
+        self,
+        variant: Variant,
+        samples: Tensor,
+        times: Tensor,
+        words: Sequence[Words],
+        *,
+        tile: bool = False,
+        canonical: int = 0,
+    ) -> Tensor:
+        """One pass of R rows.
+
+        Args:
+            samples: (R, C, h, w), float32.
+            times: (R,).
+            words: one for each row.
+            tile: edges that fit together.
+            canonical: rows of each pass, filled up where fewer are left; 0: all at once.
+
+        Returns:
+            What the network says, (R, C, h, w), float32.
+        """
+        size = canonical or len(samples)
+        made = [
+            self._pass(variant, samples[k : k + size], times[k : k + size], words[k : k + size], tile, canonical)
+            for k in range(0, len(samples), size)
+        ]
+        return made[0] if len(made) == 1 else torch.cat(made)
+
+    def _pass(
+        self, variant: Variant, samples: Tensor, times: Tensor, words: Sequence[Words], tile: bool, canonical: int
+    ) -> Tensor:
+        unet = variant.unet
+        rows = len(samples)
+        states = padded(torch.cat([each.states for each in words]), canonical)
+        inputs = padded(samples, canonical).to(states.dtype, memory_format=torch.channels_last)
+        others: dict[str, Any] = {}
+        if self.xl:
+            height, width = (side * self.factor for side in samples.shape[-2:])
+            ids = torch.tensor([[height, width, 0, 0, height, width]], dtype=states.dtype).to(self.device)
+            pooled = padded(torch.cat([each.pooled for each in words if each.pooled is not None]), canonical)
+            others["added_cond_kwargs"] = {"text_embeds": pooled, "time_ids": ids.expand(len(pooled), -1)}
+        with circular([unet], tile):
+            made = unet(inputs, padded(times, canonical), encoder_hidden_states=states, return_dict=False, **others)[0]
+        return made[:rows].float()
+
+    # The codec
+
+    def encode(self, pictures: Tensor) -> Tensor:
+        """(1, 3, H, W) in [-1, 1] → latents (1, C, h, w), the most likely ones: the same each time."""
+        config = self.vae.config
+        found = self.vae.encode(pictures.to(self.device, self.vae.dtype)).latent_dist.mode().float()
+        return (found - (getattr(config, "shift_factor", None) or 0.0)) * config.scaling_factor
+
+    def decode(self, latents: Tensor, *, tile: bool = False) -> Tensor:
+        """Latents (1, C, h, w) → (1, 3, H, W), about [-1, 1]."""
+        config = self.vae.config
+        raw = latents / config.scaling_factor + (getattr(config, "shift_factor", None) or 0.0)
+        with circular([self.vae.decoder], tile):
+            return self.vae.decode(raw.to(self.vae.dtype), return_dict=False)[0].float()
+
+
+def steps_together(pipeline: object) -> bool:
+    """Whether rows of this pipeline can share a step."""
+    return isinstance(pipeline, StableDiffusionPipeline | StableDiffusionXLPipeline)
+
+
+def parameters(pipeline: Any) -> int:
+    """All numbers of a pipeline's networks."""
+    parts = [part for part in pipeline.components.values() if isinstance(part, nn.Module)]
+    return sum(weight.numel() for part in parts for weight in part.parameters())

@@ -1,0 +1,101 @@
+"""Pictures that a request begins from: varied, drawn again in part, or drawn on beyond their edges.
+
+One canvas of the delivered size, what of it is drawn again, and how much noise it begins with.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image, ImageFilter
+from torch import Tensor
+
+from ..errors import Unfit
+from .asks import Source
+
+#: Share of the shorter side over which old and new blend into each other.
+SOFT = 1 / 64
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """The picture begun from, at the delivered size."""
+
+    picture: Image.Image
+    #: Greyscale, white where it is drawn again; None for everywhere.
+    mask: Image.Image | None
+    strength: float
+
+
+def canvas_of(source: Source, width: int, height: int) -> Canvas:
+    """Lay a source out for a picture of `width` × `height`.
+
+    Raises:
+        Unfit: inpainting without a mask, or nothing to draw.
+    """
+    picture = _opaque(source.picture)
+    if source.use == "vary":
+        return Canvas(_resized(picture, (width, height)), None, source.strength)
+    if source.use == "inpaint":
+        if source.mask is None:
+            raise Unfit("Inpainting needs a mask: white where the picture shall be drawn again.")
+        mask = source.mask.convert("L").resize((width, height), Image.Resampling.BILINEAR).point(_black_or_white)
+        if mask.getextrema() == (0, 0):
+            raise Unfit("The mask has no white in it: nothing would be drawn again.")
+        return Canvas(_resized(picture, (width, height)), mask, source.strength)
+    left, top, right, bottom = source.expand
+    if not any(source.expand):
+        raise Unfit("Outpainting needs a side to go beyond: expand is 0 on all of them.")
+    # Where the old picture comes to lie.
+    box = (
+        round(width * left / (100 + left + right)),
+        round(height * top / (100 + top + bottom)),
+        width - round(width * right / (100 + left + right)),
+        height - round(height * bottom / (100 + top + bottom)),
+    )
+    inner = np.asarray(_resized(picture, (box[2] - box[0], box[3] - box[1])))
+    around = ((box[1], height - box[3]), (box[0], width - box[2]), (0, 0))
+    mask = Image.new("L", (width, height), 255)
+    mask.paste(0, box)
+    # Beyond the edge nothing is known: drawn from noise alone.
+    return Canvas(Image.fromarray(np.pad(inner, around, mode="edge")), mask, 1.0)
+
+
+def pixels(picture: Image.Image, size: tuple[int, int]) -> Tensor:
+    """A picture as (1, 3, H, W) in [-1, 1] at the size the model draws at."""
+    values = torch.from_numpy(np.array(picture.resize(size, Image.Resampling.LANCZOS)))
+    return values.permute(2, 0, 1)[None].float() / 127.5 - 1
+
+
+def latent_mask(mask: Image.Image, height: int, width: int) -> Tensor:
+    """(1, 1, h, w): 1 for each latent cell that any white falls into."""
+    values = torch.from_numpy(np.array(mask))[None, None].float() / 255
+    return (torch.nn.functional.adaptive_max_pool2d(values, (height, width)) > 0.5).float()
+
+
+def blend(old: Image.Image, new: Image.Image, mask: Image.Image) -> Image.Image:
+    """`new` where the mask is white, soft inside its edge; where it is black `old` stays, to the bit."""
+    soft = mask.filter(ImageFilter.GaussianBlur(max(1.0, min(mask.size) * SOFT)))
+    # Twice the part above a half: 0 from the edge outwards, 1 well inside.
+    inside = np.clip(2 * (np.asarray(soft, np.float32) - 127.5), 0, 255)
+    inside[np.asarray(mask) == 0] = 0
+    return Image.composite(new, old, Image.fromarray(inside.round().astype(np.uint8)))
+
+
+def _opaque(picture: Image.Image) -> Image.Image:
+    """On white, as the models learnt transparency."""
+    if "A" not in picture.getbands() and "transparency" not in picture.info:
+        return picture.convert("RGB")
+    whole = picture.convert("RGBA")
+    ground = Image.new("RGBA", whole.size, "white")
+    return Image.alpha_composite(ground, whole).convert("RGB")
+
+
+def _resized(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+    return picture if picture.size == size else picture.resize(size, Image.Resampling.LANCZOS)
+
+
+def _black_or_white(value: int) -> int:
+    return 255 if value >= 128 else 0
