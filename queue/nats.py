@@ -45,6 +45,10 @@ ERRORS = (NatsError, OSError, asyncio.TimeoutError)
 log = logging.getLogger(__name__)
 
 
+#: What stands above the two parts of a file of credentials.
+_CREDS = ("BEGIN NATS USER JWT", "BEGIN USER NKEY SEED")
+
+
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """How to get in. Files are looked at when a connection is made."""
@@ -64,6 +68,10 @@ class Credentials:
                            ("nats_cert_file", self.cert_file), ("nats_key_file", self.key_file)):  # fmt: skip
             if file and not Path(file).is_file():
                 raise QueueUnavailable(f"[queue] {name} names {file}, which is no file")
+        if self.creds_file and not all(sign in _read(self.creds_file) for sign in _CREDS):
+            raise QueueUnavailable(
+                f"[queue] nats_creds_file: {self.creds_file} holds no JWT and seed as `nsc generate creds` writes them"
+            )
         self.context(())
 
     def context(self, urls: Sequence[str]) -> ssl.SSLContext | None:
@@ -84,6 +92,13 @@ class Credentials:
                 "nats_cert_file and nats_key_file"
             ) from None
         return context
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError as problem:
+        raise QueueUnavailable(f"{path} cannot be read ({problem.strerror})") from None
 
 
 def unchecked_tls() -> ssl.SSLContext:
@@ -223,7 +238,7 @@ class Connection:
             for url in self._urls:
                 # nats-py would go on in the clear, token and all.
                 if url.startswith("tls://") and not await _encrypts(url):
-                    raise ssl.SSLError("it does not offer TLS")
+                    raise ssl.SSLError("it does not offer TLS")  # noqa: TRY301 (told like the client's own)
             await client.connect(
                 self._urls,
                 name=self._name,
@@ -244,7 +259,9 @@ class Connection:
         except asyncio.CancelledError:
             await _hang_up(client)
             raise
-        except (*ERRORS, QueueUnavailable, ValueError) as problem:
+        except Exception as problem:
+            # Of all kinds: a file of credentials that cannot be used shows itself as an error inside the client. Ending
+            # here would end all dialling.
             # "No servers available" tells less than what happened at the last of them.
             await self._fail(client, said[-1] if said and isinstance(problem, NoServersError) else problem)
             return None
