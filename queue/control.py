@@ -29,6 +29,7 @@ from .line import WaitingLine
 from .members import MemberStore
 from .moderation import Forbidden, Moderation
 from .moderation_options import ModerationOptions
+from .moderation_privacy import Privacy
 from .nats import Credentials
 from .nats_control import NatsControl
 from .news import News
@@ -78,6 +79,7 @@ class Queue:
         self.server_settings = ServerSettingsStore(database)
         self.members = MemberStore(database)
         self.moderation = Moderation(database, self.server_settings, moderation or ModerationOptions())
+        self.privacy = Privacy(database, pictures, self.members, self.moderation.options)
         #: Set when another control process has taken over: nothing can be written any more.
         self.ousted = ousted
         #: Called with each job that is tried again.
@@ -398,6 +400,7 @@ class Queue:
             ("intake", self._intake.run),
             ("memory", self._hearing.keep_pace),
             ("housekeeping", self._housekeeping.run),
+            ("retention", self.privacy.run),
         ):
             self._tasks.append(asyncio.create_task(for_ever(name, run), name=f"queue {name}"))
 

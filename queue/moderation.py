@@ -101,6 +101,7 @@ class Moderation:
 
     def __init__(self, database: Database, settings: ServerSettingsStore, options: ModerationOptions) -> None:
         self.options = options
+        self.database = database
         self.store = ModerationStore(database)
         self.reports = Reports(database)
         self.audit = Audit(database)

@@ -13,6 +13,7 @@ from ..queue.errors import (
     StorageFull,
     UnknownJob,
 )
+from ..queue.moderation import Forbidden
 from ..queue.requests import ImageRequest
 from ..queue.vocabulary import VocabularyReport
 
@@ -39,6 +40,8 @@ def of_queue(error: QueueError) -> Problem:
             return Problem(400, "invalid_request", explain(error), error.field)
         case UnknownJob():
             return Problem(404, "unknown_job", "no job has this id")
+        case Forbidden():
+            return Problem(403, "forbidden", f"this may not be asked for: {error}")
         case QueueFull():
             return Problem(429, "queue_full", str(error))
         case StorageFull():
