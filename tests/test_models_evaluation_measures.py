@@ -12,10 +12,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from daguerre.models import networks
+from daguerre.models import networks, upscaler
 from daguerre.models.data.raster import rasterise
-from daguerre.models.errors import PackageChanged
-from daguerre.models.evaluation import features
+from daguerre.models.data.store import SpriteSet
+from daguerre.models.errors import DataMissing, PackageChanged
+from daguerre.models.evaluation import features, optional
 from daguerre.models.evaluation.better import better
 from daguerre.models.evaluation.fidelity import codec_psnr, upscaler_gain
 from daguerre.models.evaluation.figures import KEYS, blank, rounded
@@ -166,6 +167,29 @@ def test_the_upscalers_gain_is_over_lanczos(drawings: NDArray[np.uint8]) -> None
     assert upscaler_gain(lambda small: large, large, 4).value > 20
     nearest = upscaler_gain(lambda small: small.repeat_interleave(4, 2).repeat_interleave(4, 3), large, 4)
     assert nearest.value < 0
+
+
+def test_the_upscaler_is_measured_on_drawings_it_was_not_trained_on(
+    drawings: NDArray[np.uint8], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the large sprites only the held-out ones are used; a set without any is refused, not measured on the rest."""
+    rows = [{"i": i, "code": f"1F{i:03X}", "name": "toy", "tier": "A"} for i in range(len(drawings))]
+    sprites = SpriteSet(np.ascontiguousarray(drawings), rows)
+    monkeypatch.setattr(optional, "load", lambda _: sprites)
+    torch.manual_seed(0)
+    upscaler.save(upscaler.Upscaler(width=8, blocks=1), tmp_path / "upscaler")
+    monkeypatch.setattr(optional, "held_out", lambda row: row["i"] == 1)
+    drawn = []
+    monkeypatch.setattr(optional, "large_pictures", lambda images, count: drawn.append(images) or pictures(count))
+
+    def pictures(count: int) -> torch.Tensor:
+        return torch.rand(count, 3, 64, 64) * 2 - 1
+
+    assert math.isfinite(optional.upscaler(tmp_path / "upscaler", tmp_path, 2).value)
+    assert torch.equal(drawn[0], torch.from_numpy(drawings[[1]]))
+    monkeypatch.setattr(optional, "held_out", lambda row: False)
+    with pytest.raises(DataMissing, match="trained on"):
+        optional.upscaler(tmp_path / "upscaler", tmp_path, 2)
 
 
 def evaluation(suite: float, quick: bool = False, **more: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from ..data.build import load
 from ..errors import DataMissing, WeightsMissing, WeightsRefused
 from ..training.baselines import load_baseline, sample
 from ..training.upscaler_pairs import large_pictures
+from ..training.upscaler_sprites import held_out
 from .fidelity import Decibels, upscaler_gain
 from .painter import Sampling
 
@@ -31,7 +32,11 @@ def upscaler(folder: Path, crisp: Path | None, pictures: int, seed: int = 20_772
     if crisp is None:
         raise DataMissing("no folder of large sprites was given")
     model = upscaling.load(folder)
-    images = load(crisp).images
+    sprites = load(crisp)
+    unseen = [row["i"] for row in sprites.rows if held_out(row)]
+    if not unseen:
+        raise DataMissing(f"{crisp} holds no drawing that the upscaler has not been trained on")
+    images = torch.from_numpy(sprites.images[unseen])
     # `large_pictures` draws from torch's own chances: fix them for it, and give them back.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

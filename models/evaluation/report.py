@@ -111,7 +111,9 @@ def _how(details: Mapping[str, Any]) -> list[str]:
         lines.append(f"- best of the sweep: {best['steps']} steps, guidance {best['guidance']:g}")
     if kinds := details.get("codec_psnr_db_by_kind"):
         told = ", ".join(f"{kind} {value:.1f}" for kind, value in kinds.items() if value is not None)
-        lines.append(f"- codec by kind of drawing, dB: {told}; its figure above is of emoji, which the scenes are made of")
+        lines.append(
+            f"- codec by kind of drawing, dB: {told}; its figure above is of emoji, which the scenes are made of"
+        )
     seconds = details.get("seconds", {})
     if seconds:
         lines.append("- seconds: " + ", ".join(f"{stage} {spent:.0f}" for stage, spent in seconds.items()))
