@@ -31,8 +31,12 @@ class Address:
     message: int | None = None
     #: Channel into which a new message may have been posted before its id was noted: to be looked for.
     posting: int | None = None
-    #: Language of the member's Discord client, such as `en-GB`.
+    #: Language in which the member is answered, such as `en-GB`.
     locale: str = "en-US"
+    #: Only the member sees the message: it can be reached by the interaction alone, and never goes to a channel.
+    private: bool = False
+    #: The message is not the first answer to its interaction but came behind it.
+    followup: bool = False
     #: Largest file that Discord takes here, in bytes.
     file_limit: int = 10 * 2**20
 

@@ -16,7 +16,8 @@ from ..queue.fair import Ahead
 from ..queue.jobs import Job, JobState, Progress
 from ..queue.requests import MAX_SEED, ImageRequest
 from ..queue.vocabulary import VocabularyReport
-from .texts import reason, text
+from .keys import Rows, grid_rows, picture_rows, waiting_rows
+from .texts import ENGLISH, reason, text
 
 #: Characters of a prompt that a card shows; the whole prompt is the picture's alt text.
 PROMPT_SHOWN = 300
@@ -36,12 +37,20 @@ _MARKUP = re.compile(r"([\\*_~`|<>\[\]()#@:])")
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a message says, and whether it carries the Cancel button."""
+    """What a message says and carries."""
 
     content: str
-    cancellable: bool = False
+    #: The buttons below it.
+    rows: Rows = ()
     #: Seconds in which it is not worth looking whether it has changed.
     lasts: float = field(default=0.0, compare=False)
+    #: The picture as it stands: a small JPEG or WebP.
+    preview: bytes | None = field(default=None, repr=False)
+    locale: str = ENGLISH
+
+    @property
+    def cancellable(self) -> bool:
+        return any(key.action == "cancel" for row in self.rows for key in row)
 
 
 def plain(words: str) -> str:
@@ -59,9 +68,13 @@ def shown(words: str, limit: int = PROMPT_SHOWN) -> str:
     return _MARKUP.sub(r"\\\1", shorten(plain(words), limit))
 
 
-def alt_text(request: ImageRequest) -> str:
-    """The description that screen readers read: the prompt itself."""
-    return shorten(plain(request.prompt), ALT_TEXT)
+def alt_text(request: ImageRequest, locale: str = ENGLISH, *, grid: bool = False) -> str:
+    """The description that screen readers read: what was asked for, in words of the member's language."""
+    if grid:
+        whole = text("alt.grid", locale, count=request.count, prompt=plain(request.prompt))
+    else:
+        whole = text("alt.picture", locale, prompt=plain(request.prompt))
+    return shorten(whole, ALT_TEXT)
 
 
 def bar(step: int, steps: int) -> str:
@@ -79,41 +92,60 @@ def live_card(
     progress: Progress | None = None,
     report: VocabularyReport | None = None,
     why: Why | None = None,
+    locale: str = ENGLISH,
 ) -> Card:
     """The card of a job that is not finished. `place` counts from 1 (None: unknown); `workers` are connected now;
     `why` it waits, where that is known."""
-    content = _lines(_title(job.request), _status(job, place, workers, progress, why), _unknown(report))
-    return Card(content, cancellable=True, lasts=min((place or 0) * SECONDS_PER_PLACE, LONGEST))
+    status = _status(job, place, workers, progress, why, locale)
+    return Card(
+        _lines(_title(job.request, locale), status, _unknown(report, locale)),
+        rows=waiting_rows(job.id),
+        lasts=min((place or 0) * SECONDS_PER_PLACE, LONGEST),
+        preview=progress.preview if progress is not None else None,
+        locale=locale,
+    )
 
 
-def finished_card(job: Job, *, report: VocabularyReport | None = None, sent_as: str = "PNG") -> Card:
+def finished_card(
+    job: Job, *, report: VocabularyReport | None = None, sent_as: str = "PNG", locale: str = ENGLISH
+) -> Card:
     """The card of a job that has ended, however it ended. `sent_as` is the format that Discord took."""
+    title = _title(job.request, locale)
     match job.state:
         case JobState.RENDERED | JobState.DELIVERED:
-            smaller = text("end.smaller", format=sent_as) if sent_as != "PNG" else ""
-            return Card(_lines(_title(job.request), _details(job.request), _unknown(report), smaller))
+            smaller = text("end.smaller", locale, format=sent_as) if sent_as != "PNG" else ""
+            rows = grid_rows(job.id, job.request.count) if job.request.count > 1 else picture_rows(job.id, 0)
+            content = _lines(title, details(job.request, locale), _unknown(report, locale), smaller)
+            return Card(content, rows=rows, locale=locale)
         case JobState.CANCELLED:
-            ended = text("end.cancelled")
+            ended = text("end.cancelled", locale)
         case JobState.DEAD:
-            ended = text("end.dead", attempts=job.attempts, job=short_id(job))
+            ended = text("end.dead", locale, attempts=job.attempts, job=short_id(job))
         case _:
-            ended = text("end.failed", reason=reason(job.error))
-    return Card(_lines(_title(job.request), ended))
+            ended = text("end.failed", locale, reason=reason(job.error, locale))
+    return Card(_lines(title, ended), locale=locale)
 
 
-def lost_card(job: Job) -> Card:
+def lost_card(job: Job, locale: str = ENGLISH) -> Card:
     """Rendered, but its picture files are gone."""
-    return Card(_lines(_title(job.request), text("end.lost", job=short_id(job))))
+    return Card(_lines(_title(job.request, locale), text("end.lost", locale, job=short_id(job))), locale=locale)
 
 
-def too_large_card(job: Job) -> Card:
+def too_large_card(job: Job, locale: str = ENGLISH) -> Card:
     """Rendered, but no size of it is small enough for Discord here."""
-    return Card(_lines(_title(job.request), text("end.too_large")))
+    return Card(_lines(_title(job.request, locale), text("end.too_large", locale)), locale=locale)
 
 
-def broken_card(job: Job, error: str) -> Card:
+def broken_card(job: Job, error: str, locale: str = ENGLISH) -> Card:
     """A bug of ours stands between the job and its answer; `error` is the number in the log."""
-    return Card(_lines(_title(job.request), text("end.broken", error=error)))
+    return Card(_lines(_title(job.request, locale), text("end.broken", locale, error=error)), locale=locale)
+
+
+def one_picture_card(job: Job, picture: int, locale: str = ENGLISH) -> Card:
+    """One picture of several by itself; `picture` counts from 0."""
+    request = job.request.model_copy(update={"count": 1, "seed": job.request.seeds[picture]})
+    content = _lines(_title(request, locale), details(request, locale))
+    return Card(content, rows=picture_rows(job.id, picture), locale=locale)
 
 
 def file_name(request: ImageRequest, index: int, suffix: str) -> str:
@@ -128,43 +160,44 @@ def short_id(job: Job) -> str:
 
 def word_list(words: tuple[str, ...]) -> str:
     """`“dog”, “cat”, “fox”`: words that we know ourselves, as in a refusal."""
-    return ", ".join(text("card.unknown.word", word=shown(word, WORD_SHOWN)) for word in words)
+    return ", ".join(f"“{shown(word, WORD_SHOWN)}”" for word in words)
 
 
 def _lines(*lines: str) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def _title(request: ImageRequest) -> str:
+def _title(request: ImageRequest, locale: str) -> str:
     if request.count == 1:
-        return text("card.title", prompt=shown(request.prompt))
-    return text("card.title.several", prompt=shown(request.prompt), count=request.count)
+        return text("card.title", locale, prompt=shown(request.prompt))
+    return text("card.title.several", locale, prompt=shown(request.prompt), count=request.count)
 
 
-def _status(job: Job, place: int | None, workers: int, progress: Progress | None, why: Why | None) -> str:
+def _status(job: Job, place: int | None, workers: int, progress: Progress | None, why: Why | None, locale: str) -> str:
     if job.state is JobState.QUEUED and place is None:
-        return text("card.queued")
+        return text("card.queued", locale)
     if job.state is JobState.QUEUED and why is not None and why.reason in ("paused", "server_paused"):
-        return text("card.paused", place=place)
+        return text("card.paused", locale, place=place)
     if job.state is JobState.QUEUED and why is not None and why.reason == "no_fitting_worker":
-        return text("card.no_fit", place=place)
+        return text("card.no_fit", locale, place=place)
     if job.state is JobState.QUEUED and workers > 0:
         if place == 1:
-            return text("card.next")
+            return text("card.next", locale)
         if why is not None and why.begins_in is not None and why.ahead.jobs:
-            return text("card.place.eta", place=place, eta=_time(why.begins_in), ahead=_ahead(why.ahead))
-        return text("card.place", place=place)
+            eta, ahead = roughly(why.begins_in, locale), _ahead(why.ahead, locale)
+            return text("card.place.eta", locale, place=place, eta=eta, ahead=ahead)
+        return text("card.place", locale, place=place)
     if workers == 0 and job.state is not JobState.RUNNING:
-        return text("card.no_worker", place=place)
+        return text("card.no_worker", locale, place=place)
     if progress is not None:
         step = min(progress.step, progress.steps)
-        return text("card.step", bar=bar(step, progress.steps), step=step, steps=progress.steps)
+        return text("card.step", locale, bar=bar(step, progress.steps), step=step, steps=progress.steps)
     if job.state is JobState.RUNNING:
-        return text("card.running")
-    return text("card.sent")
+        return text("card.running", locale)
+    return text("card.sent", locale)
 
 
-def _ahead(ahead: Ahead) -> str:
+def _ahead(ahead: Ahead, locale: str) -> str:
     """Whose jobs go before, by class; never a name."""
     counts = {
         "card.ahead.own": ahead.own,
@@ -172,19 +205,20 @@ def _ahead(ahead: Ahead) -> str:
         "card.ahead.others": ahead.others,
         "card.ahead.lane": ahead.lane,
     }
-    return ", ".join(text(code, count=count) for code, count in counts.items() if count)
+    return ", ".join(text(code, locale, count=count) for code, count in counts.items() if count)
 
 
-def _time(seconds: float) -> str:
-    """Roughly: it is a guess, and a card that changes every second would be edited every second."""
+def roughly(seconds: float, locale: str) -> str:
+    """A guess: a card that changes every second would be edited every second."""
     if seconds < 90:
-        return text("card.seconds", count=max(5, round(seconds / 5) * 5))
+        return text("card.seconds", locale, count=max(5, round(seconds / 5) * 5))
     if seconds < 5400:
-        return text("card.minutes", count=round(seconds / 60))
-    return text("card.hours", count=round(seconds / 3600))
+        return text("card.minutes", locale, count=round(seconds / 60))
+    return text("card.hours", locale, count=round(seconds / 3600))
 
 
-def _details(request: ImageRequest) -> str:
+def details(request: ImageRequest, locale: str) -> str:
+    """What repeats the pictures: seeds, size, steps, guidance."""
     values: dict[str, Any] = {
         "seed": request.seed,
         "width": request.width,
@@ -193,20 +227,21 @@ def _details(request: ImageRequest) -> str:
         "guidance": f"{request.guidance:g}",
     }
     if request.count == 1:
-        return text("end.details", **values)
-    return text("end.details.several", last=(request.seed + request.count - 1) % (MAX_SEED + 1), **values)
+        return text("end.details", locale, **values)
+    last = (request.seed + request.count - 1) % (MAX_SEED + 1)
+    return text("end.details.several", locale, last=last, **values)
 
 
-def _unknown(report: VocabularyReport | None) -> str:
+def _unknown(report: VocabularyReport | None, locale: str) -> str:
     if report is None or not report.unknown:
         return ""
-    named = [_unknown_word(found.word, found.nearest) for found in report.unknown[:WORDS_SHOWN]]
+    named = [_unknown_word(found.word, found.nearest, locale) for found in report.unknown[:WORDS_SHOWN]]
     if len(report.unknown) > WORDS_SHOWN:
-        named.append(text("card.unknown.more", count=len(report.unknown) - WORDS_SHOWN))
-    return text("card.unknown", words=", ".join(named))
+        named.append(text("card.unknown.more", locale, count=len(report.unknown) - WORDS_SHOWN))
+    return text("card.unknown", locale, words=", ".join(named))
 
 
-def _unknown_word(word: str, nearest: tuple[str, ...]) -> str:
+def _unknown_word(word: str, nearest: tuple[str, ...], locale: str) -> str:
     if not nearest:
-        return text("card.unknown.word", word=shown(word, WORD_SHOWN))
-    return text("card.unknown.nearest", word=shown(word, WORD_SHOWN), nearest=shown(nearest[0], WORD_SHOWN))
+        return text("card.unknown.word", locale, word=shown(word, WORD_SHOWN))
+    return text("card.unknown.nearest", locale, word=shown(word, WORD_SHOWN), nearest=shown(nearest[0], WORD_SHOWN))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ..queue.errors import InvalidRequest
-from ..queue.requests import MAX_COUNT, MAX_PROMPT, MAX_SEED, ImageRequest, image_request
+from ..queue.requests import MAX_COUNT, MAX_PROMPT, MAX_SEED
 from ..queue.server_settings import ServerSettings
 from ..queue.vocabulary import Vocabulary, VocabularyReport
-from .cards import plain, word_list
+from .cards import word_list
 from .errors import Refused
 
 #: Things we know that a refusal names.
@@ -15,25 +15,8 @@ EXAMPLES = 6
 CHANNELS_SHOWN = 10
 
 
-def build_request(prompt: str, count: int, seed: int, settings: ServerSettings) -> ImageRequest:
-    """The request that a member typed, with the server's defaults for the rest."""
-    if not plain(prompt):
-        raise Refused("refused.prompt.empty")
-    try:
-        return image_request(
-            prompt=prompt,
-            count=count,
-            seed=seed,
-            steps=settings.steps,
-            guidance=settings.guidance,
-            width=settings.size,
-            height=settings.size,
-        )
-    except InvalidRequest as problem:
-        raise _refusal(problem, prompt) from None
-
-
-def _refusal(problem: InvalidRequest, prompt: str) -> Refused:
+def refusal_of(problem: InvalidRequest, prompt: str) -> Refused:
+    """What a member reads about a field that is out of range."""
     match problem.field:
         case "prompt" if problem.kind == "string_too_short":
             return Refused("refused.prompt.empty")
@@ -43,6 +26,8 @@ def _refusal(problem: InvalidRequest, prompt: str) -> Refused:
             return Refused("refused.count", low=1, high=MAX_COUNT)
         case "seed":
             return Refused("refused.seed", low=0, high=MAX_SEED)
+        case "source":
+            return Refused("picture.gone")
         case field:
             return Refused("refused.field", field=field)
 

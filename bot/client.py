@@ -22,15 +22,22 @@ from ..queue.errors import QueueError
 from ..queue.server_settings import ServerSettingsStore
 from ..queue.service import Queue
 from ..queue.vocabulary import Vocabulary
-from .cancel import CancelButton
+from .actions import press, touched
+from .album import PageButton
+from .buttons import PictureButton
 from .commands import HouseTree
+from .confirm import ConfirmButton
 from .delivery import Delivery
 from .errors import ApiUnreachable, BadToken, GatewayRefused, GatewayUnreachable, IntentsRefused
+from .expressions import add as add_expression
 from .faults import TRANSIENT
 from .follow import Followers
-from .guard import log_error
+from .forms import filled, region, remix, typed_prompt
+from .guard import guarded, log_error
+from .menus import start, start_draft
 from .options import DiscordOptions
 from .pace import Pace
+from .reactions import reacted
 from .services import Services
 from .translate import Translator
 
@@ -64,7 +71,7 @@ class DaguerreClient(discord.Client):
         announce: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(
-            intents=discord.Intents(guilds=True),
+            intents=discord.Intents(guilds=True, guild_reactions=True, dm_reactions=True),
             member_cache_flags=discord.MemberCacheFlags.none(),
             max_messages=None,
             chunk_guilds_at_startup=False,
@@ -74,7 +81,9 @@ class DaguerreClient(discord.Client):
         )
         self.tree = HouseTree(self)
         followers = Followers(queue, Delivery(self, pace), vocabulary, options.edit_interval_seconds)
-        self.services = Services(queue, settings, vocabulary, followers)
+        # Elsewhere than at Discord its own file server counts too.
+        hosts = (str(yarl.URL(options.api_base).origin()),) if options.api_base else ()
+        self.services = Services(queue, settings, vocabulary, followers, press, hosts)
         #: Set while the gateway is connected.
         self.connected = asyncio.Event()
         #: Handlers under way, and whether new ones are turned away.
@@ -86,7 +95,8 @@ class DaguerreClient(discord.Client):
         self._resuming: asyncio.Task[None] | None = None
 
     async def setup_hook(self) -> None:
-        self.add_dynamic_items(CancelButton)
+        self.add_dynamic_items(PictureButton, ConfirmButton, PageButton)
+        await self.services.queue.members.load()
         await self.tree.set_translator(Translator())
         if self._options.sync_commands:
             await self.tree.sync_if_changed(self._data_dir)
@@ -119,6 +129,32 @@ class DaguerreClient(discord.Client):
         if announce is not None:
             log.info("ready as %s in %d servers", self.user, len(self.guilds))
             announce()
+
+    async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
+        """Modals that were sent in; commands and buttons find their handlers by themselves."""
+        if interaction.type is discord.InteractionType.modal_submit and interaction.data is not None:
+            await guarded(interaction, lambda: self._filled_in(interaction))
+
+    async def _filled_in(self, interaction: discord.Interaction[Any]) -> None:
+        data: Any = interaction.data
+        draft = start_draft(str(data.get("custom_id", "")))
+        if draft is not None:
+            await start(interaction, draft, typed_prompt(data))
+            return
+        form = filled(data)
+        if form is None:
+            return  # Somebody else's modal.
+        job = await touched(interaction, form.key.job)
+        match form.key.action:
+            case "remix":
+                await remix(interaction, job, form)
+            case "region":
+                await region(interaction, job, form)
+            case _:
+                await add_expression(interaction, job, form)
+
+    async def on_raw_reaction_add(self, payload: discord.RawReactionActionEvent) -> None:
+        await reacted(self, payload)
 
     async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
         error = sys.exc_info()[1]

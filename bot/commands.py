@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING
 import discord
 from discord import app_commands
 
+from .about import add_about
+from .album import add_album
 from .faults import FAILURES
 from .guard import explain, tell, typed
+from .help import add_help
 from .imagine import add_imagine
 from .language import speaks
+from .menus import add_menus
+from .preferences import add_prefer
 from .queue_commands import add_queue
 from .settings import add_settings
 from .translate import Translator
@@ -37,6 +42,11 @@ class HouseTree(app_commands.CommandTree["DaguerreClient"]):
         add_imagine(self)
         add_settings(self)
         add_queue(self)
+        add_about(self)
+        add_prefer(self)
+        add_album(self)
+        add_help(self)
+        add_menus(self)
 
     async def on_error(
         self, interaction: discord.Interaction[DaguerreClient], error: app_commands.AppCommandError, /

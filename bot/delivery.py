@@ -18,14 +18,14 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import discord
 from discord.http import handle_message_parameters
 from discord.webhook.async_ import async_context
 
 from .address import Address
-from .cancel import cancel_view
+from .buttons import view_of_card
 from .cards import Card
 from .faults import FAILURES, Verdict, verdict
 from .pace import Pace
@@ -97,15 +97,19 @@ class Delivery:
                 return
             await asyncio.sleep(min(pause, 5.0))
 
-    async def edit(self, address: Address, job_id: str, card: Card) -> Delivered | None:
+    async def edit(
+        self, address: Address, job_id: str, card: Card, files: Sequence[Attached] | None = ()
+    ) -> Delivered | None:
         """Show `card` on the status message, once and without insisting; None when no way of editing is open.
+
+        `files` take the place of those that are there; None leaves them.
 
         Raises:
             one of `FAILURES`: nothing is known about the outcome; a later card will do.
         """
         for way in (self._by_token, self._by_bot):
             try:
-                if (done := await way(address, job_id, card, ())) is not None:
+                if (done := await way(address, job_id, card, files)) is not None:
                     return done
             except discord.HTTPException as error:
                 if verdict(error) is not Verdict.CLOSED:
@@ -130,16 +134,27 @@ class Delivery:
         Raises:
             TooLarge: the files do not fit here; nothing was changed.
         """
-        ways = (
-            self._by_token,
-            self._by_bot,
-            partial(self._by_channel, posting=posting),
-            partial(self._by_direct_message, posting=posting),
-        )
-        for way in ways if insist else ways[:2]:
+        editing = (self._by_token, self._by_bot)
+        posts = (partial(self._by_channel, posting=posting), partial(self._by_direct_message, posting=posting))
+        # What only the member may see must not come into the channel.
+        for way in (*editing, *(posts[1:] if address.private else posts)) if insist else editing:
             if (done := await self._insist(way, address, job_id, card, files)) is not None:
                 return done
         return None
+
+    async def copy(self, address: Address, job_id: str, card: Card, files: Sequence[Attached]) -> None:
+        """Send the answer as a direct message too: once, without insisting. Discord drops one that came twice."""
+        try:
+            channel = await self._client.create_dm(discord.Object(address.user))
+            await channel.send(
+                card.content,
+                files=[attached.file() for attached in files],
+                view=_view(card) or discord.utils.MISSING,
+                nonce=f"dm{job_id}"[:NONCE],
+                allowed_mentions=discord.AllowedMentions.none(),
+            )
+        except FAILURES as error:
+            log.info("job %s: its direct message could not be sent (%s)", job_id[:8], _said(error))
 
     async def _insist(
         self,
@@ -170,36 +185,45 @@ class Delivery:
             attempt += 1
             await asyncio.sleep(pause)
 
-    async def _by_token(self, address: Address, job_id: str, card: Card, files: Sequence[Attached]) -> Delivered | None:
-        if not address.token_open(self._clock()):
+    async def _by_token(
+        self, address: Address, job_id: str, card: Card, files: Sequence[Attached] | None
+    ) -> Delivered | None:
+        if not address.token_open(self._clock()) or (address.followup and address.message is None):
             return None
         # What `Interaction.edit_original_response` does, for an interaction that may be of an earlier process: Discord
         # knows its first answer by the name @original, even when we never learnt the message's id.
         webhook = discord.Webhook.partial(address.application, address.token, client=self._client)
+        adapter = async_context.get()
         with handle_message_parameters(
             content=card.content,
-            attachments=[attached.file() for attached in files],
-            view=_view(job_id, card),
+            attachments=_attachments(files),
+            view=_view(card),
             allowed_mentions=discord.AllowedMentions.none(),
         ) as sent:
-            message = await async_context.get().edit_original_interaction_response(
-                address.application,
-                address.token,
-                session=webhook.session,
-                payload=sent.payload,
-                multipart=sent.multipart,
-                files=sent.files,
-            )
+            given: dict[str, Any] = {
+                "session": webhook.session,
+                "payload": sent.payload,
+                "multipart": sent.multipart,
+                "files": sent.files,
+            }
+            if address.followup and address.message is not None:
+                message: Any = await adapter.edit_webhook_message(
+                    address.application, address.token, address.message, **given
+                )
+            else:
+                message = await adapter.edit_original_interaction_response(address.application, address.token, **given)
         return Delivered("token", address.channel, int(message["id"]))
 
-    async def _by_bot(self, address: Address, job_id: str, card: Card, files: Sequence[Attached]) -> Delivered | None:
-        if address.channel is None or address.message is None:
+    async def _by_bot(
+        self, address: Address, job_id: str, card: Card, files: Sequence[Attached] | None
+    ) -> Delivered | None:
+        if address.channel is None or address.message is None or address.private:
             return None
         message = self._client.get_partial_messageable(address.channel).get_partial_message(address.message)
         await message.edit(
             content=card.content,
-            attachments=[attached.file() for attached in files],
-            view=_view(job_id, card),
+            attachments=_attachments(files),
+            view=_view(card),
             allowed_mentions=discord.AllowedMentions.none(),
         )
         return Delivered("edit", address.channel, address.message)
@@ -249,10 +273,12 @@ class Delivery:
         if posting is not None and address.posting != channel.id and job_id not in self._doubtful:
             await posting(channel.id)
         self._doubtful.add(job_id)
-        mention = text("end.mention", mention=f"<@{address.user}>")
+        mention = text("end.mention", address.locale, mention=f"<@{address.user}>")
+        view = _view(card)
         message = await channel.send(
-            "\n".join((mention, card.content, text("end.number", job=job_id))),
+            "\n".join((mention, card.content, text("end.number", address.locale, job=job_id))),
             files=[attached.file() for attached in files],
+            view=view or discord.utils.MISSING,
             nonce=job_id[:NONCE],
             allowed_mentions=discord.AllowedMentions(
                 everyone=False, roles=False, replied_user=False, users=[discord.Object(address.user)]
@@ -273,8 +299,12 @@ class Delivery:
         return None
 
 
-def _view(job_id: str, card: Card) -> discord.ui.View | None:
-    return cancel_view(job_id) if card.cancellable else None
+def _attachments(files: Sequence[Attached] | None) -> Any:
+    return discord.utils.MISSING if files is None else [attached.file() for attached in files]
+
+
+def _view(card: Card) -> Any:
+    return view_of_card(card)
 
 
 def _name(way: Callable[..., object]) -> str:

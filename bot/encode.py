@@ -1,14 +1,14 @@
-"""Making pictures small enough for Discord: PNG → WebP → JPEG → smaller JPEG. Blocking: run it in a thread.
+"""Making pictures small enough for Discord: PNG → packed PNG → WebP → JPEG → smaller JPEG; and one file of several.
 
-Pillow is imported when first needed, so that the bot starts without it.
+Blocking: run it in a thread. Pillow is imported when first needed, so that the bot starts without it.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 REQUEST_LIMIT = 24 * 2**20
 #: No picture is made smaller than this side, in pixels.
 LEAST_SIDE = 64
+#: Pixels between the pictures of a grid.
+GAP = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +37,13 @@ class Encoded:
 
 
 def ladder(pictures: tuple[bytes, ...]) -> Iterator[Encoded]:
-    """The same pictures, ever smaller: as they are, then lossy, then scaled down. Lazy: each step costs time."""
+    """The same pictures, ever smaller: as they are, packed harder, lossy, scaled down. Lazy: each step costs time."""
     yield Encoded("PNG", ".png", pictures)
+    yield _again(pictures, "PNG", ".png", optimize=True)
     yield _again(pictures, "WebP", ".webp", quality=90)
     yield _again(pictures, "JPEG", ".jpg", quality=85)
     for divisor in (2, 4, 8):
-        smaller = _again(pictures, "JPEG", ".jpg", quality=80, divisor=divisor)
+        smaller = _again(pictures, "JPEG", ".jpg", divisor=divisor, quality=80)
         if smaller.files:
             yield smaller
 
@@ -50,7 +53,25 @@ def next_fitting(steps: Iterable[Encoded], file_limit: int) -> Encoded | None:
     return next((step for step in steps if step.fits(file_limit)), None)
 
 
-def _again(pictures: tuple[bytes, ...], name: str, suffix: str, *, quality: int, divisor: int = 1) -> Encoded:
+def grid(pictures: Sequence[bytes]) -> bytes:
+    """A PNG of up to four pictures of one size, two in a row."""
+    from PIL import Image
+
+    opened = [Image.open(io.BytesIO(data)) for data in pictures]
+    alpha = any(picture.mode == "RGBA" for picture in opened)
+    width, height = opened[0].size
+    rows = (len(opened) + 1) // 2
+    canvas = Image.new("RGBA", (2 * width + GAP, rows * height + (rows - 1) * GAP), (0, 0, 0, 0))
+    for number, picture in enumerate(opened):
+        place = (number % 2 * (width + GAP), number // 2 * (height + GAP))
+        canvas.paste(picture.convert("RGBA"), place)
+    buffer = io.BytesIO()
+    gaps = alpha or len(opened) % 2 == 1
+    (canvas if gaps else _on_white(canvas)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _again(pictures: tuple[bytes, ...], name: str, suffix: str, *, divisor: int = 1, **options: Any) -> Encoded:
     """Every picture encoded anew; no files at all when one would become smaller than `LEAST_SIDE`."""
     files: list[bytes] = []
     for data in pictures:
@@ -58,10 +79,12 @@ def _again(pictures: tuple[bytes, ...], name: str, suffix: str, *, quality: int,
         width, height = picture.width // divisor, picture.height // divisor
         if divisor > 1 and min(width, height) < LEAST_SIDE:
             return Encoded(name, suffix, ())
+        if name == "JPEG":
+            picture = _on_white(picture)
         if divisor > 1:
             picture = picture.resize((width, height))
         buffer = io.BytesIO()
-        picture.save(buffer, name, quality=quality)
+        picture.save(buffer, name, **options)
         files.append(buffer.getvalue())
     return Encoded(name, suffix, tuple(files))
 
@@ -69,4 +92,15 @@ def _again(pictures: tuple[bytes, ...], name: str, suffix: str, *, quality: int,
 def _opened(data: bytes) -> Image:
     from PIL import Image
 
-    return Image.open(io.BytesIO(data)).convert("RGB")
+    picture = Image.open(io.BytesIO(data))
+    return picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+
+
+def _on_white(picture: Image) -> Image:
+    """JPEG knows no transparency, and black is what it would become."""
+    from PIL import Image
+
+    if picture.mode != "RGBA":
+        return picture.convert("RGB")
+    white = Image.new("RGBA", picture.size, "white")
+    return Image.alpha_composite(white, picture).convert("RGB")

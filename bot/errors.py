@@ -12,6 +12,8 @@ BotError
 
 from __future__ import annotations
 
+from .texts import text
+
 
 class BotError(Exception):
     """The Discord bot cannot go on."""
@@ -83,3 +85,7 @@ class Refused(BotError):
         super().__init__(code)
         self.code = code
         self.values = values
+
+    def words(self, locale: str) -> str:
+        """What the member reads."""
+        return text(self.code, locale, **self.values)

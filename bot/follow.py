@@ -16,10 +16,11 @@ from ..queue.jobs import LIVE, Job, JobState, Progress
 from ..queue.service import Queue
 from ..queue.vocabulary import Vocabulary, VocabularyReport
 from .address import Address
-from .cards import Card, alt_text, broken_card, file_name, finished_card, live_card, lost_card, too_large_card
+from .cards import Card, broken_card, finished_card, live_card, lost_card, too_large_card
 from .delivery import Attached, Delivered, Delivery, TooLarge
-from .encode import Encoded, ladder, next_fitting
+from .encode import ladder, next_fitting
 from .guard import log_error
+from .layout import laid_out, named
 from .status import StatusEditor
 
 log = logging.getLogger(__name__)
@@ -37,21 +38,21 @@ class Followers:
 
     def __init__(self, queue: Queue, delivery: Delivery, vocabulary: Vocabulary | None, edit_interval: float) -> None:
         self._queue = queue
-        self._delivery = delivery
+        self.delivery = delivery
         self._vocabulary = vocabulary
         self._edit_interval = edit_interval
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._finishing: set[str] = set()
         queue.on_revived.append(self.follow)
 
-    async def first_card(self, job: Job) -> Card:
+    async def first_card(self, job: Job, locale: str) -> Card:
         """What the first answer to the interaction says. The job is queued, so this must not fail."""
         report = await self._report(job)
         try:
-            return await self._card(job, None, report)
+            return await self._card(job, None, report, locale)
         except QueueError as error:
             log.info("job %s: its place is not known now (%s)", job.id[:8], type(error).__name__)
-            return live_card(job, place=None, workers=0, report=report)
+            return live_card(job, place=None, workers=0, report=report, locale=locale)
 
     def follow(self, job: Job, shown: Card | None = None) -> None:
         """Follow this job to its end, unless that is happening already. `shown` is what its message says now."""
@@ -98,17 +99,17 @@ class Followers:
             except Exception as error:
                 number = log_error(f"following job {job.id[:8]} broke", error, private=(job.request.prompt,))
                 if attempt >= len(RETRY_SECONDS):
-                    return await self._tell(job, address, broken_card(job, number))
+                    return await self._tell(job, address, broken_card(job, number, address.locale))
             await asyncio.sleep(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)])
             attempt += 1
 
     async def _until_told(self, job: Job, address: Address, shown: Card | None) -> None:
         report = await self._report(job)
         editor = StatusEditor(
-            self._delivery,
+            self.delivery,
             address,
             job,
-            card=lambda now, progress: self._card(now, progress, report),
+            card=lambda now, progress: self._card(now, progress, report, address.locale),
             shown=shown,
             interval=self._edit_interval,
         )
@@ -128,20 +129,28 @@ class Followers:
 
     async def _finish(self, job: Job, address: Address, report: VocabularyReport | None) -> None:
         """Bring the end of the job to the member and mark it told."""
+        locale = address.locale
         if job.state is not JobState.RENDERED:
-            await self._tell(job, address, finished_card(job), insist=job.state is not JobState.CANCELLED)
+            ended = finished_card(job, locale=locale)
+            await self._tell(job, address, ended, insist=job.state is not JobState.CANCELLED)
             return
         pictures = await self._pictures(job)
         if pictures is None:
-            await self._tell(job, address, lost_card(job))
+            await self._tell(job, address, lost_card(job, locale))
             return
-        steps = ladder(pictures)
+        preferences = self._queue.members.known(job.member)
+        parts = await asyncio.to_thread(laid_out, job.request, pictures, preferences.layout, locale)
+        steps = ladder(tuple(part.data for part in parts))
         while (encoded := await asyncio.to_thread(next_fitting, steps, address.file_limit)) is not None:
+            card = finished_card(job, report=report, sent_as=encoded.format, locale=locale)
+            files = named(parts, encoded)
             # The limit that Discord named may be wrong in either direction, so 413 counts whatever we computed.
             with suppress(TooLarge):
-                await self._tell(job, address, *_answer(job, encoded, report))
+                await self._tell(job, address, card, files)
+                if preferences.direct and address.guild is not None:
+                    await self.delivery.copy(address, job.id, card, files)
                 return
-        await self._tell(job, address, too_large_card(job))
+        await self._tell(job, address, too_large_card(job, locale))
 
     async def _pictures(self, job: Job) -> tuple[bytes, ...] | None:
         """The job's PNG files; None when they cannot be read for minutes, as when somebody deleted them."""
@@ -162,7 +171,7 @@ class Followers:
             except QueueUnavailable as error:
                 log.warning("job %s: its new message could not be announced (%s)", job.id[:8], type(error).__name__)
 
-        done = await self._delivery.deliver(address, job.id, card, files, insist=insist, posting=posting)
+        done = await self.delivery.deliver(address, job.id, card, files, insist=insist, posting=posting)
         if done is None:
             log.warning("job %s: no way to its member is open; its answer is given up", job.id[:8])
         while True:
@@ -182,26 +191,15 @@ class Followers:
         if await self._queue.mark_told(job.id):
             log.info("job %s: %s, told by %s", job.id[:8], job.state, done.way if done else "nobody")
 
-    async def _card(self, job: Job, progress: Progress | None, report: VocabularyReport | None) -> Card:
+    async def _card(self, job: Job, progress: Progress | None, report: VocabularyReport | None, locale: str) -> Card:
         waiting = job.state in (JobState.QUEUED, JobState.SENT)
         place = await self._queue.position(job.id) + 1 if waiting else 1
         workers = len(await self._queue.workers())
         why = await self._queue.why(job.id) if job.state is JobState.QUEUED else None
-        return live_card(job, place=place, workers=workers, progress=progress, report=report, why=why)
+        return live_card(job, place=place, workers=workers, progress=progress, report=report, why=why, locale=locale)
 
     async def _report(self, job: Job) -> VocabularyReport | None:
         """What the model does not know of the prompt. In a thread: comparing many words takes a while."""
         if self._vocabulary is None:
             return None
         return await asyncio.to_thread(self._vocabulary.check, job.request.prompt)
-
-
-def _answer(job: Job, encoded: Encoded, report: VocabularyReport | None) -> tuple[Card, tuple[Attached, ...]]:
-    """What the finished message says and carries."""
-    card = finished_card(job, report=report, sent_as=encoded.format)
-    description = alt_text(job.request)
-    files = tuple(
-        Attached(file_name(job.request, index, encoded.suffix), data, description)
-        for index, data in enumerate(encoded.files)
-    )
-    return card, files

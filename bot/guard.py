@@ -54,7 +54,7 @@ def explain(error: BaseException, locale: str = ENGLISH, *, private: Iterable[st
         error = error.original
     match error:
         case Refused():
-            return text(error.code, locale, **error.values)
+            return error.words(locale)
         case QueueFull():
             return queue_full(error, locale)
         case StorageFull():

@@ -1,182 +1,175 @@
-"""/imagine: from what a member typed to a queued job with its status message.
-
-Discord gives three seconds for the first answer. Looking, queueing and answering usually take a few hundredths; when
-the disk is slow the answer is deferred first, and then even a refusal is public.
-"""
+"""/imagine: the prompt with its flags, and the same as options."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import random
-import time
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import discord
 from discord import app_commands
 
-from ..queue.errors import QueueError
-from ..queue.jobs import Job
+from ..queue.grammar import say, wish_of
+from ..queue.grammar_flags import MOST_REQUESTS
 from ..queue.requests import MAX_COUNT, MAX_PROMPT, MAX_SEED
 from ..queue.server_settings import ServerSettings
-from ..queue.service import Ticket
-from .address import Address
-from .cancel import cancel_view
-from .cards import Card
-from .checks import build_request, check_channel, check_words
+from .ask import Order, ask
+from .cards import shorten
+from .confirm import confirm_view
 from .errors import Refused
-from .faults import ALREADY_ACKNOWLEDGED, FAILURES, UNKNOWN_INTERACTION
-from .guard import guarded
+from .guard import guarded, log_error
+from .language import speaks
+from .pictures import keep_attachment, keep_link
 from .texts import text
+from .wishes import UNCONFIRMED, orders, question, wishes
 
 if TYPE_CHECKING:
     from .client import DaguerreClient
 
     Asked = discord.Interaction[DaguerreClient]
 
-log = logging.getLogger(__name__)
-
-#: Seconds of Discord's three that looking and queueing may take before the answer is deferred.
-PATIENCE_SECONDS = 1.5
-#: Everybody who asks in private is one server for the fair queue.
-PRIVATE_SERVER = "dm"
+#: Discord shows at most 25 suggestions of 100 characters.
+SUGGESTIONS, SUGGESTION = 25, 100
+ASPECTS = ("1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "2:1", "1:2")
+#: Styles that Daguerre's own data has names for; offered as far as the model in use knows them.
+STYLES = ("blob", "emojione", "firefox", "fluent", "noto", "streamline", "twemoji")
+#: Longest prompt with its flags.
+TYPED = 2 * MAX_PROMPT
+#: Options that describe themselves: `command.imagine.<option>`.
+OPTIONS = (
+    *("prompt", "count", "aspect", "no", "style", "seed", "image", "image_weight", "stylize", "chaos", "quality"),
+    *("steps", "stop", "tile", "draft", "transparent", "model", "lora", "repeat", "relaxed"),
+)
 
 
 def add_imagine(tree: app_commands.CommandTree[DaguerreClient]) -> None:
     """The command as Discord shows it."""
 
     @tree.command(name="imagine", description=text("command.imagine"))
-    @app_commands.describe(
-        prompt=text("command.imagine.prompt"),
-        count=text("command.imagine.count"),
-        seed=text("command.imagine.seed"),
-        relaxed=text("command.imagine.relaxed"),
-    )
-    @app_commands.allowed_installs(guilds=True, users=False)
-    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
+    @app_commands.describe(**{option: text(f"command.imagine.{option}") for option in OPTIONS})
+    @app_commands.allowed_installs(guilds=True, users=True)
+    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
     async def imagine(
         interaction: discord.Interaction[DaguerreClient],
-        prompt: app_commands.Range[str, 1, MAX_PROMPT],
-        count: app_commands.Range[int, 1, MAX_COUNT] = 1,
+        prompt: app_commands.Range[str, 1, TYPED],
+        count: app_commands.Range[int, 1, MAX_COUNT] | None = None,
+        aspect: str | None = None,
+        no: app_commands.Range[str, 1, MAX_PROMPT] | None = None,
+        style: app_commands.Range[str, 1, 100] | None = None,
         seed: app_commands.Range[int, 0, MAX_SEED] | None = None,
+        image: discord.Attachment | None = None,
+        image_weight: app_commands.Range[float, 0.0, 3.0] | None = None,
+        stylize: app_commands.Range[float, 0.0, 1000.0] | None = None,
+        chaos: app_commands.Range[int, 0, 100] | None = None,
+        quality: app_commands.Range[float, 0.25, 4.0] | None = None,
+        steps: app_commands.Range[int, 1, 100] | None = None,
+        stop: app_commands.Range[int, 10, 100] | None = None,
+        tile: bool = False,
+        draft: bool = False,
+        transparent: bool = False,
+        model: app_commands.Range[str, 1, 100] | None = None,
+        lora: app_commands.Range[str, 1, 100] | None = None,
+        repeat: app_commands.Range[int, 1, MOST_REQUESTS] | None = None,
         relaxed: bool = False,
     ) -> None:
-        await guarded(interaction, lambda: handle(interaction, prompt, count, seed, relaxed=relaxed))
+        options = {
+            "count": count, "aspect": aspect, "no": no, "style": style, "seed": seed, "image_weight": image_weight,
+            "stylize": stylize, "chaos": chaos, "quality": quality, "steps": steps, "stop": stop, "tile": tile,
+            "draft": draft, "transparent": transparent, "model": model, "lora": lora, "repeat": repeat,
+            "relaxed": relaxed,
+        }  # fmt: skip
+        await guarded(interaction, lambda: handle(interaction, prompt, options, image))
+
+    imagine.autocomplete("prompt")(last_prompts)
+    imagine.autocomplete("style")(known_styles)
+    imagine.autocomplete("model")(known_models)
+    imagine.autocomplete("aspect")(usual_aspects)
 
 
-async def handle(interaction: Asked, prompt: str, count: int, seed: int | None, *, relaxed: bool = False) -> None:
-    """Check, queue, answer, follow.
+async def handle(
+    interaction: Asked,
+    prompt: str,
+    options: Mapping[str, Any],
+    image: discord.Attachment | None = None,
+    *,
+    picture: str = "",
+    confirmed: bool = False,
+) -> None:
+    """One prompt with its options; `picture` names a source that is kept already.
 
     Raises:
         Refused, QueueError: nothing was queued.
     """
-    services = interaction.client.services
-    address = address_of(interaction, time.time())
-    queueing = asyncio.create_task(_queue(interaction, address, prompt, count, seed, relaxed))
-    done, _ = await asyncio.wait({queueing}, timeout=PATIENCE_SECONDS)
-    if not done:
-        await _defer(interaction)
-    ticket = await queueing
-    if not ticket.created:
-        log.info("interaction %s came twice; the second one is ignored", interaction.id)
+    preferences = interaction.client.services.queue.members.known(str(interaction.user.id))
+    found = wishes(prompt, options, preferences)
+    if len(found) > MOST_REQUESTS:
+        raise Refused("problem.too_many", count=len(found), most=MOST_REQUESTS)
+    if len(found) > UNCONFIRMED and not confirmed:
+        await _ask_back(interaction, prompt, options, image, len(found))
         return
 
-    card = await services.followers.first_card(ticket.job)
-    message = await _answer(interaction, ticket.job, card)
-    if message is None:
-        await services.queue.cancel(ticket.job.id)
-        await services.queue.mark_told(ticket.job.id)
-        log.warning("interaction %s was answered too late; its job is cancelled", interaction.id)
-        return
+    async def make(settings: ServerSettings) -> list[Order]:
+        kept = picture
+        if image is not None:
+            kept = await keep_attachment(interaction, image)
+        elif link := next((wish.link for wish in found if wish.link), ""):
+            kept = await keep_link(interaction, link)
+        return orders(found, settings, kept)
 
-    job = replace(ticket.job, reply=replace(address, message=message or None).reply())
+    await ask(interaction, make)
+
+
+async def _ask_back(
+    interaction: Asked, prompt: str, options: Mapping[str, Any], image: discord.Attachment | None, number: int
+) -> None:
+    """Many jobs of one prompt are wanted twice."""
+    locale = speaks(interaction)
+    await interaction.response.defer(ephemeral=True, thinking=True)
+    picture = await keep_attachment(interaction, image) if image is not None else ""
+    content = {"prompt": prompt, "options": dict(options), "picture": picture}
+    draft = await interaction.client.services.queue.members.keep_draft(str(interaction.user.id), content)
+    await interaction.edit_original_response(content=question(number, locale), view=confirm_view(draft, locale))
+
+
+async def go_ahead(interaction: Asked, draft: str) -> None:
+    """The member said yes. Raises: Refused when that was said before."""
+    content = await interaction.client.services.queue.members.take_draft(draft, str(interaction.user.id))
+    if content is None:
+        raise Refused("confirm.gone")
+    await handle(interaction, content["prompt"], content["options"], picture=content["picture"], confirmed=True)
+
+
+# ---- suggestions: none rather than an error, for nobody would see one
+
+
+async def last_prompts(interaction: Asked, typed: str) -> list[app_commands.Choice[str]]:
+    """The member's own last prompts, with their flags."""
     try:
-        await services.queue.update_reply(job.id, job.reply)
-    except QueueError as error:
-        log.warning("job %s: the id of its message could not be kept (%s)", job.id[:8], type(error).__name__)
-    services.followers.follow(job, card)
+        jobs = await interaction.client.services.queue.members.last_requests(str(interaction.user.id))
+        usual = ServerSettings()
+        said = (say(wish_of(job.request, size=usual.size, steps=usual.steps, guidance=usual.guidance)) for job in jobs)
+        return _choices(said, typed)
+    except Exception as error:
+        log_error("suggesting prompts broke", error, private=(typed,))
+        return []
 
 
-async def _queue(
-    interaction: Asked, address: Address, prompt: str, count: int, seed: int | None, relaxed: bool
-) -> Ticket:
-    """Everything that can be refused, then the job table."""
-    services = interaction.client.services
-    settings = ServerSettings()
-    if interaction.guild_id is not None:
-        if not interaction.app_permissions.attach_files:
-            raise Refused("refused.attach")
-        settings = await services.settings.get(str(interaction.guild_id))
-        channel = interaction.channel
-        parent = channel.parent_id if isinstance(channel, discord.Thread) else None
-        check_channel(settings, address.channel or 0, parent)
-    drawn = random.randrange(MAX_SEED + 1) if seed is None else seed
-    request = build_request(prompt, count, drawn, settings)
-    await asyncio.to_thread(check_words, request.prompt, services.vocabulary)
-    return await services.queue.submit(
-        request,
-        key=str(interaction.id),
-        member=str(interaction.user.id),
-        server=str(interaction.guild_id or PRIVATE_SERVER),
-        reply=address.reply(),
-        lane="relax" if relaxed else "fast",
-        roles=[str(role) for role in role_ids(interaction)],
-    )
+async def known_styles(interaction: Asked, typed: str) -> list[app_commands.Choice[str]]:
+    vocabulary = interaction.client.services.vocabulary
+    known = [style for style in STYLES if vocabulary is None or not vocabulary.check(style).unknown]
+    return _choices(known, typed)
 
 
-def role_ids(interaction: discord.Interaction[DaguerreClient]) -> list[int]:
-    """The roles of the member who asks; none in private. Read from what the interaction carries, not from a cache."""
-    member = interaction.user
-    return list(member._roles) if isinstance(member, discord.Member) else []  # pyright: ignore[reportPrivateUsage]
+async def known_models(interaction: Asked, typed: str) -> list[app_commands.Choice[str]]:
+    """What the connected workers have."""
+    workers = await interaction.client.services.queue.workers()
+    return _choices(sorted({model for worker in workers for model in worker.models}), typed)
 
 
-def address_of(interaction: discord.Interaction[DaguerreClient], now: float) -> Address:
-    """Where the answer to this interaction goes."""
-    return Address(
-        application=interaction.application_id,
-        interaction=interaction.id,
-        token=interaction.token,
-        received=now,
-        user=interaction.user.id,
-        channel=interaction.channel_id,
-        guild=interaction.guild_id,
-        locale=interaction.locale.value,
-        file_limit=interaction.filesize_limit,
-    )
+async def usual_aspects(interaction: Asked, typed: str) -> list[app_commands.Choice[str]]:
+    return _choices(ASPECTS, typed)
 
 
-async def _defer(interaction: Asked) -> None:
-    """Win time. A failure is no reason to stop: the first answer tries its own luck."""
-    try:
-        await interaction.response.defer()
-    except FAILURES as error:
-        log.warning("interaction %s could not be deferred (%s)", interaction.id, type(error).__name__)
-
-
-async def _answer(interaction: Asked, job: Job, card: Card) -> int | None:
-    """Show the first card. Gives the message's id, 0 when unknown, None when Discord had stopped waiting."""
-    nobody = discord.AllowedMentions.none()
-    for last in (False, True):
-        try:
-            if interaction.response.is_done():
-                edited = await interaction.edit_original_response(
-                    content=card.content, view=cancel_view(job.id), allowed_mentions=nobody
-                )
-                return edited.id
-            sent = await interaction.response.send_message(
-                card.content, view=cancel_view(job.id), allowed_mentions=nobody
-            )
-        except FAILURES as error:
-            code = error.code if isinstance(error, discord.HTTPException) else None
-            if code == UNKNOWN_INTERACTION:
-                return None
-            if code == ALREADY_ACKNOWLEDGED:
-                return 0
-            log.warning("interaction %s: the first answer failed (%s)", interaction.id, type(error).__name__)
-            if last:
-                break
-        else:
-            return sent.message_id or 0
-    # Nobody knows whether it arrived. The follower will find out, and answer in another way if it did not.
-    return 0
+def _choices(found: Any, typed: str) -> list[app_commands.Choice[str]]:
+    wanted = typed.casefold().strip()
+    fitting = dict.fromkeys(words for words in found if wanted in words.casefold() and len(words) <= SUGGESTION)
+    return [app_commands.Choice(name=shorten(words, SUGGESTION), value=words) for words in list(fitting)[:SUGGESTIONS]]

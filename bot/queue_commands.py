@@ -1,4 +1,4 @@
-"""/queue …: what a server's moderators may do about the jobs of their own server.
+"""/queue …: everybody's own jobs, and what a server's moderators may do about the jobs of their own server.
 
 Workers and other servers' jobs are not theirs: those are steered by `daguerre queue` on the machine.
 """
@@ -11,10 +11,12 @@ import discord
 from discord import app_commands
 
 from ..queue.jobs import BROKEN, Job
+from .about import list_mine
 from .cancel import may_moderate
 from .cards import short_id
 from .errors import Refused
 from .guard import guarded
+from .language import speaks
 from .texts import text
 
 if TYPE_CHECKING:
@@ -32,10 +34,13 @@ def add_queue(tree: app_commands.CommandTree[DaguerreClient]) -> None:
     group = app_commands.Group(
         name="queue",
         description=text("command.queue"),
-        default_permissions=discord.Permissions(manage_messages=True),
-        allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=False, private_channel=False),
-        allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
+        allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True),
+        allowed_installs=app_commands.AppInstallationType(guild=True, user=True),
     )
+
+    @group.command(name="mine", description=text("command.queue.mine"))
+    async def mine(interaction: discord.Interaction[DaguerreClient]) -> None:
+        await guarded(interaction, lambda: list_mine(interaction))
 
     @group.command(name="status", description=text("command.queue.status"))
     async def status(interaction: discord.Interaction[DaguerreClient]) -> None:
@@ -72,30 +77,38 @@ async def show(interaction: Asked) -> None:
     waiting, running = queue.server_counts(server)
     state = "queue.paused" if queue.paused or server in queue.paused_servers else "queue.open"
     workers = len(await queue.workers())
-    await _reply(
-        interaction, text("queue.status", waiting=waiting, running=running, workers=workers, state=text(state))
-    )
+    locale = speaks(interaction)
+    words = text("queue.status", locale, waiting=waiting, running=running, workers=workers, state=text(state, locale))
+    await _reply(interaction, words)
 
 
 async def hold(interaction: Asked, paused: bool) -> None:
     """Let this server's jobs wait, or go on."""
     server, queue = _server(interaction), interaction.client.services.queue
     await (queue.pause(server) if paused else queue.resume(server))
-    await _reply(interaction, text("queue.paused.now" if paused else "queue.resumed"))
+    await _reply(interaction, text("queue.paused.now" if paused else "queue.resumed", speaks(interaction)))
 
 
 async def list_dead(interaction: Asked) -> None:
     """This server's jobs that ended without pictures."""
     server, queue = _server(interaction), interaction.client.services.queue
     jobs = await queue.dead(LISTED, server=server)
+    locale = speaks(interaction)
     if not jobs:
-        await _reply(interaction, text("queue.dead.none"))
+        await _reply(interaction, text("queue.dead.none", locale))
         return
     lines = [
-        text("queue.dead.line", job=job.id[:16], when=int(job.changed), state=job.state, attempts=job.attempts)
+        text(
+            "queue.dead.line",
+            locale,
+            job=job.id[:16],
+            when=int(job.changed),
+            state=text(f"state.{job.state.value}", locale),
+            attempts=job.attempts,
+        )
         for job in jobs
     ]
-    await _reply(interaction, "\n".join([text("queue.dead.title"), *lines]))
+    await _reply(interaction, "\n".join([text("queue.dead.title", locale), *lines]))
 
 
 async def try_again(interaction: Asked, number: str) -> None:
@@ -103,7 +116,7 @@ async def try_again(interaction: Asked, number: str) -> None:
     job = await _job(interaction, number)
     if job.state not in BROKEN or not await interaction.client.services.queue.retry(job.id):
         raise Refused("queue.not_dead", job=short_id(job))
-    await _reply(interaction, text("queue.retried", job=short_id(job)))
+    await _reply(interaction, text("queue.retried", speaks(interaction), job=short_id(job)))
 
 
 async def cancel_job(interaction: Asked, number: str) -> None:
@@ -111,7 +124,7 @@ async def cancel_job(interaction: Asked, number: str) -> None:
     job = await _job(interaction, number)
     if await interaction.client.services.queue.cancel(job.id) == "gone":
         raise Refused("cancel.gone")
-    await _reply(interaction, text("queue.cancelled", job=short_id(job)))
+    await _reply(interaction, text("queue.cancelled", speaks(interaction), job=short_id(job)))
 
 
 async def _job(interaction: Asked, number: str) -> Job:

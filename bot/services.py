@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
+
+import discord
 
 from ..queue.server_settings import ServerSettingsStore
 from ..queue.service import Queue
 from ..queue.vocabulary import Vocabulary
 from .follow import Followers
+from .keys import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +23,7 @@ class Services:
     settings: ServerSettingsStore
     vocabulary: Vocabulary | None
     followers: Followers
+    #: Does what a button says.
+    press: Callable[[discord.Interaction[Any], Key], Awaitable[None]]
+    #: Where pictures that members name may lie: `https://cdn.discordapp.com` and its like.
+    picture_hosts: tuple[str, ...] = ()

@@ -11,8 +11,8 @@ from dataclasses import replace
 from ..queue.errors import QueueError
 from ..queue.jobs import FINISHED, Job, JobState, Progress
 from .address import Address
-from .cards import Card
-from .delivery import Delivered, Delivery
+from .cards import Card, alt_text
+from .delivery import Attached, Delivered, Delivery
 from .faults import FAILURES
 
 log = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ class StatusEditor:
     async def _edit(self, card: Card) -> Delivered | None:
         """One edit; None when no way of editing is left."""
         try:
-            done = await self._delivery.edit(self.address, self._job.id, card)
+            done = await self._delivery.edit(self.address, self._job.id, card, self._files(card))
         except FAILURES as error:
             log.info("job %s: a status edit failed (%s)", self._job.id[:8], type(error).__name__)
             return Delivered("token", self.address.channel, self.address.message)
@@ -112,3 +112,13 @@ class StatusEditor:
             self._shown = card
             self.address = replace(self.address, channel=done.channel, message=done.message)
         return done
+
+    def _files(self, card: Card) -> tuple[Attached, ...] | None:
+        """The preview; None leaves what is there, so that a picture that has not changed is not sent again."""
+        if self._shown is not None and self._shown.preview == card.preview:
+            return None
+        if card.preview is None:
+            return ()
+        suffix = ".jpg" if card.preview[:2] == b"\xff\xd8" else ".webp"
+        described = alt_text(self._job.request, card.locale, grid=self._job.request.count > 1)
+        return (Attached(f"preview{suffix}", card.preview, described),)

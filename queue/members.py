@@ -72,21 +72,20 @@ class MemberStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._insert: Any = postgresql.insert if database.url.get_backend_name() == "postgresql" else sqlite.insert
-        #: Languages of those who chose one, by member; read by `load`.
-        self.languages: dict[str, str] = {}
+        #: Preferences of those who have any, by member. One process writes them, so this is the truth after `load`.
+        self._known: dict[str, Preferences] = {}
 
     async def load(self) -> None:
-        """Read what has to be at hand without waiting."""
+        """Read all preferences: they are needed before an interaction is answered, when there is no time to wait."""
         query = select(PREFERENCES.c.member, PREFERENCES.c.value)
         rows = await self._database.view(lambda connection: connection.execute(query).all())
-        chosen = {str(member): _preferences(value).language for member, value in rows}
-        self.languages = {member: language for member, language in chosen.items() if language}
+        self._known = {str(member): _preferences(value) for member, value in rows}
+
+    def known(self, member: str) -> Preferences:
+        """What a member prefers, without waiting."""
+        return self._known.get(member, Preferences())
 
     # Preferences
-
-    async def preferences(self, member: str) -> Preferences:
-        query = select(PREFERENCES.c.value).where(PREFERENCES.c.member == member)
-        return _preferences(await self._database.view(lambda one: one.execute(query).scalar_one_or_none()))
 
     async def prefer(self, member: str, preferences: Preferences) -> None:
         store = self._insert(PREFERENCES)
@@ -95,9 +94,7 @@ class MemberStore:
         )
         row = {"member": member, "value": preferences.model_dump(mode="json"), "changed": time.time()}
         await self._do(store, row)
-        self.languages.pop(member, None)
-        if preferences.language:
-            self.languages[member] = preferences.language
+        self._known[member] = preferences
 
     # Favourites
 
@@ -200,7 +197,7 @@ class MemberStore:
         """Everything that is kept here about a member."""
         favourites, _ = await self.favourites(member, 10_000)
         return {
-            "preferences": (await self.preferences(member)).model_dump(mode="json"),
+            "preferences": self.known(member).model_dump(mode="json"),
             "favourites": [{"job": one.job, "picture": one.picture, "at": one.at} for one in favourites],
         }
 
@@ -214,7 +211,7 @@ class MemberStore:
             connection.execute(delete(LINEAGE).where(LINEAGE.c.job.in_(own)))
 
         await self._database.change(work)
-        self.languages.pop(member, None)
+        self._known.pop(member, None)
 
     async def _do(self, statement: Any, row: Mapping[str, Any] | None = None) -> None:
         def work(connection: Connection) -> None:

@@ -46,6 +46,8 @@ class Easel:
         #: Cleared: pictures wait at their last step.
         self.go = asyncio.Event()
         self.go.set()
+        #: Sent with the progress.
+        self.preview: bytes | None = None
         #: Raised instead of drawing.
         self.error: Exception | None = None
 
@@ -55,7 +57,7 @@ class Easel:
             raise self.error
         while True:
             # Progress is lossy, so a worker that hangs at one step says so again and again.
-            await context.progress(request.steps // 2, request.steps)
+            await context.progress(request.steps // 2, request.steps, self.preview)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.go.wait(), 0.1)
                 break

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import re
 from dataclasses import replace
 
 import pytest
+from botkit import png
+from PIL import Image
 
 from daguerre.bot.cards import (
     alt_text,
@@ -17,6 +21,8 @@ from daguerre.bot.cards import (
     shown,
     too_large_card,
 )
+from daguerre.bot.encode import grid, ladder
+from daguerre.bot.keys import EMOJI, TEMPLATE, Key, grid_rows, picture_rows, waiting_rows
 from daguerre.queue.jobs import Job, JobState, Progress
 from daguerre.queue.requests import MAX_PROMPT, MAX_SEED, image_request
 from daguerre.queue.vocabulary import UnknownWord, VocabularyReport
@@ -147,10 +153,60 @@ def test_the_longest_message_is_within_discords_limit() -> None:
         assert len(card.content) < 1900
 
 
-def test_the_alt_text_is_the_whole_prompt() -> None:
+def test_the_alt_text_is_the_whole_prompt_in_the_members_language() -> None:
     """A screen reader hears what was asked for, unescaped, within Discord's 1,024 characters."""
-    assert alt_text(image_request(prompt="a *red*\napple", seed=1)) == "a *red* apple"
-    assert len(alt_text(image_request(prompt="x" * MAX_PROMPT, seed=1))) == MAX_PROMPT
+    request = image_request(prompt="a *red*\napple", seed=1, count=3)
+    assert alt_text(request) == "Drawn from the words: a *red* apple"
+    assert alt_text(request, "zh-CN", grid=True) == "并排的 3 张图，根据这些文字画的：a *red* apple"
+    assert len(alt_text(image_request(prompt="x" * MAX_PROMPT, seed=1))) == 1022
+    assert len(alt_text(image_request(prompt="x" * MAX_PROMPT, seed=1, count=4), grid=True)) == 1024
+
+
+def test_buttons_say_what_they_mean_and_fit_into_a_message() -> None:
+    """Five rows of five at most, every custom id once and within Discord's 100 characters."""
+    for rows in (waiting_rows("a" * 32), grid_rows("a" * 32, 4), picture_rows("a" * 32, 3)):
+        assert len(rows) <= 5
+        assert all(1 <= len(row) <= 5 for row in rows)
+        ids = [key.custom_id for row in rows for key in row]
+        assert len(set(ids)) == len(ids)
+        for row in rows:
+            for key in row:
+                found = re.fullmatch(TEMPLATE, key.custom_id)
+                assert found is not None
+                assert len(key.custom_id) <= 100
+                assert Key.of(found) == key
+    said = {
+        key.action for rows in (waiting_rows("a"), grid_rows("a", 4), picture_rows("a", 0)) for r in rows for key in r
+    }
+    assert said == set(EMOJI)
+
+
+def test_a_grid_is_two_in_a_row() -> None:
+    """Each picture at its place; an odd one leaves its neighbour's place transparent."""
+    files = [png(k, 64, 64) for k in (10, 20, 30)]
+    whole = Image.open(io.BytesIO(grid(files)))
+    assert whole.size == (132, 132)
+    assert [whole.getpixel(place)[:3] for place in ((1, 1), (70, 1), (1, 70))] == [
+        (10, 80, 120), (20, 80, 120), (30, 80, 120),
+    ]  # fmt: skip
+    assert whole.getpixel((70, 70))[3] == 0
+
+
+def test_a_preview_is_on_the_card() -> None:
+    """As it came; the next card without news of it says so too."""
+    job = a_job(JobState.RUNNING)
+    with_preview = live_card(job, place=1, workers=1, progress=Progress(job.id, 4, 16, b"webp"))
+    assert with_preview.preview == b"webp"
+    assert with_preview != live_card(job, place=1, workers=1, progress=Progress(job.id, 4, 16))
+
+
+def test_transparent_pictures_become_white_where_there_is_no_transparency() -> None:
+    """Not black, as JPEG has it by itself."""
+    buffer = io.BytesIO()
+    Image.new("RGBA", (128, 128), (0, 0, 0, 0)).save(buffer, "PNG")
+    steps = {step.format: step.files[0] for step in ladder((buffer.getvalue(),)) if step.files}
+    assert Image.open(io.BytesIO(steps["JPEG"])).getpixel((5, 5)) == (255, 255, 255)
+    assert Image.open(io.BytesIO(steps["WebP"])).convert("RGBA").getpixel((5, 5))[3] == 0
 
 
 def test_files_are_named_by_their_seed() -> None:

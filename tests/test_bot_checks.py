@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from daguerre.bot.address import TOKEN_SECONDS, Address
-from daguerre.bot.checks import build_request, channel_list, check_channel, check_words
+from daguerre.bot.checks import channel_list, check_channel, check_words
 from daguerre.bot.errors import Refused
 from daguerre.bot.settings import changed
-from daguerre.bot.texts import text
-from daguerre.queue.requests import MAX_PROMPT
+from daguerre.bot.wishes import Malformed, orders, wishes
+from daguerre.queue.members import Preferences
+from daguerre.queue.requests import MAX_PROMPT, ImageRequest
 from daguerre.queue.server_settings import ServerSettings
 from daguerre.queue.vocabulary import Vocabulary
 
@@ -19,7 +20,11 @@ WORDS = Vocabulary(["apple", "pizza", "rocket"], ["apple", "apples", "pizza", "r
 
 
 def refusal(caught: pytest.ExceptionInfo[Refused]) -> str:
-    return text(caught.value.code, **caught.value.values)
+    return caught.value.words("en")
+
+
+def build_request(prompt: str, count: int, seed: int, settings: ServerSettings) -> ImageRequest:
+    return orders(wishes(prompt, {"count": count, "seed": seed}, Preferences()), settings)[0].request
 
 
 def test_a_request_takes_the_servers_defaults() -> None:
@@ -149,3 +154,61 @@ def test_a_token_is_given_up_before_discord_does() -> None:
     address = an_address()
     assert address.token_open(100.0 + TOKEN_SECONDS - 1)
     assert not address.token_open(100.0 + TOKEN_SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("flag", "option"),
+    [
+        ("--ar 3:2", {"aspect": "3:2"}),
+        ("--no worm", {"no": "worm"}),
+        ("--style noto", {"style": "noto"}),
+        ("--seed 7", {"seed": 7}),
+        ("--iw 2", {"image_weight": 2.0}),
+        ("--s 250", {"stylize": 250.0}),
+        ("--c 30", {"chaos": 30}),
+        ("--q 2", {"quality": 2.0}),
+        ("--steps 9", {"steps": 9}),
+        ("--stop 80", {"stop": 80}),
+        ("--tile", {"tile": True}),
+        ("--draft", {"draft": True}),
+        ("--transparent", {"transparent": True}),
+        ("--model m", {"model": "m"}),
+        ("--lora m", {"lora": "m"}),
+        ("--n 4", {"count": 4}),
+        ("--relax", {"relaxed": True}),
+        ("--repeat 3", {"repeat": 3}),
+    ],
+)
+def test_options_are_the_same_as_flags(flag: str, option: dict[str, Any]) -> None:
+    """Whoever would rather choose than type gets the same request."""
+    typed = wishes(f"apple {flag}", {}, Preferences())
+    assert wishes("apple", option, Preferences()) == typed
+    assert typed != wishes("apple", {}, Preferences())
+
+
+def test_every_flag_is_an_option() -> None:
+    """The command offers all that the grammar knows."""
+    from daguerre.bot.imagine import OPTIONS
+    from daguerre.bot.wishes import _FIELDS
+    from daguerre.queue.grammar_flags import FLAGS
+
+    assert {_FIELDS.get(option, option) for option in OPTIONS} - {"prompt", "image"} == {flag.field for flag in FLAGS}
+
+
+def test_an_error_of_the_grammar_shows_its_place() -> None:
+    """In a block of fixed width that nothing typed can end."""
+    with pytest.raises(Malformed) as caught:
+        wishes("a ``` apple --sed 7", {}, Preferences())
+    said = caught.value.words("zh-CN")
+    assert "--seed" in said
+    assert said.count("```") == 2
+    line, mark = said.split("```")[1].strip("\n").splitlines()
+    assert line[mark.index("^") :] == "--sed 7"
+
+
+def test_preferences_are_behind_what_is_said() -> None:
+    """A suffix that cannot be read any more says nothing."""
+    (wish,) = wishes("apple", {}, Preferences(suffix="at night --ar 3:2", style="noto", count=4))
+    assert (wish.prompt, wish.ratio, wish.style, wish.count) == ("apple at night", (3, 2), "noto", 4)
+    (plain,) = wishes("apple", {"count": 1}, Preferences(suffix="--gone 3", count=4))
+    assert (plain.prompt, plain.count) == ("apple", 1)

@@ -40,18 +40,19 @@ async def test_a_prompt_becomes_pictures_on_the_same_message(
 
         await asked.saw(lambda seen: "step 8 of 16" in seen.content)
         easel.go.set()
-        done = await asked.wait_for(lambda seen: len(seen.attachments) == 2)
+        done = await asked.wait_for(lambda seen: bool(seen.attachments))
         await told(queue)
 
     assert len(asked.arrivals) == 1
-    assert [picture.filename for picture in done.attachments] == ["daguerre-41.png", "daguerre-42.png"]
-    for picture in done.attachments:
-        assert picture.description == "a *red* apple @everyone"
-        assert Image.open(io.BytesIO(picture.data)).format == "PNG"
+    (picture,) = done.attachments
+    assert picture.filename == "daguerre-41-grid.png"
+    assert picture.description == "2 pictures side by side, drawn from the words: a *red* apple @everyone"
+    opened = Image.open(io.BytesIO(picture.data))
+    assert (opened.format, opened.size) == ("PNG", (516, 256))
     assert r"a \*red\* apple \@everyone" in done.content
     assert "seeds 41 to 42 · 256 × 256 · 16 steps" in done.content
     assert done.mentions == ()
-    assert done.buttons == ()
+    assert [button.label for button in done.buttons[:4]] == ["U1", "U2", "V1", "V2"]
     assert len(standin.messages(studio)) == 1
 
 

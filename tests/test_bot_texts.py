@@ -15,13 +15,18 @@ from fluent.syntax import ast as ftl
 from fluent.syntax.visitor import Visitor
 
 from daguerre.bot.client import DaguerreClient
+from daguerre.bot.forms import PLACES
+from daguerre.bot.keys import EMOJI
 from daguerre.bot.options import DiscordOptions
 from daguerre.bot.texts import ENGLISH, LOCALES, codes, language_of, languages, reason, text
 from daguerre.bot.translate import Translator
+from daguerre.queue.grammar import MalformedPrompt
+from daguerre.queue.grammar_flags import FLAGS
+from daguerre.queue.jobs import JobState
 
 BOT = Path(__file__).parents[1] / "bot"
 #: Codes that are put together at run time; each family has a test of its own, here or beside what it belongs to.
-COMPOSED = ("reason.", "settings.range.", "name.", "command.", "problem.", "setting.", "help.")
+COMPOSED = ("reason.", "settings.range.", "name.", "command.")
 OTHERS = [language for language in languages() if language != ENGLISH]
 
 
@@ -101,10 +106,37 @@ def test_every_code_that_is_asked_for_exists() -> None:
     assert _asked() <= codes()
 
 
+def _composed() -> set[str]:
+    """Codes that are put together of a word and a key of some table: the whole family has to be there."""
+    actions = {*EMOJI}
+    return {
+        *(f"button.{action}" for action in actions),
+        *(f"help.button.{action}" for action in actions),
+        *(f"help.flag.{flag.field}" for flag in FLAGS),
+        *(f"problem.{code}" for code in MalformedPrompt.ENGLISH if code != "empty"),
+        *(f"state.{state.value}" for state in JobState),
+        *(f"form.place.{place}" for place in PLACES),
+        *(f"{kind}.{what}" for kind in ("form", "expression") for what in ("emoji", "sticker") if kind == "form"),
+        *(f"expression.{what}.added" for what in ("emoji", "sticker")),
+        *(f"album.{kind}{end}" for kind in ("history", "favourites") for end in ("", ".none")),
+        *(f"prefer.{word}" for word in ("nothing", "yes", "no")),
+    }
+
+
 def test_no_text_is_left_over() -> None:
     """A text that nothing asks for is never seen, and is translated for nothing."""
-    unused = {code for code in codes() - _literals() if not code.startswith(COMPOSED)}
+    assert _composed() <= codes()
+    unused = {code for code in codes() - _literals() - _composed() if not code.startswith(COMPOSED)}
     assert unused == set()
+
+
+def test_every_error_of_the_grammar_can_be_said() -> None:
+    """With the values that come with it, in every language."""
+    takes = _variables(ENGLISH)
+    for code, english in MalformedPrompt.ENGLISH.items():
+        if code != "empty":
+            needed = set(re.findall(r"\{(\w+)\}", english))
+            assert takes[f"problem-{code.replace('.', '-')}"] <= needed
 
 
 @pytest.mark.parametrize("language", OTHERS)
@@ -127,10 +159,11 @@ def test_the_files_are_sound(language: str) -> None:
 @pytest.mark.parametrize("language", OTHERS)
 def test_texts_are_translated(language: str) -> None:
     """What reads the same as in English is only what has no words: layouts and names of things."""
+    takes = _variables(language)
     same = {
         code
         for code in codes()
-        if not _variables(language)[code.replace(".", "-")]
+        if not takes[code.replace(".", "-")]
         and text(code) == text(code, language)
         and re.search(r"[a-z]{3}", text(code))
     }
@@ -183,8 +216,8 @@ def test_every_locale_of_discord_is_answered() -> None:
     """In its language if there is one, else in English."""
     assert {language_of(locale.value) for locale in discord.Locale} == set(languages())
     assert language_of("de") == ENGLISH
-    assert text("cancel.button", "zh-CN") == "取消"
-    assert text("cancel.button", "en-GB") == text("cancel.button", "tlh") == "Cancel"
+    assert text("button.cancel", "zh-CN") == "取消"
+    assert text("button.cancel", "en-GB") == text("button.cancel", "tlh") == "Cancel"
 
 
 def test_numbers_are_written_plainly() -> None:

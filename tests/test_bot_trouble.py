@@ -66,16 +66,16 @@ async def test_a_first_answer_whose_connection_is_cut_is_given_again(
 async def test_a_picture_that_is_too_large_is_made_smaller(
     standin: StandIn, queue: Queue, easel: Easel, tmp_path: Path, studio: Channel, ada: Member
 ) -> None:
-    """413 counts, whatever limit Discord named: WebP is next, then JPEG, and the message says which."""
+    """413 counts, whatever limit Discord named: packed PNG is next, then WebP, then JPEG; the message says which."""
     easel.go.clear()
     async with a_worker(queue, easel), a_bot(standin, queue, tmp_path):
         asked = await standin.slash(ada, studio, "imagine", prompt="a red apple", seed=3)
         await asked.saw(lambda seen: "step" in seen.content)
-        fault = standin.fail(ORIGINAL, status=413, code=40005, times=2)
+        fault = standin.fail(ORIGINAL, status=413, code=40005, times=3)
         easel.go.set()
         done = await asked.wait_for(lambda seen: bool(seen.attachments))
         await told(queue)
-    assert fault.hits == 2
+    assert fault.hits == 3
     assert done.attachments[0].filename == "daguerre-3.jpg"
     assert Image.open(io.BytesIO(done.attachments[0].data)).format == "JPEG"
     assert "Sent as JPEG" in done.content

@@ -43,21 +43,19 @@ async def jobs(database: Database, member: str, number: int, state: str = "deliv
     return made
 
 
-async def test_preferences_are_kept_and_languages_at_hand(database: Database, store: MemberStore) -> None:
+async def test_preferences_are_kept_and_at_hand(database: Database, store: MemberStore) -> None:
     """Also by a new process; those of a version that knew more keep what is still known."""
-    assert await store.preferences(ADA) == Preferences()
+    assert store.known(ADA) == Preferences()
     wanted = Preferences(suffix="--style noto", layout="both", language="zh-CN", private=True, count=4)
     await store.prefer(ADA, wanted)
-    assert await store.preferences(ADA) == wanted
-    assert store.languages == {ADA: "zh-CN"}
+    assert store.known(ADA) == wanted
     again = MemberStore(database)
     await again.load()
-    assert again.languages == {ADA: "zh-CN"}
+    assert (again.known(ADA), again.known(EVE)) == (wanted, Preferences())
     async with database.write() as connection:
         await connection.execute(text("""UPDATE preferences SET value = '{"count": 99, "direct": true, "new": 1}'"""))
-    assert await store.preferences(ADA) == Preferences(direct=True)
-    await store.prefer(ADA, Preferences())
-    assert store.languages == {}
+    await again.load()
+    assert again.known(ADA) == Preferences(direct=True)
 
 
 async def test_favourites_are_a_members_own(store: MemberStore) -> None:
@@ -118,5 +116,5 @@ async def test_a_member_can_be_exported_and_forgotten(database: Database, store:
     await store.forget(ADA)
     assert (await store.export(ADA))["favourites"] == []
     assert await store.origin(job) is None
-    assert store.languages == {}
+    assert store.known(ADA) == Preferences()
     assert (await store.favourites(EVE, 5))[1] == 1

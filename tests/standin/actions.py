@@ -30,6 +30,8 @@ TYPES: Mapping[int, tuple[type, ...]] = {
     ATTACHMENT: (Upload,),
 }
 SLASH, USER_MENU, MESSAGE_MENU = 1, 2, 3
+#: Component of a modal.
+FILE_UPLOAD = 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,18 +210,21 @@ def select_data(part: Json, values: Sequence[str]) -> Json:
     return {"component_type": part["type"], "custom_id": part["custom_id"], "id": part["id"], "values": list(values)}
 
 
-def modal_data(opener: Interaction, values: Mapping[str, str | Sequence[str]], *, checked: bool) -> Json:
+def modal_data(opener: Interaction, values: Mapping[str, str | Sequence[str | Upload]], *, checked: bool) -> Json:
     """`data` of a submitted modal: each input gets what was typed, or keeps what was filled in."""
     modal = opener.modal
     if modal is None:
         raise ClientRefused("this interaction has opened no modal")
     left = dict(values)
     rows: list[Json] = []
+    resolved: Json = {}
     for number, field in enumerate(modal.inputs, start=1):
         given = left.pop(field.custom_id, left.pop(field.label, field.value))
         if checked:
             _check_input(field, given)
         part: Json = {"type": field.type, "custom_id": field.custom_id, "id": 100 + number}
+        if field.type == FILE_UPLOAD:
+            given = [_uploaded(opener, each, resolved) for each in given if isinstance(each, Upload)]
         part |= {"value": given} if field.type == 4 else {"values": list(given)}
         if field.component["type"] == 18:
             rows.append({"type": 18, "id": number, "component": part})
@@ -227,10 +232,18 @@ def modal_data(opener: Interaction, values: Mapping[str, str | Sequence[str]], *
             rows.append({"type": 1, "id": number, "components": [part]})
     if left:
         raise ClientRefused(f"no input {sorted(left)}; there are {[field.label for field in modal.inputs]}")
-    return {"custom_id": modal.custom_id, "components": rows}
+    return {"custom_id": modal.custom_id, "components": rows} | ({"resolved": resolved} if resolved else {})
 
 
-def _check_input(field: Input, given: str | Sequence[str]) -> None:
+def _uploaded(opener: Interaction, upload: Upload, resolved: Json) -> str:
+    """Put what a member uploads in a modal onto the CDN; gives its id."""
+    sent = SentFile(upload.filename, upload.content_type, upload.data)
+    stored = store_file(opener.world, opener.channel, sent, about={}, ephemeral=True)
+    resolve(resolved, "attachments", stored.id, stored.json(opener.world))
+    return str(stored.id)
+
+
+def _check_input(field: Input, given: str | Sequence[str | Upload]) -> None:
     if not given:
         if field.required:
             raise ClientRefused(f"input {field.label!r} is required")

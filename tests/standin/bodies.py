@@ -54,6 +54,7 @@ async def _multipart(request: web.Request) -> Body:
     present = False
     files: dict[int, SentFile] = {}
     oddities: list[str] = []
+    form: dict[str, str] = {}
     async for part in await request.multipart():
         assert isinstance(part, BodyPartReader)
         name = part.name or ""
@@ -66,10 +67,16 @@ async def _multipart(request: web.Request) -> Body:
             files[int(numbered[1])] = SentFile(part.filename or "unknown", kind, data)
             if not part.filename:
                 oddities.append(f"{name} has no file name")
+        elif name == "file":
+            # A sticker's form has its fields beside the file.
+            kind = part.headers.get("Content-Type", "application/octet-stream")
+            files[0] = SentFile(part.filename or "unknown", kind, data)
+        elif name in ("name", "description", "tags"):
+            form[name] = data.decode()
         else:
             oddities.append(f"multipart field {name!r} is neither payload_json nor files[n]")
     if not present:
-        payload = {}
+        payload = form
     return Body(payload, files, present=True, oddities=tuple(oddities))
 
 

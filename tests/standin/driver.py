@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from . import actions
+from . import actions, payloads
 from .actions import MESSAGE_MENU, SLASH, USER_MENU, Typed
 from .interactions import AUTOCOMPLETE, COMMAND, COMPONENT, MODAL_SUBMIT, Interaction
 from .messages import Message
 from .records import Json, SeenMessage
 from .server import Server
 from .tracks import InteractionRecord, Predicate, arrivals, describe, message_of
-from .world import Channel, Guild, Member, User
+from .world import DM_REACTIONS, GUILD_REACTIONS, Channel, Guild, Member, Upload, User
 
 Someone = Member | User
 #: What stands for a message in a test's hands.
@@ -141,7 +141,7 @@ class StandIn(Server):
         self,
         who: Someone,
         opener: InteractionRecord,
-        values: Mapping[str, str | Sequence[str]],
+        values: Mapping[str, str | Sequence[str | Upload]],
         *,
         checked: bool = True,
     ) -> InteractionRecord:
@@ -151,6 +151,24 @@ class StandIn(Server):
         parent = actions.opener_of(opener)
         data = actions.modal_data(parent, values, checked=checked)
         return self._send(MODAL_SUBMIT, who, parent.channel, data, source=parent.source, parent=parent)
+
+    def react(self, who: Someone, message: SomeMessage, emoji: str) -> None:
+        """MESSAGE_REACTION_ADD, for bots that asked for it."""
+        on = message_of(message, self.world.messages)
+        member = self._member(who)
+        payload: Json = {
+            "user_id": str(who.id),
+            "channel_id": str(on.channel.id),
+            "message_id": str(on.id),
+            "message_author_id": str(on.author.id),
+            "emoji": {"id": None, "name": emoji},
+            "burst": False,
+            "type": 0,
+        }
+        if on.channel.guild is not None and member is not None:
+            payload |= {"guild_id": str(on.channel.guild.id), "member": payloads.interaction_member(member, on.channel)}
+        intent = DM_REACTIONS if on.channel.guild is None else GUILD_REACTIONS
+        self.world.announce("MESSAGE_REACTION_ADD", payload, intent, on.channel.guild)
 
     def redeliver(self, record: InteractionRecord) -> None:
         """The gateway sends the same INTERACTION_CREATE once more."""

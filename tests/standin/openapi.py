@@ -72,11 +72,18 @@ class OpenApi:
             if has_body:
                 found.append(Problem(method, route, "", "unknown query", "no body is expected here"))
         elif has_body:
-            pointer = f"/paths/{_escape(route)}/{method.lower()}/requestBody/content/application~1json/schema"
-            found += self._check(method, route, pointer, body)
+            form = "application/json" not in self._content(described)
+            kind = "multipart~1form-data" if form else "application~1json"
+            pointer = f"/paths/{_escape(route)}/{method.lower()}/requestBody/content/{kind}/schema"
+            # The file of a form lies beside its fields.
+            found += self._check(method, route, pointer, {**body, "file": ""} if form else body)
         elif described.get("required"):
             found.append(Problem(method, route, "", "missing body", "a body is required"))
         return [problem for problem in found if not excused(problem)]
+
+    @staticmethod
+    def _content(described: Mapping[str, Any]) -> Mapping[str, Any]:
+        return described.get("content") or {"application/json": {}}
 
     def response_problems(self, method: str, route: str, status: int, body: Any) -> list[Problem]:
         """What is wrong with an answer of the stand-in (`body` None = empty)."""

@@ -171,8 +171,8 @@ def guild(some: Guild) -> Json:
         "premium_progress_bar_enabled": False,
         "nsfw": False,
         "nsfw_level": 0,
-        "emojis": [],
-        "stickers": [],
+        "emojis": list(some.emojis),
+        "stickers": list(some.stickers),
         "incidents_data": None,
     }
 

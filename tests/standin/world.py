@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 #: Gateway intents that an event needs.
 GUILDS, GUILD_MESSAGES, DIRECT_MESSAGES = 1 << 0, 1 << 9, 1 << 12
+GUILD_REACTIONS, DM_REACTIONS = 1 << 10, 1 << 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,10 @@ class Guild:
         self.members: dict[int, Member] = {self.owner.id: Member(self.owner, self, ALL, self.created)}
         self.channels: dict[int, Channel] = {}
         self.bot_role_id = world.ids.next()
+        #: Emoji and stickers as Discord tells them, and places for each.
+        self.emojis: list[Json] = []
+        self.stickers: list[Json] = []
+        self.slots = 50
         if has_bot:
             self.members[world.bot.id] = Member(world.bot, self, BOT_ROLE, self.created)
 

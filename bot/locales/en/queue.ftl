@@ -16,6 +16,5 @@ queue-cancelled = Job { $job } is cancelled.
 queue-not_dead = Job { $job } did not end without pictures, so there is nothing to try again.
 queue-unknown_job = No job of this server has a number that begins so. /queue dead lists those that failed.
 queue-not_allowed = Only members with the permission “Manage Messages” may steer this server's jobs.
-cancel-button = Cancel
 cancel-not_allowed = Only the member who asked, or someone with “Manage Messages”, may cancel this.
 cancel-gone = There is nothing left to cancel: this job has already ended.

@@ -16,6 +16,5 @@ queue-cancelled = 任务 { $job } 已取消。
 queue-not_dead = 任务 { $job } 并没有失败，不需要重试。
 queue-unknown_job = 本服务器没有编号这样开头的任务。用 /queue dead 可以列出失败的任务。
 queue-not_allowed = 只有拥有“管理消息”权限的成员才能管理本服务器的任务。
-cancel-button = 取消
 cancel-not_allowed = 只有提出请求的人，或拥有“管理消息”权限的人，才能取消。
 cancel-gone = 没有可以取消的了：这个任务已经结束。

@@ -1,0 +1,242 @@
+"""From requests to queued jobs with their status messages: the one way in for commands, buttons, modals and menus.
+
+Discord gives three seconds for the first answer. Looking, queueing and answering usually take a few hundredths; when
+the disk is slow the answer is deferred first, and then even a refusal is public.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import discord
+
+from ..queue.errors import InvalidRequest, QueueError
+from ..queue.fair import Lane
+from ..queue.jobs import Job
+from ..queue.members import Origin
+from ..queue.requests import ImageRequest
+from ..queue.server_settings import ServerSettings
+from ..queue.service import Ticket
+from .address import Address
+from .buttons import view_of_card
+from .cards import Card
+from .checks import check_channel, check_words, refusal_of
+from .errors import Refused
+from .faults import ALREADY_ACKNOWLEDGED, FAILURES, UNKNOWN_INTERACTION
+from .guard import explain, tell
+from .language import speaks
+
+if TYPE_CHECKING:
+    from .client import DaguerreClient
+
+    Asked = discord.Interaction[DaguerreClient]
+
+log = logging.getLogger(__name__)
+
+#: Seconds of Discord's three that looking and queueing may take before the answer is deferred.
+PATIENCE_SECONDS = 1.5
+#: Everybody who asks in private is one server for the fair queue.
+PRIVATE_SERVER = "dm"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One job to be."""
+
+    request: ImageRequest
+    lane: Lane = "fast"
+    #: Picture from which it came: job, number from 0, and the action.
+    origin: tuple[str, int, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Queued:
+    """What became of the orders: jobs in their order, and why the rest was refused."""
+
+    tickets: tuple[Ticket, ...]
+    problem: QueueError | None = None
+
+
+async def ask(interaction: Asked, make: Callable[[ServerSettings], Awaitable[Sequence[Order]]]) -> None:
+    """Check, queue, answer, follow. `make` gives the orders, beside the defaults of the server.
+
+    Raises:
+        Refused, QueueError: nothing was queued.
+    """
+    services = interaction.client.services
+    address = address_of(interaction, time.time())
+    queueing = asyncio.create_task(_queue(interaction, address, make))
+    done, _ = await asyncio.wait({queueing}, timeout=PATIENCE_SECONDS)
+    if not done:
+        await _defer(interaction, address.private)
+    queued = await queueing
+    if not queued.tickets[0].created:
+        log.info("interaction %s came twice; the second one is ignored", interaction.id)
+        return
+
+    first = queued.tickets[0].job
+    card = await services.followers.first_card(first, address.locale)
+    message = await _answer(interaction, card, private=address.private)
+    if message is None:
+        for ticket in queued.tickets:
+            await services.queue.cancel(ticket.job.id)
+            await services.queue.mark_told(ticket.job.id)
+        log.warning("interaction %s was answered too late; its jobs are cancelled", interaction.id)
+        return
+    await _follow(interaction, first, replace(address, message=message or None), card)
+    for ticket in queued.tickets[1:]:
+        await _answer_behind(interaction, ticket.job, replace(address, followup=True))
+    if queued.problem is not None:
+        await tell(interaction, explain(queued.problem, address.locale))
+
+
+async def admit(interaction: Asked, request: ImageRequest) -> ImageRequest:
+    """Every request passes here before it is queued, wherever it came from.
+
+    Raises:
+        Refused: says what to change.
+    """
+    await asyncio.to_thread(check_words, request.prompt, interaction.client.services.vocabulary)
+    return request
+
+
+async def server_settings(interaction: Asked) -> ServerSettings:
+    """The settings of the server where this was asked, once it is certain that an answer can arrive there.
+
+    Raises:
+        Refused: pictures cannot be sent here, or may not be asked for.
+    """
+    if interaction.guild_id is None:
+        return ServerSettings()
+    if not interaction.app_permissions.attach_files:
+        raise Refused("refused.attach")
+    settings = await interaction.client.services.settings.get(str(interaction.guild_id))
+    channel = interaction.channel
+    parent = channel.parent_id if isinstance(channel, discord.Thread) else None
+    check_channel(settings, interaction.channel_id or 0, parent)
+    return settings
+
+
+async def _queue(
+    interaction: Asked, address: Address, make: Callable[[ServerSettings], Awaitable[Sequence[Order]]]
+) -> _Queued:
+    """Everything that can be refused, then the job table."""
+    queue = interaction.client.services.queue
+    orders = await make(await server_settings(interaction))
+    admitted = [replace(order, request=await admit(interaction, order.request)) for order in orders]
+    tickets: list[Ticket] = []
+    for number, order in enumerate(admitted):
+        try:
+            ticket = await queue.submit(
+                order.request,
+                key=str(interaction.id) if number == 0 else f"{interaction.id}.{number}",
+                member=str(interaction.user.id),
+                server=str(interaction.guild_id or PRIVATE_SERVER),
+                reply=(address if number == 0 else replace(address, followup=True)).reply(),
+                lane=order.lane,
+                roles=[str(role) for role in role_ids(interaction)],
+            )
+        except InvalidRequest as problem:
+            raise refusal_of(problem, order.request.prompt) from None
+        except QueueError as problem:
+            if not tickets:
+                raise
+            return _Queued(tuple(tickets), problem)
+        tickets.append(ticket)
+        if order.origin is not None:
+            parent, picture, action = order.origin
+            await queue.members.link(Origin(ticket.job.id, parent, picture, action))
+    return _Queued(tuple(tickets))
+
+
+async def _follow(interaction: Asked, job: Job, address: Address, card: Card) -> None:
+    services = interaction.client.services
+    job = replace(job, reply=address.reply())
+    try:
+        await services.queue.update_reply(job.id, job.reply)
+    except QueueError as error:
+        log.warning("job %s: the id of its message could not be kept (%s)", job.id[:8], type(error).__name__)
+    services.followers.follow(job, card)
+
+
+async def _answer_behind(interaction: Asked, job: Job, address: Address) -> None:
+    """A message of its own for each further job. One that cannot be sent now is sent when the job ends."""
+    card = await interaction.client.services.followers.first_card(job, address.locale)
+    message = None
+    try:
+        sent = await interaction.followup.send(
+            card.content,
+            view=view_of_card(card) or discord.utils.MISSING,
+            ephemeral=address.private,
+            allowed_mentions=discord.AllowedMentions.none(),
+            wait=True,
+        )
+        message = sent.id
+    except FAILURES as error:
+        log.warning("job %s: its message could not be sent (%s)", job.id[:8], type(error).__name__)
+    await _follow(interaction, job, replace(address, message=message), card)
+
+
+def role_ids(interaction: discord.Interaction[DaguerreClient]) -> list[int]:
+    """The roles of the member who asks; none in private. Read from what the interaction carries, not from a cache."""
+    member = interaction.user
+    return list(member._roles) if isinstance(member, discord.Member) else []  # pyright: ignore[reportPrivateUsage]
+
+
+def address_of(interaction: discord.Interaction[DaguerreClient], now: float) -> Address:
+    """Where the answer to this interaction goes."""
+    preferences = interaction.client.services.queue.members.known(str(interaction.user.id))
+    return Address(
+        application=interaction.application_id,
+        interaction=interaction.id,
+        token=interaction.token,
+        received=now,
+        user=interaction.user.id,
+        channel=interaction.channel_id,
+        guild=interaction.guild_id,
+        locale=speaks(interaction),
+        file_limit=interaction.filesize_limit,
+        private=preferences.private,
+    )
+
+
+async def _defer(interaction: Asked, private: bool) -> None:
+    """Win time. A failure is no reason to stop: the first answer tries its own luck."""
+    try:
+        await interaction.response.defer(ephemeral=private, thinking=True)
+    except FAILURES as error:
+        log.warning("interaction %s could not be deferred (%s)", interaction.id, type(error).__name__)
+
+
+async def _answer(interaction: Asked, card: Card, *, private: bool) -> int | None:
+    """Show the first card. Gives the message's id, 0 when unknown, None when Discord had stopped waiting."""
+    nobody = discord.AllowedMentions.none()
+    view = view_of_card(card)
+    for last in (False, True):
+        try:
+            if interaction.response.is_done():
+                edited = await interaction.edit_original_response(
+                    content=card.content, view=view, allowed_mentions=nobody
+                )
+                return edited.id
+            sent = await interaction.response.send_message(
+                card.content, view=view or discord.utils.MISSING, allowed_mentions=nobody, ephemeral=private
+            )
+        except FAILURES as error:
+            code = error.code if isinstance(error, discord.HTTPException) else None
+            if code == UNKNOWN_INTERACTION:
+                return None
+            if code == ALREADY_ACKNOWLEDGED:
+                return 0
+            log.warning("interaction %s: the first answer failed (%s)", interaction.id, type(error).__name__)
+            if last:
+                break
+        else:
+            return sent.message_id or 0
+    # Nobody knows whether it arrived. The follower will find out, and answer in another way if it did not.
+    return 0

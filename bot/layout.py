@@ -1,0 +1,31 @@
+"""Which files an answer carries: a grid, single pictures, or both. Blocking: run `laid_out` in a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from ..queue.requests import ImageRequest
+from .cards import alt_text, file_name
+from .delivery import Attached
+from .encode import Encoded, grid
+
+Layout = Literal["grid", "single", "both"]
+
+
+def laid_out(request: ImageRequest, pictures: Sequence[bytes], layout: Layout, locale: str) -> tuple[Attached, ...]:
+    """PNG files for the pictures of one job, in order; the names are without their endings."""
+    description = alt_text(request, locale)
+    single = tuple(Attached(file_name(request, index, ""), data, description) for index, data in enumerate(pictures))
+    if len(pictures) == 1 or layout == "single":
+        return single
+    whole = Attached(f"{file_name(request, 0, '')}-grid", grid(pictures), alt_text(request, locale, grid=True))
+    return (whole, *single) if layout == "both" else (whole,)
+
+
+def named(parts: Sequence[Attached], encoded: Encoded) -> tuple[Attached, ...]:
+    """The same files as they were encoded, with their endings."""
+    return tuple(
+        Attached(part.name + encoded.suffix, data, part.description)
+        for part, data in zip(parts, encoded.files, strict=True)
+    )

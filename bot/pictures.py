@@ -1,0 +1,82 @@
+"""Pictures that members bring: attachments, links to Discord's own files, and pictures of earlier jobs.
+
+Only Discord's file servers are asked: a bot that fetched any address would fetch those of its owner's network too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import aiohttp
+import discord
+import yarl
+
+from ..queue.errors import InvalidPicture
+from .errors import Refused
+from .faults import FAILURES
+
+if TYPE_CHECKING:
+    from .client import DaguerreClient
+
+    Asked = discord.Interaction[DaguerreClient]
+
+#: Largest file that is fetched, in bytes.
+LARGEST = 20 * 2**20
+#: Seconds that fetching may take.
+FETCH_SECONDS = 20.0
+#: Where Discord keeps what members send.
+DISCORD_HOSTS = ("https://cdn.discordapp.com", "https://media.discordapp.net", "https://images-ext-1.discordapp.net")
+
+
+async def keep_attachment(interaction: Asked, attachment: discord.Attachment) -> str:
+    """Name in the picture store of what a member attached.
+
+    Raises:
+        Refused: it is too large, no picture, or cannot be fetched.
+    """
+    if attachment.size > LARGEST:
+        raise Refused("picture.too_large", limit=LARGEST // 2**20)
+    return await keep_link(interaction, attachment.url)
+
+
+async def keep_link(interaction: Asked, link: str) -> str:
+    """Name in the picture store of what lies behind a link. Raises: Refused."""
+    return await keep_bytes(interaction, await fetch(interaction, link))
+
+
+async def keep_bytes(interaction: Asked, data: bytes) -> str:
+    """Raises: Refused."""
+    try:
+        return await interaction.client.services.queue.keep_source(data)
+    except InvalidPicture as problem:
+        raise Refused(
+            "picture.too_large" if problem.kind == "too_large" else "picture.none", limit=LARGEST // 2**20
+        ) from None
+
+
+async def fetch(interaction: Asked, link: str) -> bytes:
+    """A file from Discord's own servers, at most `LARGEST` bytes. Raises: Refused."""
+    try:
+        url = yarl.URL(link)
+    except ValueError:
+        raise Refused("picture.elsewhere") from None
+    hosts = interaction.client.services.picture_hosts or DISCORD_HOSTS
+    if str(url.origin() if url.is_absolute() else "") not in hosts:
+        raise Refused("picture.elsewhere")
+    try:
+        async with (
+            asyncio.timeout(FETCH_SECONDS),
+            aiohttp.ClientSession() as session,
+            session.get(url, allow_redirects=False) as answer,
+        ):
+            if answer.status != 200:
+                raise Refused("picture.gone")
+            found = bytearray()
+            async for chunk in answer.content.iter_chunked(1 << 16):
+                found += chunk
+                if len(found) > LARGEST:
+                    raise Refused("picture.too_large", limit=LARGEST // 2**20)
+            return bytes(found)
+    except FAILURES:
+        raise Refused("picture.gone") from None

@@ -1,0 +1,133 @@
+"""What a member typed, in words and in options, as orders. Pure but for the seed that is drawn."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ..queue.errors import InvalidRequest
+from ..queue.grammar import (
+    MalformedPrompt,
+    Wish,
+    fields,
+    fill_in,
+    parse,
+    plan,
+    pointer,
+    source,
+)
+from ..queue.grammar_flags import BY_NAME, value_of
+from ..queue.members import Preferences
+from ..queue.requests import MAX_SEED, image_request
+from ..queue.server_settings import ServerSettings
+from .ask import Order
+from .cards import plain
+from .checks import refusal_of
+from .errors import Refused
+from .texts import text
+
+#: More requests than this from one prompt are asked back about.
+UNCONFIRMED = 4
+#: Options of /imagine that are fields of a wish by another name.
+_FIELDS = {"aspect": "ratio", "no": "negative", "lora": "adapters"}
+
+
+def wishes(typed: str, options: Mapping[str, Any], preferences: Preferences) -> tuple[Wish, ...]:
+    """Every request that a prompt and its options ask for; an option that was chosen wins over a flag.
+
+    Raises:
+        Refused: the prompt breaks the grammar; points at the character.
+    """
+    chosen = _chosen(options)
+    repeat = chosen.pop("repeat", None) or 1
+    with pointing(typed):
+        planned = plan(typed)
+    preferred = preferred_wish(preferences)
+    found = [fill_in(replace(wish, **chosen), preferred) for wish in planned]
+    return tuple(wish for wish in found for _ in range(repeat))
+
+
+def _chosen(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options that were given, as fields of a wish."""
+    found: dict[str, Any] = {}
+    for name, value in options.items():
+        if value is None or value is False or value == "":
+            continue
+        field = _FIELDS.get(name, name)
+        if name == "aspect":
+            with pointing(str(value)):
+                value = value_of(BY_NAME["ar"], str(value).strip(), 0)
+        found[field] = (value,) if field == "adapters" else value
+    if "steps" in found:
+        found["quality"] = None
+    return found
+
+
+class pointing:  # noqa: N801 (reads as a word: `with pointing(typed):`)
+    """Turns a problem of the grammar into a refusal that shows where it is."""
+
+    def __init__(self, typed: str) -> None:
+        self._typed = typed
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if isinstance(error, MalformedPrompt):
+            if error.code == "empty":
+                raise Refused("refused.prompt.empty") from None
+            raise Malformed(error, self._typed) from None
+
+
+class Malformed(Refused):
+    """A prompt that breaks the grammar, with the two lines that point at its character."""
+
+    def __init__(self, problem: MalformedPrompt, typed: str) -> None:
+        values = {name: plain_code(str(value)) for name, value in problem.values.items()}
+        super().__init__(f"problem.{problem.code}", **values)
+        self.at = plain_code(pointer(typed, problem.at))
+
+    def words(self, locale: str) -> str:
+        return f"{super().words(locale)}\n```\n{self.at}\n```"
+
+
+def plain_code(words: str) -> str:
+    """For a code block: nothing in it can end the block."""
+    return words.replace("`", "ˋ")
+
+
+def preferred_wish(preferences: Preferences) -> Wish:
+    """What a member always wants; a suffix that the grammar has outgrown says nothing."""
+    try:
+        suffix = parse(preferences.suffix, needs_prompt=False)
+    except MalformedPrompt:
+        suffix = Wish()
+    usual = Wish(style=preferences.style, count=preferences.count if preferences.count > 1 else None)
+    return fill_in(suffix, usual)
+
+
+def orders(found: Sequence[Wish], settings: ServerSettings, picture: str = "") -> list[Order]:
+    """The jobs for these wishes; `picture` is the name of the source that they begin from.
+
+    Raises:
+        Refused: a value is out of range.
+    """
+    made: list[Order] = []
+    for wish in found:
+        if not plain(wish.prompt):
+            raise Refused("refused.prompt.empty")
+        seed = random.randrange(MAX_SEED + 1) if wish.seed is None else wish.seed
+        given = fields(wish, size=settings.size, steps=settings.steps, guidance=settings.guidance)
+        try:
+            request = image_request(seed=seed, source=source(wish, picture) if picture else None, **given)
+        except InvalidRequest as problem:
+            raise refusal_of(problem, wish.prompt) from None
+        made.append(Order(request, "relax" if wish.relaxed else "fast"))
+    return made
+
+
+def question(number: int, locale: str) -> str:
+    """Asked before many jobs are made of one prompt."""
+    return text("confirm.many", locale, count=number)
