@@ -1,4 +1,4 @@
-"""`daguerre data`, `train`, `evaluate`, `synthesize`, `sheet`: what concerns models and not the server."""
+"""`daguerre data`, `train`, `evaluate`, `synthesize`, `sheet`, `reproduce`: what concerns models and not the server."""
 
 from __future__ import annotations
 
@@ -152,10 +152,26 @@ def sheet(
     draw_sheet(configuration.weights, prompts, seeds, out, font, steps, guidance)
 
 
+def reproduce(
+    picture: Annotated[Path, typer.Argument(help="A PNG as it was stored.", exists=True, dir_okay=False)],
+    source: Annotated[Path | None, typer.Option(help="The picture that it began from, if any.")] = None,
+    mask: Annotated[Path | None, typer.Option(help="The mask of that picture, if any.")] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Make a picture again from its metadata and compare every pixel; exit code 1 if any differs."""
+    configuration = _settings(config)
+    from .reproduce import reproduce as make_again
+
+    verdict = make_again(configuration, picture, source, mask)
+    typer.echo("\n".join(verdict.lines()))
+    if not verdict.identical:
+        raise typer.Exit(1)
+
+
 def add_to(app: typer.Typer) -> None:
     """Put these commands into the command line."""
     app.add_typer(data_app)
-    for command in (train, evaluate, synthesize, sheet):
+    for command in (train, evaluate, synthesize, sheet, reproduce):
         app.command()(command)
 
 

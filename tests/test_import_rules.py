@@ -22,7 +22,9 @@ ALLOWED = {
     "models": set[str](),
 }
 #: Files of app that may know models: they run in the worker process, or name its errors.
-KNOWS_MODELS = {"cli.py", "cli_models.py", "finishing.py", "imagine.py", "render.py", "verify.py", "worker.py"}
+KNOWS_MODELS = {
+    "cli.py", "cli_models.py", "finishing.py", "imagine.py", "render.py", "reproduce.py", "verify.py", "worker.py",
+}  # fmt: skip
 
 
 def sources(folder: str) -> list[Path]:

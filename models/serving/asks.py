@@ -75,7 +75,7 @@ class Drawn:
     #: In the order of the seeds; RGB, or RGBA where transparency was asked for.
     pictures: tuple[Image.Image, ...]
     #: How they were made: enough, with the request, to make them again.
-    about: Mapping[str, Any] = field(default_factory=dict)
+    about: Mapping[str, Any] = field(default_factory=lambda: dict[str, Any]())
     #: Time of the device that they took, shared out by rows where others were drawn with them.
     seconds: float = 0.0
 

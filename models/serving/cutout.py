@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 
-#: Distances from the background's colour (0 to 1, largest channel): below the first it is background, above the
-#: second it is drawing, between them edge.
-GROUND, DRAWING = 0.06, 0.30
+#: Distances from the background's colour (0 to 1, largest channel): below the first it is background for certain,
+#: above the second it is drawing.
+GROUND, DRAWING = 0.06, 0.15
+#: Width of an edge as a share of the shorter side.
+EDGE = 1 / 64
 #: Side at which it is found out what hangs together; more costs time and finds nothing else.
 COARSE = 128
 Floats = NDArray[np.float32]
@@ -26,20 +28,23 @@ def cut_out(picture: Image.Image) -> Image.Image:
     if ground is None:
         return picture.convert("RGBA")
     distance = np.abs(values - ground).max(-1)
-    alpha = np.clip((distance - GROUND) / (DRAWING - GROUND), 0, 1)
-    alpha = alpha * alpha * (3 - 2 * alpha)
-    alpha[~_outside(alpha < 0.5, picture.size)] = 1.0
+    # At an edge the drawing's own colour is that of the neighbour farthest from the background.
+    reach = 2 * max(1, round(EDGE * min(picture.size))) + 1
+    whole = Image.fromarray((distance * 255).round().astype(np.uint8)).filter(ImageFilter.MaxFilter(reach))
+    farthest = np.asarray(whole, np.float32) / 255
+    alpha = np.clip((distance - GROUND) / np.maximum(farthest - GROUND, DRAWING - GROUND), 0, 1)
+    alpha[~_outside(distance < DRAWING, picture.size)] = 1.0
     # An edge's own colour.
     shown = np.clip((values - (1 - alpha[..., None]) * ground) / np.maximum(alpha[..., None], 1e-3), 0, 1)
-    whole = np.concatenate([shown, alpha[..., None]], -1)
-    return Image.fromarray((whole * 255).round().astype(np.uint8), "RGBA")
+    values = np.concatenate([shown, alpha[..., None]], -1)
+    return Image.fromarray((values * 255).round().astype(np.uint8))
 
 
 def _border_colour(values: Floats) -> Floats | None:
     """The colour that at least half of the border is near to; (3,)."""
     border = np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
     colour = np.median(border, axis=0).astype(np.float32)
-    return colour if (np.abs(border - colour).max(-1) < DRAWING / 2).mean() >= 0.5 else None
+    return colour if (np.abs(border - colour).max(-1) < DRAWING).mean() >= 0.5 else None
 
 
 def _outside(open_: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:

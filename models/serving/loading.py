@@ -43,7 +43,13 @@ def load_pipeline(weights: Path, device: str) -> Any:
     kind = torch.float16 if device.startswith("cuda") else torch.float32
     try:
         if weights.is_file():
-            pipeline: Any = family_of(weights).from_single_file(weights, torch_dtype=kind, local_files_only=True)
+            # What a single file leaves out (configurations, tokenizer) lies in a folder of its name beside it, or in
+            # the local cache of whoever used that model before.
+            beside = weights.with_suffix("")
+            told = {"config": str(beside)} if beside.is_dir() else {}
+            pipeline: Any = family_of(weights).from_single_file(
+                str(weights), torch_dtype=kind, local_files_only=True, **told
+            )
         else:
             pipeline = DiffusionPipeline.from_pretrained(
                 weights, dtype=kind, local_files_only=True, use_safetensors=True, safety_checker=None

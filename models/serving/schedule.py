@@ -107,9 +107,10 @@ def choose(units: Sequence[Unit], paces: Mapping[Hashable, Pace], now: float) ->
 def _fill(lane: Hashable, units: Sequence[Unit], pace: Pace, now: float) -> tuple[float, Batch]:
     """The most worthy units that fit the knee; each further one of the same member counts for less."""
     worths = {unit.id: worth(unit, pace, now) for unit in units}
-    left = list(units)
+    left: list[Unit] = list(units)
     taken: list[Unit] = []
-    total, rows = 0.0, 0
+    total: float = 0.0
+    rows: int = 0
     members: Counter[str] = Counter()
     while left:
         unit = max(left, key=lambda one: (worths[one.id] / (1 + members[one.member]), -one.id))

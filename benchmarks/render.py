@@ -1,0 +1,439 @@
+"""The render engine against what people run otherwise, on the same weights in the same run.
+
+    python -P benchmarks/render.py --quick --json render.json --plot docs/performance-render.png
+
+Open loop: requests arrive by a Poisson process whether or not earlier ones are done, at 0.3, 0.6, 0.9 and 1.2 of what
+the plain pipeline manages, and once all together. Compared: (a) `pipe(prompt)` first come, first served; (b) the same
+compiled; (c) requests of one shape that arrive within 50 ms together in one call; (d) ours.
+
+The traces are played by a virtual clock: it goes on by what each forward, decode or call really took, in the time that
+the process computed, and jumps over idle time. So with `--threads 1` a busy machine hardly changes the figures, and
+hours of light load take minutes; with more threads the machine should be idle. `-P` keeps this folder off the import
+path, where queue.py would stand in for the standard library's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import random
+import resource
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import DiffusionPipeline
+from torch.utils.flop_counter import FlopCounterMode
+
+from daguerre.app.config import load
+from daguerre.models.engine import Ask, Cancelled, Engine, Progress
+from daguerre.models.serving import schedule
+
+PROMPTS = ("a red apple", "a pizza", "a rocket", "a cat face", "two lemons", "a house on a blue background")
+#: Window of request-level batching, in seconds.
+WINDOW = 0.05
+LOADS = (0.3, 0.6, 0.9, 1.2)
+#: Completed within so many times what it takes alone on an idle machine.
+GOOD = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One request of a trace."""
+
+    at: float
+    ask: Ask
+    #: Seconds after its arrival at which it is cancelled; inf for never.
+    cancel: float = float("inf")
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a request."""
+
+    arrival: Arrival
+    done: float = float("nan")
+    preview: float = float("nan")
+    cancelled: bool = False
+
+    @property
+    def seconds(self) -> float:
+        return self.done - self.arrival.at
+
+
+class Clock:
+    """Goes on by what this process computes, and jumps where it would only wait.
+
+    With several threads the time of day counts instead: what one thread waits for another is part of the cost.
+    """
+
+    def __init__(self, device: str) -> None:
+        self.cpu = device == "cpu" and torch.get_num_threads() == 1
+        self.cuda = device != "cpu"
+        self.jumped = 0.0
+        self.zero = self.spent()
+
+    def spent(self) -> float:
+        if self.cpu:
+            return time.process_time()
+        if self.cuda:
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
+    def __call__(self) -> float:
+        return self.spent() - self.zero + self.jumped
+
+    def wait_until(self, when: float) -> None:
+        self.jumped += max(0.0, when - self())
+
+
+def make_trace(load: float, capacity: float, count: int, *, mixed: bool, seed: int) -> list[Arrival]:
+    """`count` requests at `load` × `capacity` pictures per second; inf for all at once."""
+    choose = random.Random(f"{load}/{mixed}/{seed}")
+    now, made = 0.0, list[Arrival]()
+    members = [1 / (k + 1) for k in range(8)]
+    for number in range(count):
+        now += 0.0 if load == float("inf") else choose.expovariate(load * capacity)
+        sides = choose.choices([(256, 256), (256, 384), (384, 384)], [50, 30, 20])[0] if mixed else (256, 256)
+        ask = Ask(
+            choose.choice(PROMPTS), (choose.randrange(2**32),), choose.choice([4, 8, 20, 30]) if mixed else 16,
+            3.0 if not mixed or choose.random() < 0.7 else 1.0, *sides,
+            member=f"m{choose.choices(range(8), members)[0]}",
+        )  # fmt: skip
+        cancel = choose.uniform(0.05, 1.0) if mixed and choose.random() < 0.1 else float("inf")
+        made.append(Arrival(now, replace(ask, seeds=(number + 1,)), cancel))
+    return made
+
+
+# Ours
+
+
+def play_ours(engine: Engine, trace: Sequence[Arrival]) -> tuple[list[Outcome], dict[str, Any]]:
+    """The trace through the engine's own loop."""
+    loop: Any = engine.loop
+    clock = Clock(engine.device)
+    loop._clock = clock
+    outcomes = [Outcome(arrival) for arrival in trace]
+    jobs: list[tuple[Outcome, Any]] = []
+    coming = list(outcomes)
+    late_steps: list[int] = []
+    steps_after: dict[int, int] = {}
+    rows, forwards = loop.rows, loop.forwards
+    while coming or jobs:
+        now = clock()
+        while coming and coming[0].arrival.at <= now:
+            outcome = coming.pop(0)
+
+            def told(progress: Progress, outcome: Outcome = outcome) -> None:
+                if progress.preview and outcome.preview != outcome.preview:
+                    outcome.preview = clock()
+                if id(outcome) in steps_after:
+                    steps_after[id(outcome)] += 1
+
+            job = loop.submit(outcome.arrival.ask, told)
+            job.came = outcome.arrival.at
+            jobs.append((outcome, job))
+        for outcome, job in jobs:
+            if outcome.arrival.at + outcome.arrival.cancel <= now and id(outcome) not in steps_after:
+                steps_after[id(outcome)] = 0
+                job.cancel()
+        busy = loop.tick()
+        for outcome, job in [pair for pair in jobs if pair[1].result.done()]:
+            jobs.remove((outcome, job))
+            outcome.done = clock()
+            outcome.cancelled = isinstance(job.result.exception(), Cancelled)
+            if outcome.cancelled:
+                late_steps.append(steps_after[id(outcome)])
+        if not busy and not jobs and coming:
+            clock.wait_until(coming[0].arrival.at)
+    loop._clock = time.monotonic
+    return outcomes, {
+        "cancel_steps": max(late_steps, default=0), "rows": loop.rows - rows, "forwards": loop.forwards - forwards,
+    }  # fmt: skip
+
+
+# The others
+
+
+class Baseline:
+    """The stock pipeline with the same upscaler; `together` requests of one kind in one call."""
+
+    def __init__(self, engine: Engine, weights: Path, window: float | None) -> None:
+        self.pipeline: Any = DiffusionPipeline.from_pretrained(
+            weights, dtype=torch.float16 if engine.device != "cpu" else torch.float32, local_files_only=True
+        ).to(engine.device)
+        self.pipeline.set_progress_bar_config(disable=True)
+        self.pipeline.unet.to(memory_format=torch.channels_last)
+        self.kit: Any = engine.loop._kit  # pyright: ignore
+        self.window = window
+        self.device = engine.device
+
+    @torch.inference_mode()
+    def draw(self, asks: Sequence[Ask]) -> None:
+        from daguerre.models.serving.finish import finish
+        from daguerre.models.serving.folder import native_size
+
+        one, network = asks[0], self.kit.network
+        width, height = native_size(one.width, one.height, network.native)
+        latents = self.pipeline(
+            [ask.prompt for ask in asks], num_inference_steps=one.steps, guidance_scale=one.guidance, width=width,
+            height=height, generator=[torch.Generator().manual_seed(ask.seeds[0]) for ask in asks],
+            output_type="latent",
+        ).images  # fmt: skip
+        for latent in latents:
+            finish(network, self.kit.enlarge, latent[None].float(), (one.width, one.height))
+
+    def play(self, trace: Sequence[Arrival]) -> list[Outcome]:
+        """First come, first served; cancelling helps only those that have not begun."""
+        clock = Clock(self.device)
+        outcomes = [Outcome(arrival) for arrival in trace]
+        left = list(outcomes)
+        while left:
+            clock.wait_until(left[0].arrival.at + (self.window or 0.0))
+            now = clock()
+            first = left[0]
+            if first.arrival.at + first.arrival.cancel <= now:
+                first.cancelled, first.done = True, now
+                left.pop(0)
+                continue
+            batch = [first]
+            if self.window is not None:
+                alike = [
+                    each for each in left[1:]
+                    if each.arrival.at <= now and shape(each.arrival.ask) == shape(first.arrival.ask)
+                ]  # fmt: skip
+                batch += alike[:7]
+            self.draw([each.arrival.ask for each in batch])
+            for each in batch:
+                each.done = clock()
+                left.remove(each)
+        return outcomes
+
+
+def shape(ask: Ask) -> tuple[Any, ...]:
+    return ask.steps, ask.guidance, ask.width, ask.height
+
+
+# Figures
+
+
+def figures(outcomes: Sequence[Outcome], alone: float) -> dict[str, float]:
+    """Of one trace: seconds unless the name says otherwise."""
+    done = [each for each in outcomes if not each.cancelled]
+    seconds = sorted(each.seconds for each in done)
+    span = max(each.done for each in done) - min(each.arrival.at for each in done)
+    rates = [statistics.fmean(part) for part in _by_member(done).values()]
+    first = [each.preview - each.arrival.at for each in done if each.preview == each.preview]
+
+    def at(share: float) -> float:
+        return seconds[min(len(seconds) - 1, int(share * len(seconds)))]
+
+    return {
+        "p50": at(0.5),
+        "p95": at(0.95),
+        "p99": at(0.99),
+        "pictures_per_s": len(done) / span,
+        "goodput_per_s": sum(each <= GOOD * alone for each in seconds) / span,
+        # Jain's index over the members' mean waiting times: 1 is the same for all.
+        "fairness": sum(rates) ** 2 / (len(rates) * sum(rate**2 for rate in rates)),
+        "first_preview_p50": statistics.median(first) if first else float("nan"),
+    }
+
+
+def _by_member(done: Sequence[Outcome]) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {}
+    for each in done:
+        found.setdefault(each.arrival.ask.member, []).append(each.seconds)
+    return found
+
+
+@contextmanager
+def no_previews(engine: Engine) -> Iterator[None]:
+    """To see what they cost."""
+    before = schedule.PREVIEW_SECONDS
+    schedule.PREVIEW_SECONDS = float("inf")
+    try:
+        yield
+    finally:
+        schedule.PREVIEW_SECONDS = before
+
+
+def spent(engine: Engine, work: Callable[[], object], times: int = 3) -> float:
+    """Best of some runs."""
+    taken: list[float] = []
+    for _ in range(times):
+        clock = Clock(engine.device)
+        work()
+        taken.append(clock())
+    return min(taken)
+
+
+def matmul_peak(engine: Engine) -> float:
+    """FLOP/s of a large matrix product, the best of some."""
+    side = 1536 if engine.device == "cpu" else 8192
+    kind = torch.float32 if engine.device == "cpu" else torch.float16
+    a = torch.randn(side, side, dtype=kind, device=engine.device)
+    return 2 * side**3 / spent(engine, lambda: a @ a, 6)
+
+
+def flop_of_row(engine: Engine) -> float:
+    """Of one row of the U-Net at the model's own size."""
+    network: Any = engine.loop._kit.network  # pyright: ignore
+    cells = network.native // network.factor
+    unet = network.plain.pipeline.unet
+    words = network.words(network.plain, "")
+    sample = torch.zeros(2, network.channels, cells, cells, device=network.device, dtype=unet.dtype)
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        states = words.states.repeat(2, 1, 1)
+        unet(sample, torch.zeros(2, device=network.device), encoder_hidden_states=states, return_dict=False)
+    return counter.get_total_flops() / 2
+
+
+def bit_identical(engine: Engine, count: int = 32) -> bool:
+    """Mixed requests all together and each alone."""
+    asks = [arrival.ask for arrival in make_trace(float("inf"), 1.0, count, mixed=True, seed=7)]
+    jobs = [engine.submit(ask) for ask in asks]
+    while not all(job.result.done() for job in jobs):
+        engine.loop.tick()
+    return all(
+        job.result.result().pictures[0].tobytes() == engine.draw(ask).pictures[0].tobytes()
+        for job, ask in zip(jobs, asks, strict=True)
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--weights", type=Path, default=load(None).weights)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--quick", action="store_true", help="fewer requests; at most 10 minutes on 2 cores")
+    parser.add_argument("--requests", type=int, help="of each trace")
+    parser.add_argument("--compile", action="store_true", help="baseline (b) too; compiling takes minutes")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--plot", type=Path)
+    wanted = parser.parse_args()
+    count = wanted.requests or (12 if wanted.quick else 60)
+    engine = Engine(wanted.weights, device=wanted.device, threads=wanted.threads)
+    engine.load()
+    found: dict[str, Any] = {
+        "machine": platform.processor() or platform.machine(),
+        "device": engine.device, "threads": torch.get_num_threads(), "torch": torch.__version__,
+        "model": engine.weights.name, "requests": count, "slots": engine.slots,
+        "pace": [list(pair) for pair in engine.loop._paces.get(None, None, *native_cells(engine)).seconds],  # pyright: ignore
+    }  # fmt: skip
+
+    # One picture and one grid, alone.
+    single = Ask(PROMPTS[0], (1,), 16, 3.0, 256, 256)
+    plain = Baseline(engine, wanted.weights, None)
+    plain.draw([single])
+    alone, ours = spent(engine, lambda: plain.draw([single])), spent(engine, lambda: engine.draw(single))
+    found |= {"sequential_s": alone, "single_s": ours, "single_over_sequential": alone / ours}
+    shown: list[float] = []
+    grid = replace(single, seeds=(1, 2, 3, 4))
+
+    def draw_grid() -> None:
+        clock, seen = Clock(engine.device), list[float]()
+        engine.draw(grid, lambda progress: seen.append(clock()) if progress.preview else None)
+        shown.append(seen[0])
+
+    found["grid_p50_s"] = statistics.median(spent(engine, draw_grid, 1) for _ in range(3))
+    found["first_preview_p50_s"] = statistics.median(shown)
+    with no_previews(engine):
+        quiet = spent(engine, lambda: engine.draw(grid))
+    found["preview_overhead"] = found["grid_p50_s"] / quiet - 1
+    draft = engine.draw(replace(grid, draft=True))
+    found["draft"] = draft.about["draft"]
+    found["draft_grid_p50_s"] = statistics.median(
+        spent(engine, lambda: engine.draw(replace(grid, draft=True)), 1) for _ in range(3)
+    )
+    found["bit_identical"] = bit_identical(engine, 8 if wanted.quick else 32)
+    report(found)
+
+    # Traces.
+    capacity = 1 / alone
+    baselines = {"sequential": plain, "request_batching": Baseline(engine, wanted.weights, WINDOW)}
+    if wanted.compile:
+        baselines["compiled"] = Baseline(engine, wanted.weights, None)
+        baselines["compiled"].pipeline.unet = torch.compile(baselines["compiled"].pipeline.unet)
+        baselines["compiled"].draw([single])
+    traces = {f"single_{load}": make_trace(load, capacity, count, mixed=False, seed=1) for load in LOADS}
+    traces["single_burst"] = make_trace(float("inf"), capacity, count, mixed=False, seed=1)
+    traces["mixed_burst"] = make_trace(float("inf"), capacity, count, mixed=True, seed=1)
+    traces["mixed_0.9"] = make_trace(0.9, capacity, count, mixed=True, seed=1)
+    table: dict[str, dict[str, dict[str, float]]] = {}
+    for name, trace in traces.items():
+        outcomes, extra = play_ours(engine, trace)
+        table[name] = {"ours": figures(outcomes, ours) | extra}
+        for other, baseline in baselines.items():
+            table[name][other] = figures(baseline.play(trace), alone)
+        report({name: {who: {k: round(v, 3) for k, v in row.items()} for who, row in table[name].items()}})
+
+    # What it comes to.
+    def ratio(name: str, key: str) -> float:
+        return table[name]["ours"][key] / table[name]["sequential"][key]
+
+    peak, row = matmul_peak(engine), flop_of_row(engine)
+    pace = dict(engine.loop._paces.get(None, None, *native_cells(engine)).seconds)  # pyright: ignore
+    found |= {
+        "throughput_over_sequential": ratio("single_burst", "pictures_per_s"),
+        "throughput_over_sequential_mixed": ratio("mixed_burst", "pictures_per_s"),
+        "p95_over_sequential": ratio("single_0.9", "p95"),
+        "cancel_steps": max(table[name]["ours"]["cancel_steps"] for name in table),
+        "flop_over_peak": max(rows * row / seconds for rows, seconds in pace.items()) / peak,
+        "matmul_gflops": peak / 1e9,
+        "row_gflop": row / 1e9,
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        if engine.device == "cpu"
+        else torch.cuda.max_memory_allocated() / 2**20,
+        "traces": table,
+    }
+    report({name: value for name, value in found.items() if name != "traces"})
+    if wanted.json:
+        wanted.json.write_text(json.dumps(found, indent=1) + "\n")
+    if wanted.plot:
+        plot(found, wanted.plot)
+
+
+def native_cells(engine: Engine) -> tuple[int, int]:
+    network: Any = engine.loop._kit.network  # pyright: ignore
+    return network.native // network.factor, network.native // network.factor
+
+
+def report(values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        print(f"{name:34} {round(value, 4) if isinstance(value, float) else value}", flush=True)
+
+
+def plot(found: dict[str, Any], file: Path) -> None:
+    """p95 over the load, one line for each way."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
+    names = {
+        "ours": "Daguerre",
+        "sequential": "pipe(prompt), one by one",
+        "request_batching": "request batching, 50 ms",
+    }
+    names["compiled"] = "pipe(prompt), compiled"
+    for who, label in names.items():
+        if who in found["traces"]["single_0.9"]:
+            axes.plot(LOADS, [found["traces"][f"single_{load}"][who]["p95"] for load in LOADS], "o-", label=label)
+    axes.set(
+        xlabel="arrivals ÷ capacity of one by one", ylabel="p95, seconds", ylim=(0, None),
+        title=f"{found['model']} on {found['threads']} processor thread(s), {found['requests']} requests each",
+    )  # fmt: skip
+    axes.legend()
+    figure.savefig(file, dpi=110)
+
+
+if __name__ == "__main__":
+    main()

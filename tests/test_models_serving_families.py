@@ -1,0 +1,111 @@
+"""Others' pipelines: Stable Diffusion 1.5 and SDXL share steps, FLUX and SD3 run job by job; all from local folders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import familykit
+import numpy as np
+import pytest
+import torch
+from diffusers import DiffusionPipeline, DPMSolverMultistepScheduler
+from safetensors.torch import save_file
+
+from daguerre.models.engine import Ask, Cancelled, Engine, Progress
+from daguerre.models.errors import TooLate, Unfit, WeightsMissing, WeightsRefused
+from daguerre.models.serving.jobwise import Jobwise
+from daguerre.models.serving.loading import family_of
+from daguerre.models.serving.loop import Loop
+
+ASK = Ask("a red apple", (3, 4), 4, 3.0, 64, 64, negative="blue")
+
+
+def loaded(folder: Path) -> Engine:
+    made = Engine(folder, device="cpu")
+    made.load()
+    return made
+
+
+@pytest.mark.parametrize("write", [familykit.write_sd15, familykit.write_sdxl])
+def test_unet_pipelines_share_steps_and_agree_with_the_stock_pipeline(
+    write: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    """To rounding, with the sampler that takes their own's place; to the bit among others."""
+    engine = loaded(write(tmp_path / "toy"))
+    assert isinstance(engine.loop, Loop)
+    stock: Any = DiffusionPipeline.from_pretrained(tmp_path / "toy", local_files_only=True)
+    stock.scheduler = DPMSolverMultistepScheduler.from_config(stock.scheduler.config, algorithm_type="dpmsolver++")
+    stock.set_progress_bar_config(disable=True)
+    size = 32
+    expected = stock(
+        ASK.prompt, negative_prompt=ASK.negative, num_inference_steps=4, guidance_scale=3.0, height=size, width=size,
+        generator=torch.Generator().manual_seed(3),
+    ).images[0]  # fmt: skip
+    made = engine.draw(replace(ASK, width=size, height=size))
+    assert np.abs(np.asarray(made.pictures[0], int) - np.asarray(expected, int)).max() <= 1
+    alone = engine.draw(replace(ASK, width=size, height=size, seeds=(4,)))
+    assert alone.pictures[0].tobytes() == made.pictures[1].tobytes()
+    assert made.about["sampler"] == "DPM-Solver++ 2M"
+
+
+@pytest.mark.parametrize("write", [familykit.write_flux, familykit.write_sd3])
+def test_other_families_run_job_by_job(write: Callable[[Path], Path], tmp_path: Path) -> None:
+    """The stock pipeline's own pictures, with progress and previews; cancelling and deadlines at the next step."""
+    engine = loaded(write(tmp_path / "toy"))
+    assert isinstance(engine.loop, Jobwise)
+    seen: list[Progress] = []
+    made = engine.draw(ASK, seen.append)
+    assert [each.size for each in made.pictures] == [(64, 64)] * 2
+    assert [each.step for each in seen] == [1, 2, 3, 4]
+    previews = [each.preview for each in seen if each.preview]
+    assert previews
+    assert all(each[:2] == b"\xff\xd8" and len(each) <= 30_000 for each in previews)
+    again = engine.draw(ASK)
+    assert [each.tobytes() for each in again.pictures] == [each.tobytes() for each in made.pictures]
+
+    steps: list[int] = []
+
+    def leave(progress: Progress) -> None:
+        steps.append(progress.step)
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        engine.draw(replace(ASK, steps=20), leave)
+    assert steps == [1]
+    now = [0.0]
+    loop: Any = engine.loop
+    loop._clock = lambda: now.append(now[-1] + 1.0) or now[-1]
+    with pytest.raises(TooLate):
+        engine.draw(replace(ASK, steps=20, seconds=3.0))
+    with pytest.raises(Unfit, match="tile"):
+        engine.draw(replace(ASK, tile=True))
+    waiting = engine.submit(ASK)
+    waiting.cancel()
+    loop.tick()
+    assert isinstance(waiting.result.exception(0), Cancelled)
+
+
+def test_single_files_are_told_by_their_tensors_and_never_unpickled(tmp_path: Path) -> None:
+    """What is no safetensors file is not opened; what nobody knows is named."""
+    file = tmp_path / "model.safetensors"
+    save_file({"conditioner.embedders.1.x": torch.zeros(1)}, file)
+    assert family_of(file).__name__ == "StableDiffusionXLPipeline"
+    save_file({"model.diffusion_model.input_blocks.0.0.weight": torch.zeros(1)}, file)
+    assert family_of(file).__name__ == "StableDiffusionPipeline"
+    save_file({"double_blocks.0.img_attn.x": torch.zeros(1)}, file)
+    assert family_of(file).__name__ == "FluxPipeline"
+    save_file({"something": torch.zeros(1)}, file)
+    with pytest.raises(WeightsRefused, match="holds no"):
+        Engine(file, device="cpu").load()
+    file.write_bytes(b"torn")
+    with pytest.raises(WeightsRefused, match="damaged"):
+        Engine(file, device="cpu").load()
+    pickled = tmp_path / "model.ckpt"
+    pickled.write_bytes(b"\x80\x04")
+    with pytest.raises(WeightsRefused, match="Convert"):
+        Engine(pickled, device="cpu").load()
+    with pytest.raises(WeightsMissing):
+        Engine(tmp_path / "absent", device="cpu").load()
