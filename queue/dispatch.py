@@ -27,8 +27,9 @@ log = logging.getLogger(__name__)
 
 #: Failures in a row, while connected, after which nats-server is restarted.
 STUCK = 3
-#: Seconds after a failure until the next try.
+#: Seconds after a failure until the next try, and between two restarts of nats-server.
 PAUSE = 2.0
+RESTART_SECONDS = 10.0
 #: Jobs that are kept in memory from their submission, so that sending them costs no look-up.
 FRESH = 500
 #: Code of a job whose pictures to begin from are gone.
@@ -69,6 +70,8 @@ class Dispatcher:
         self._sources = sources
         #: Jobs whose files lie in NATS, as far as is known.
         self._enclosing: set[str] = set()
+        self._storage_broke = False
+        self._restart_at = 0.0
         self._wake = asyncio.Event()
         self._reconcile_at = 0.0
         #: Why jobs could not be sent the last time, for the owner.
@@ -78,6 +81,12 @@ class Dispatcher:
         if reconcile:
             self._reconcile_at = 0.0
         self._wake.set()
+
+    def storage_broke(self) -> None:
+        """nats-server is connected and stores nothing."""
+        if not self._storage_broke:
+            self._storage_broke = True
+            self._wake.set()
 
     def remember(self, job: Job) -> None:
         """A job that was submitted just now."""
@@ -92,6 +101,9 @@ class Dispatcher:
     async def run(self) -> None:
         failures = 0
         while True:
+            if self._storage_broke and time.monotonic() >= self._restart_at:
+                self._storage_broke, self._restart_at = False, time.monotonic() + RESTART_SECONDS
+                await self._on_stuck()
             pause = max(0.05, self._reconcile_at - time.monotonic())
             try:
                 if not self._transport.connected:
@@ -113,6 +125,8 @@ class Dispatcher:
                 if failures >= STUCK:
                     failures = 0
                     await self._on_stuck()
+            if self._storage_broke:
+                pause = min(pause, max(0.05, self._restart_at - time.monotonic()))
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._wake.wait()

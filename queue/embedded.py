@@ -33,6 +33,8 @@ from .tasks import end
 HOST = "127.0.0.1"
 #: Seconds within which a started server must answer, and a stopped one must be gone.
 PATIENCE = 15.0
+#: Bytes that must be free on the disk for a restart to be of use: one message of the largest size.
+ROOM = MAX_PAYLOAD
 
 log = logging.getLogger(__name__)
 
@@ -159,9 +161,11 @@ class EmbeddedServer:
             await self._gone(pid)
 
     async def restart(self) -> None:
-        """Have it ended and started again, as when JetStream switched itself off because the disk was full."""
+        """Have it ended and started again: once the disk was full, JetStream writes no more. While it is, say so."""
         pid = self.pid
-        if pid is not None and await probe(self.port, self.token, self._host) is Answer.OURS:
+        if shutil.disk_usage(self._folder).free < ROOM:
+            log.warning("nats-server cannot store anything: free space on the disk of the data folder")
+        elif pid is not None and await probe(self.port, self.token, self._host) is Answer.OURS:
             log.warning("restarting nats-server: it runs, but its storage does not")
             _signal(pid, signal.SIGTERM)
 
@@ -259,8 +263,10 @@ class EmbeddedServer:
             f"log_file: {quoted(self._folder / 'nats-server.log')}",
             "logfile_size_limit: 10MB",
             "logfile_max_num: 3",
-            # By default an acknowledged message reaches the disk up to two minutes later.
-            f"jetstream {{ store_dir: {quoted(self._folder / 'jetstream')}, sync_interval: always }}",
+            # By default an acknowledged message reaches the disk up to two minutes later, and what was free on the disk
+            # at the start is the limit for ever.
+            f"jetstream {{ store_dir: {quoted(self._folder / 'jetstream')}",
+            "sync_interval: always, max_file_store: 1TB }",
         )
         if self._tls[0]:
             certificate, key = self._tls

@@ -69,6 +69,9 @@ class Hearing:
     async def on_progress(self, progress: Progress) -> None:
         self._news.progress(progress)
 
+    def on_trouble(self) -> None:
+        self.dispatcher.storage_broke()
+
     async def on_question(self, question: bytes) -> bytes:
         return await self._answer(question)
 

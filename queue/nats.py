@@ -33,6 +33,8 @@ WORKERS, CONTROL = "gpu", "control"
 JOBS_SUBJECT = "jobs.*"
 #: Where the command line steers the queue.
 QUESTIONS = "steer"
+#: Where workers tell that outcomes cannot be stored.
+TROUBLE = "trouble"
 #: What one message carries at most; nats-server is set to it.
 MAX_PAYLOAD = 8 * 1024 * 1024
 #: Pictures above this many bytes travel in parts of this size.

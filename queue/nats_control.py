@@ -26,6 +26,7 @@ from .nats import (
     QUESTIONS,
     RESULTS,
     SOURCES,
+    TROUBLE,
     WORKERS,
     Connection,
     Credentials,
@@ -204,6 +205,7 @@ class NatsControl:
         for subject, hear in (("st.*", self._on_started), ("prog.*", self._on_progress), ("hb.*", self._on_heartbeat)):
             await session.listen(subject, _lenient(hear))
         await session.listen(QUESTIONS, self._on_question)
+        await session.listen(TROUBLE, self._on_trouble)
         await self._outcomes.attach(session)
 
     async def _make_streams(self, session: Session) -> None:
@@ -244,6 +246,9 @@ class NatsControl:
         step, steps = json.loads(head)
         job_id = message.subject.removeprefix("prog.")
         await self._listener.on_progress(Progress(job_id, int(step), int(steps), preview or None))
+
+    async def _on_trouble(self, _: Msg) -> None:
+        self._listener.on_trouble()
 
     async def _on_question(self, message: Msg) -> None:
         if message.reply:

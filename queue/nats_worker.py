@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from .capability import POOL
 from .errors import BrokerUnavailable, PictureGone
 from .jobs import Progress
-from .nats import ERRORS, JOBS, MARGIN, PART, SOURCES, WORKERS, Connection, Credentials, Puller, Session
+from .nats import ERRORS, JOBS, MARGIN, PART, SOURCES, TROUBLE, WORKERS, Connection, Credentials, Puller, Session
 from .transport import Delivery, Enclosed, Heartbeat, JobMessage, Outcome, Started
 
 log = logging.getLogger(__name__)
@@ -109,6 +109,9 @@ class NatsWorker:
                 await session.js.publish(f"res.{outcome.job}", payload, headers={"Nats-Msg-Id": name})
             except ERRORS as problem:
                 log.warning("job %s: its outcome is not stored yet: %s", outcome.job, type(problem).__name__)
+                if self.connection.session is session:
+                    # Connected, and yet it stores nothing: after a full disk nats-server needs a restart.
+                    await self.connection.publish(TROUBLE, self._instance.encode())
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, 5.0)
             else:

@@ -88,8 +88,8 @@ async def test_a_second_control_process_stands_by_and_takes_over(options: QueueO
     await control.communicate()
     await waiting
     os.kill(int((tmp_path / "first" / "nats" / "nats-server.pid").read_text()), signal.SIGKILL)
-    # Five seconds on a machine of one's own; this one does other things.
-    assert took < 5 + os.getloadavg()[0], f"taken over after {took:.1f} s"
+    print(f"\ntaken over {took:.1f} s after kill -9, load {os.getloadavg()[0]:.1f}")
+    assert took < 5, f"taken over after {took:.1f} s, load {os.getloadavg()[0]:.1f}"
 
 
 async def test_one_who_was_frozen_can_write_nothing_any_more(options: QueueOptions, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import signal
@@ -224,11 +225,11 @@ class House:
     def _judge(self, verdict: Verdict) -> None:
         """Each job by the messages that members see."""
         reader = sqlite3.connect(f"file:{self.data / 'daguerre.db'}?mode=ro", uri=True)
-        jobs = {key: (job, state, attempts) for job, key, state, attempts in
-                reader.execute("SELECT id, key, state, attempts FROM jobs")}  # fmt: skip
+        jobs = {key: (job, state, attempts, json.loads(reply).get("message")) for job, key, state, attempts, reply in
+                reader.execute("SELECT id, key, state, attempts, reply FROM jobs")}  # fmt: skip
         reader.close()
         verdict.jobs = len(jobs)
-        verdict.retried = sum(attempts > 1 for _, _, attempts in jobs.values())
+        verdict.retried = sum(attempts > 1 for _, _, attempts, _ in jobs.values())
         messages = self.standin.messages(self.channel)
         for record in self.asked:
             mine = jobs.get(str(record.id))
@@ -237,8 +238,13 @@ class House:
                 # Killed before anything was stored: then nobody was promised anything either.
                 verdict.unanswered += original is not None and not original.thinking
                 continue
-            job, state, _ = mine
-            posted = [seen for seen in messages if job in seen.content and seen.attachments and not seen.deleted]
+            job, state, _, message = mine
+            # A new message names its job, unless it was edited after a crash: then the job names its message.
+            posted = [
+                seen
+                for seen in messages
+                if (job in seen.content or seen.id == message) and seen.attachments and not seen.deleted
+            ]
             if original is not None and original.attachments and not original.deleted:
                 posted.append(original)
             if state == "cancelled":
