@@ -12,6 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from ..models.errors import EngineError
 from ..queue.errors import InvalidRequest
+from ..queue.grammar import MalformedPrompt, fields, parse, pointer
+from ..queue.grammar import Wish as Typed
 from ..queue.requests import MAX_SEED, ImageRequest, image_request
 from ..queue.vocabulary import Vocabulary
 from ..web.problems import explain, unknown_words
@@ -21,10 +23,15 @@ from .render import render
 from .settings import Configuration
 from .worker import check_weights, load_engine
 
+#: What a request is that says nothing else, as the record has it.
+SIZE: int = ImageRequest.model_fields["width"].default
+STEPS: int = ImageRequest.model_fields["steps"].default
+GUIDANCE: float = ImageRequest.model_fields["guidance"].default
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What was typed: None means "as the project decides"."""
+    """What was typed: None means "as the project decides". The prompt may hold flags (queue/grammar.py)."""
 
     prompt: str
     out: Path
@@ -41,18 +48,26 @@ class Wish:
         Raises:
             Refused: names the option and what is allowed.
         """
-        fields = {
-            "prompt": self.prompt,
-            "negative": self.negative,
-            "count": self.count,
-            "seed": random.randint(0, MAX_SEED) if self.seed is None else self.seed,
+        try:
+            typed = parse(self.prompt)
+        except MalformedPrompt as error:
+            if error.code != "empty":
+                raise Refused(f"{error}\n{pointer(self.prompt, error.at)}") from None
+            typed = Typed()
+        if typed.link:
+            raise Refused("a link to a picture works in Discord; here a request cannot begin from one")
+        # An option wins over a flag in the prompt.
+        options = {
+            "negative": self.negative or None,
+            "count": self.count if self.count > 1 else None,
+            "seed": self.seed,
             "steps": self.steps,
             "guidance": self.guidance,
-            "width": self.size,
-            "height": self.size,
         }
+        meant = fields(typed, size=SIZE if self.size is None else self.size, steps=STEPS, guidance=GUIDANCE)
+        meant["seed"] = random.randint(0, MAX_SEED) if typed.seed is None else typed.seed
         try:
-            return image_request(**{name: value for name, value in fields.items() if value is not None})
+            return image_request(**meant | {name: value for name, value in options.items() if value is not None})
         except InvalidRequest as error:
             text = explain(error)
             raise Refused(text.replace("width", "--size", 1) if error.field in {"width", "height"} else text) from None

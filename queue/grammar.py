@@ -190,7 +190,7 @@ def sides(ratio: tuple[int, int] | None, size: int) -> tuple[int, int]:
     if ratio is None:
         return size, size
     wanted = math.log(ratio[0] / ratio[1])
-    area = math.log(size * size)
+    area = 2 * math.log(max(1, size))
     lengths = range(SHORTEST, LONGEST + 1, GRAIN)
 
     def miss(shape: tuple[int, int]) -> float:

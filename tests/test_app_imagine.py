@@ -167,3 +167,15 @@ def test_unknown_words_are_told() -> None:
     with pytest.raises(Refused, match="such as: apple, cat"):
         check_words(vocabulary, "zeppelin", console)
     check_words(None, "anything", console)
+
+
+def test_the_prompt_may_hold_flags() -> None:
+    """The same grammar as in Discord; an option wins over a flag, and an error points at its character."""
+    request = Wish("a red apple --ar 3:2 --no worm --seed 7 --n 2", Path("x.png"), steps=5).request()
+    assert (request.prompt, request.negative, request.seed, request.count) == ("a red apple", "worm", 7, 2)
+    assert (request.width > request.height, request.steps) == (True, 5)
+    assert Wish("apple --seed 7", Path("x.png"), seed=8).request().seed == 8
+    with pytest.raises(Refused, match=r"--seed\?\napple --sed 7\n      \^"):
+        Wish("apple --sed 7", Path("x.png")).request()
+    with pytest.raises(Refused, match="Discord"):
+        Wish("https://example.com/a.png apple", Path("x.png")).request()
