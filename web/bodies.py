@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from ..queue.errors import InvalidRequest
-from ..queue.jobs import FINISHED, Job, JobState, Progress
+from ..queue.jobs import FINISHED, Job, JobState
 from ..queue.requests import MAX_SEED, ImageRequest, image_request
 from .problems import FIELDS, Problem, failure
 
@@ -74,7 +74,3 @@ def job_body(job: Job, position: int | None = None) -> Mapping[str, Any]:
     if job.metadata:
         body["metadata"] = dict(job.metadata)
     return body
-
-
-def progress_body(progress: Progress) -> Mapping[str, Any]:
-    return {"id": progress.job, "step": progress.step, "steps": progress.steps}

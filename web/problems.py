@@ -63,8 +63,6 @@ def explain(error: InvalidRequest) -> str:
         "string_type": lambda: f"{field} must be a text",
         "string_unicode": lambda: f"{field} is not valid Unicode text",
         "source_name": lambda: "source names no picture of this queue's picture store",
-        "unfit": "the source picture, its mask or an adapter does not fit; choose another one",
-        "too_late": "drawing took longer than this server allows; ask for less, or later",
         "source_gone": lambda: "a picture that source names is not in the picture store any more; send it again",
         "extra_forbidden": lambda: f"a request has no field {field}; there are: {', '.join(FIELDS)}",
     }
@@ -87,6 +85,8 @@ def failure(code: str | None) -> str | None:
         "broken": "rendering broke several times; the worker's log says why. Ask again, or change the prompt",
         "unrenderable": "this model cannot render such a request; change size or prompt",
         "source_gone": "the picture that it begins from is gone; send it again",
+        "unfit": "the source picture, its mask or an adapter does not fit; choose another one",
+        "too_late": "drawing took longer than this server allows; ask for less, or later",
     }
     return texts.get(code, f"the worker refused it: {code}")
 

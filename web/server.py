@@ -3,7 +3,7 @@
 GET    /healthz                            200 while the queue is up, else 503
 POST   /api/v1/jobs                        {"prompt": …} → 202; the same Idempotency-Key again → 200, the same job
 GET    /api/v1/jobs/{id}                   state, place in the queue, links to the pictures
-GET    /api/v1/jobs/{id}/events            the same as server-sent events, until the job has finished
+GET    /api/v1/jobs/{id}/events            the same as server-sent events with steps and previews, until it has finished
 GET    /api/v1/jobs/{id}/pictures/{n}      PNG; n counts from 1
 DELETE /api/v1/jobs/{id}                   cancel
 """
@@ -11,11 +11,9 @@ DELETE /api/v1/jobs/{id}                   cancel
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import uuid
 from collections.abc import Callable, Mapping
-from contextlib import aclosing
 from typing import Any
 
 from aiohttp import web
@@ -23,7 +21,8 @@ from aiohttp import web
 from ..queue.jobs import FINISHED, Job, JobState
 from ..queue.service import Queue
 from ..queue.vocabulary import Vocabulary
-from .bodies import WITH_PICTURES, job_body, parse_request, progress_body
+from .bodies import WITH_PICTURES, job_body, parse_request
+from .events import send_events
 from .guard import answer_problems, is_loopback, make_guard
 from .options import WebOptions
 from .problems import Problem, unknown_words
@@ -115,19 +114,15 @@ class _Api:
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         job = await self._local_job(request)
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+        # Proxies such as nginx would gather what is sent.
+        headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        response = web.StreamResponse(headers=headers)
         await response.prepare(request)
         task = asyncio.current_task()
         assert task is not None
         self._streams.add(task)
         try:
-            async with aclosing(self._queue.events(job.id)) as news:
-                async for item in news:
-                    if isinstance(item, Job):
-                        name, body = "job", await self._body(item)
-                    else:
-                        name, body = "progress", progress_body(item)
-                    await response.write(f"event: {name}\ndata: {json.dumps(body)}\n\n".encode())
+            await send_events(self._queue.events(job.id), self._body, response.write)
             await response.write_eof()
         finally:
             self._streams.discard(task)

@@ -12,6 +12,7 @@ end-mention = { $mention }, here is your answer; the first message can no longer
 reason-unrenderable = the pictures do not fit into the memory of the machine that draws. Ask for fewer pictures, or have someone with Manage Server choose a smaller size with /settings set.
 reason-unfit = what it brings along does not fit: the picture it begins from, its mask, or an adapter. Please choose another one.
 reason-too_late = drawing took longer than this server allows. Ask for fewer pictures or steps, or try again later.
+reason-source_gone = the picture it begins from is not there any more. Please send the picture again.
 reason-unreadable = what was asked for cannot be read from the job table any more. Please ask once more.
 reason-other_version = it was queued by another version of this bot, which this one does not understand. Please ask once more.
 reason-other = the worker cannot render this request. Please change the prompt or the settings.

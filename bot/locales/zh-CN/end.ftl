@@ -12,6 +12,7 @@ end-mention = { $mention }，结果在这里；原来的消息已经不能再修
 reason-unrenderable = 绘图机器的内存装不下这些图片。请少画几张，或请有“管理服务器”权限的人用 /settings set 选小一点的尺寸。
 reason-unfit = 请求带来的东西不合适：起始图片、蒙版或适配器。请换一个。
 reason-too_late = 绘制时间超过了这台机器允许的上限。请少画几张或减少步数，或稍后再试。
+reason-source_gone = 它所依据的起始图片已经不在了。请重新发送图片。
 reason-unreadable = 任务表里这个任务的内容已经读不出来。请再试一次。
 reason-other_version = 它是由另一个版本的机器人排队的，当前版本看不懂。请再试一次。
 reason-other = 机器画不了这个请求。请修改提示词或设置。
