@@ -11,6 +11,7 @@ from ..bot.errors import BotError, DiscordUnreachable
 from ..queue.service import Queue
 from ..queue.vocabulary import Vocabulary
 from .settings import Configuration
+from .verify import read_origin_aside
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ class BotKeeper:
                     self._configuration.data_dir,
                     stop,
                     self._ready,
+                    read_origin_aside,
                 )
             except DiscordUnreachable as error:
                 self.state = f"waiting for Discord: {error}"

@@ -25,11 +25,12 @@ from ..queue.service import Ticket
 from .address import Address
 from .buttons import view_of_card
 from .cards import Card
-from .checks import check_channel, check_words, refusal_of
+from .checks import check_words, refusal_of
 from .errors import Refused
 from .faults import ALREADY_ACKNOWLEDGED, FAILURES, UNKNOWN_INTERACTION
 from .guard import explain, tell
 from .language import speaks
+from .moderation_checks import check_place, is_relaxed
 
 if TYPE_CHECKING:
     from .client import DaguerreClient
@@ -116,9 +117,7 @@ async def server_settings(interaction: Asked) -> ServerSettings:
     if not interaction.app_permissions.attach_files:
         raise Refused("refused.attach")
     settings = await interaction.client.services.settings.get(str(interaction.guild_id))
-    channel = interaction.channel
-    parent = channel.parent_id if isinstance(channel, discord.Thread) else None
-    check_channel(settings, interaction.channel_id or 0, parent)
+    check_place(settings, interaction)
     return settings
 
 
@@ -127,7 +126,8 @@ async def _queue(
 ) -> _Queued:
     """Everything that can be refused, then the job table."""
     queue = interaction.client.services.queue
-    orders = await make(await server_settings(interaction))
+    settings = await server_settings(interaction)
+    orders = await make(settings)
     admitted = [replace(order, request=await admit(interaction, order.request)) for order in orders]
     tickets: list[Ticket] = []
     for number, order in enumerate(admitted):
@@ -140,6 +140,7 @@ async def _queue(
                 reply=(address if number == 0 else replace(address, followup=True)).reply(),
                 lane=order.lane,
                 roles=[str(role) for role in role_ids(interaction)],
+                relaxed=is_relaxed(settings, interaction),
             )
         except InvalidRequest as problem:
             raise refusal_of(problem, order.request.prompt) from None

@@ -10,6 +10,7 @@ import logging
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
 from ..queue.errors import QueueError
+from ..queue.moderation_origin import ReadOrigin
 from ..queue.server_settings import ServerSettingsStore
 from ..queue.service import Queue
 from ..queue.vocabulary import Vocabulary
@@ -35,10 +37,14 @@ from .follow import Followers
 from .forms import filled, region, remix, typed_prompt
 from .guard import guarded, log_error
 from .menus import start, start_draft
+from .moderation import ITEMS
+from .moderation_commands import leave_stranger
 from .options import DiscordOptions
 from .pace import Pace
 from .reactions import reacted
+from .reports import Desk
 from .services import Services
+from .settings_more import settings_form
 from .translate import Translator
 
 log = logging.getLogger(__name__)
@@ -93,10 +99,12 @@ class DaguerreClient(discord.Client):
         self._data_dir = data_dir
         self._announce = announce
         self._resuming: asyncio.Task[None] | None = None
+        self.desk = Desk(self)
 
     async def setup_hook(self) -> None:
-        self.add_dynamic_items(PictureButton, ConfirmButton, PageButton)
+        self.add_dynamic_items(PictureButton, ConfirmButton, PageButton, *ITEMS)
         await self.services.queue.members.load()
+        self.desk.open()
         await self.tree.set_translator(Translator())
         if self._options.sync_commands:
             await self.tree.sync_if_changed(self._data_dir)
@@ -106,7 +114,8 @@ class DaguerreClient(discord.Client):
     async def _resume(self) -> None:
         while True:
             try:
-                return await self.services.followers.resume()
+                await self.services.followers.resume()
+                return self.desk.look()
             except QueueError as error:
                 log.warning("unfinished jobs are not known now (%s); asking again", type(error).__name__)
                 await asyncio.sleep(LOOK_SECONDS)
@@ -129,6 +138,11 @@ class DaguerreClient(discord.Client):
         if announce is not None:
             log.info("ready as %s in %d servers", self.user, len(self.guilds))
             announce()
+        for guild in self.guilds:
+            await leave_stranger(self, guild)
+
+    async def on_guild_join(self, guild: discord.Guild) -> None:
+        await leave_stranger(self, guild)
 
     async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
         """Modals that were sent in; commands and buttons find their handlers by themselves."""
@@ -138,6 +152,8 @@ class DaguerreClient(discord.Client):
     async def _filled_in(self, interaction: discord.Interaction[Any]) -> None:
         data: Any = interaction.data
         draft = start_draft(str(data.get("custom_id", "")))
+        if await settings_form(interaction, data):
+            return
         if draft is not None:
             await start(interaction, draft, typed_prompt(data))
             return
@@ -171,6 +187,7 @@ class DaguerreClient(discord.Client):
         if self._resuming is not None:
             self._resuming.cancel()
         await self.services.followers.close()
+        await self.desk.close()
         await super().close()
 
 
@@ -183,6 +200,7 @@ async def run_bot(
     data_dir: Path,
     stop: asyncio.Event,
     on_ready: Callable[[], None] | None = None,
+    read_origin: ReadOrigin | None = None,
 ) -> None:
     """Serve until `stop` is set. Lost connections are taken up again; `on_ready` is called once.
 
@@ -197,6 +215,7 @@ async def run_bot(
         client = DaguerreClient(
             options, queue=queue, settings=settings_store, vocabulary=vocabulary, data_dir=data_dir, announce=on_ready
         )
+        client.services = replace(client.services, read_origin=read_origin)
         async with client:
             serving = asyncio.create_task(_serve(client, options, token), name="discord")
             stopping = asyncio.create_task(stop.wait(), name="discord stop")

@@ -20,6 +20,7 @@ from .help import add_help
 from .imagine import add_imagine
 from .language import speaks
 from .menus import add_menus
+from .moderation import add_moderation
 from .preferences import add_prefer
 from .queue_commands import add_queue
 from .settings import add_settings
@@ -47,6 +48,7 @@ class HouseTree(app_commands.CommandTree["DaguerreClient"]):
         add_album(self)
         add_help(self)
         add_menus(self)
+        add_moderation(self)
 
     async def on_error(
         self, interaction: discord.Interaction[DaguerreClient], error: app_commands.AppCommandError, /

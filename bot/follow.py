@@ -21,6 +21,7 @@ from .delivery import Attached, Delivered, Delivery, TooLarge
 from .encode import ladder, next_fitting
 from .guard import log_error
 from .layout import laid_out, named
+from .moderation_checks import held_card, look_at
 from .status import StatusEditor
 
 log = logging.getLogger(__name__)
@@ -138,12 +139,16 @@ class Followers:
         if pictures is None:
             await self._tell(job, address, lost_card(job, locale))
             return
+        look = await look_at(self._queue, job)
+        if look.held:
+            await self._tell(job, address, held_card(locale))
+            return
         preferences = self._queue.members.known(job.member)
         parts = await asyncio.to_thread(laid_out, job.request, pictures, preferences.layout, locale)
         steps = ladder(tuple(part.data for part in parts))
         while (encoded := await asyncio.to_thread(next_fitting, steps, address.file_limit)) is not None:
             card = finished_card(job, report=report, sent_as=encoded.format, locale=locale)
-            files = named(parts, encoded)
+            files = look.files(named(parts, encoded))
             # The limit that Discord named may be wrong in either direction, so 413 counts whatever we computed.
             with suppress(TooLarge):
                 await self._tell(job, address, card, files)

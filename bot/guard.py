@@ -14,9 +14,11 @@ import discord
 from discord import app_commands
 
 from ..queue.errors import QueueFull, QueueUnavailable, StorageFull
+from ..queue.moderation import Forbidden
 from .errors import Refused
 from .faults import FAILURES
 from .language import speaks
+from .moderators import forbidden
 from .texts import ENGLISH, text
 
 if TYPE_CHECKING:
@@ -55,6 +57,8 @@ def explain(error: BaseException, locale: str = ENGLISH, *, private: Iterable[st
     match error:
         case Refused():
             return error.words(locale)
+        case Forbidden():
+            return forbidden(error, locale)
         case QueueFull():
             return queue_full(error, locale)
         case StorageFull():

@@ -18,6 +18,7 @@ from .confirm import confirm_view
 from .errors import Refused
 from .guard import guarded, log_error
 from .language import speaks
+from .moderation_checks import check_amount
 from .pictures import keep_attachment, keep_link
 from .texts import text
 from .wishes import UNCONFIRMED, orders, question, wishes
@@ -108,6 +109,7 @@ async def handle(
         return
 
     async def make(settings: ServerSettings) -> list[Order]:
+        check_amount(settings, len(found), options)
         kept = picture
         if image is not None:
             kept = await keep_attachment(interaction, image)

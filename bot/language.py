@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 
 def speaks(interaction: discord.Interaction[Any]) -> str:
-    """The locale of the member who sent this interaction, for `text`: what they chose with /prefer, else Discord's."""
+    """The locale of who sent this interaction, for `text`: chosen with /prefer, or their server's, or Discord's."""
     client: DaguerreClient = interaction.client
-    return client.services.queue.members.known(str(interaction.user.id)).language or interaction.locale.value
+    chosen = client.services.queue.members.known(str(interaction.user.id)).language
+    servers = client.services.settings.known(str(interaction.guild_id)).language if interaction.guild_id else ""
+    return chosen or servers or interaction.locale.value

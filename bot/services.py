@@ -8,6 +8,7 @@ from typing import Any
 
 import discord
 
+from ..queue.moderation_origin import ReadOrigin
 from ..queue.server_settings import ServerSettingsStore
 from ..queue.service import Queue
 from ..queue.vocabulary import Vocabulary
@@ -27,3 +28,5 @@ class Services:
     press: Callable[[discord.Interaction[Any], Key], Awaitable[None]]
     #: Where pictures that members name may lie: `https://cdn.discordapp.com` and its like.
     picture_hosts: tuple[str, ...] = ()
+    #: Reads where a picture comes from; None where nothing here can.
+    read_origin: ReadOrigin | None = None

@@ -16,6 +16,7 @@ from ..queue.server_settings import ServerSettings
 from .checks import channel_list
 from .errors import Refused
 from .guard import guarded
+from .settings_more import add_more
 from .texts import text
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def add_settings(tree: app_commands.CommandTree[DaguerreClient]) -> None:
             ),
         )
 
+    add_more(group)
     tree.add_command(group)
 
 

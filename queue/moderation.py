@@ -9,10 +9,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 
+from sqlalchemy import select
+
 from .audit import Audit
 from .database import Database
 from .errors import QueueError
 from .fair import Lane
+from .life import OUT
 from .limits import Limits, of_roles, parse_roles
 from .moderation_options import ModerationOptions, global_rules
 from .moderation_reports import Reports
@@ -20,10 +23,13 @@ from .moderation_store import SELF, Marks, ModerationStore
 from .requests import ImageRequest
 from .rules import Action, Rule, Verdict, book_of
 from .rules_default import default_rules
+from .schema import JOBS
 from .server_settings import ServerSettings, ServerSettingsStore
 
 #: What stands for servers where nobody moderates: this machine's own API, and direct messages.
 UNMODERATED = frozenset({"local", "dm"})
+#: Jobs among which a message is looked for.
+MESSAGES = 5_000
 #: Refusals that are remembered.
 REMEMBERED = 1_000
 
@@ -183,6 +189,19 @@ class Moderation:
         """What was decided about a request, as marks of its job."""
         if admitted.marks != Marks():
             await self.store.mark(job, **asdict(admitted.marks))
+
+    async def with_workers(self, server: str) -> str | None:
+        """The job of a server that has been with a worker for longest; None when none is."""
+        query = select(JOBS.c.id).where(JOBS.c.server == server, JOBS.c.state.in_(OUT)).order_by(JOBS.c.changed)
+        return await self.database.view(lambda connection: connection.execute(query.limit(1)).scalar_one_or_none())
+
+    async def job_of_message(self, server: str, message: int) -> str | None:
+        """The job whose answer is this message, among the newest of the server; for messages without buttons."""
+        query = (
+            select(JOBS.c.id, JOBS.c.reply).where(JOBS.c.server == server).order_by(JOBS.c.id.desc()).limit(MESSAGES)
+        )
+        rows = await self.database.view(lambda connection: connection.execute(query).all())
+        return next((job for job, reply in rows if isinstance(reply, dict) and reply.get("message") == message), None)  # pyright: ignore[reportUnknownMemberType]
 
     async def rules(self, server: str, settings: ServerSettings, *, relaxed: bool = False) -> tuple[Rule, ...]:
         """All that hold in this server."""

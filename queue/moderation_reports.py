@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -43,6 +44,8 @@ class Reports:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        #: Called when a report was opened: there is a card to be posted.
+        self.on_opened: list[Callable[[], None]] = []
 
     async def file(self, server: str, job: str, kind: Kind, who: str, reason: str = "") -> tuple[Report, bool]:
         """Open a report; gives the one that is open for this job already, and whether a new one was made."""
@@ -61,7 +64,10 @@ class Reports:
             append(connection, server, who, f"{kind}.open", {"report": made[0], "job": job})
             return Report(*made), True
 
-        return await self._database.change(work)
+        report, made = await self._database.change(work)
+        for opened in self.on_opened if made else ():
+            opened()
+        return report, made
 
     async def find(self, number: int) -> Report | None:
         query = select(REPORTS).where(REPORTS.c.number == number)
