@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 REQUEST_LIMIT = 24 * 2**20
 #: No picture is made smaller than this side, in pixels.
 LEAST_SIDE = 64
+#: Name of the text of a PNG that holds its XMP record.
+XMP = "XML:com.adobe.xmp"
 #: Pixels between the pictures of a grid.
 GAP = 4
 
@@ -66,8 +68,9 @@ def grid(pictures: Sequence[bytes]) -> bytes:
         place = (number % 2 * (width + GAP), number // 2 * (height + GAP))
         canvas.paste(picture.convert("RGBA"), place)
     buffer = io.BytesIO()
+    texts = _texts(opened[0]) | _joined("Seed", [_texts(picture) for picture in opened])
     gaps = alpha or len(opened) % 2 == 1
-    (canvas if gaps else _on_white(canvas)).save(buffer, "PNG")
+    (canvas if gaps else _on_white(canvas)).save(buffer, "PNG", **_notes("PNG", texts))
     return buffer.getvalue()
 
 
@@ -75,7 +78,7 @@ def _again(pictures: tuple[bytes, ...], name: str, suffix: str, *, divisor: int 
     """Every picture encoded anew; no files at all when one would become smaller than `LEAST_SIDE`."""
     files: list[bytes] = []
     for data in pictures:
-        picture = _opened(data)
+        picture, texts = _opened(data)
         width, height = picture.width // divisor, picture.height // divisor
         if divisor > 1 and min(width, height) < LEAST_SIDE:
             return Encoded(name, suffix, ())
@@ -84,16 +87,39 @@ def _again(pictures: tuple[bytes, ...], name: str, suffix: str, *, divisor: int 
         if divisor > 1:
             picture = picture.resize((width, height))
         buffer = io.BytesIO()
-        picture.save(buffer, name, **options)
+        picture.save(buffer, name, **options, **_notes(name, texts))
         files.append(buffer.getvalue())
     return Encoded(name, suffix, tuple(files))
 
 
-def _opened(data: bytes) -> Image:
+def _opened(data: bytes) -> tuple[Image, dict[str, str]]:
     from PIL import Image
 
     picture = Image.open(io.BytesIO(data))
-    return picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+    return picture.convert("RGBA" if picture.has_transparency_data else "RGB"), _texts(picture)
+
+
+def _texts(picture: Image) -> dict[str, str]:
+    """What a PNG says about itself: that it was made by a machine, by which, of which seed."""
+    found: dict[str, str] = getattr(picture, "text", {})
+    return {name: str(value) for name, value in found.items()}
+
+
+def _joined(name: str, every: Sequence[dict[str, str]]) -> dict[str, str]:
+    values = [texts[name] for texts in every if name in texts]
+    return {name: ", ".join(values)} if values else {}
+
+
+def _notes(name: str, texts: dict[str, str]) -> dict[str, Any]:
+    """The same for another file: as texts in a PNG; elsewhere at least the XMP record, which says what it is."""
+    from PIL.PngImagePlugin import PngInfo
+
+    if name != "PNG":
+        return {"xmp": texts[XMP].encode()} if XMP in texts else {}
+    notes = PngInfo()
+    for key, value in texts.items():
+        notes.add_itxt(key, value)
+    return {"pnginfo": notes}
 
 
 def _on_white(picture: Image) -> Image:

@@ -115,5 +115,5 @@ def _ratio(flag: Flag, word: str, at: int) -> tuple[int, int]:
 def known_fields() -> frozenset[str]:
     """Fields of a request that some flag sets, for the test that nothing is forgotten."""
     here = {flag.field for flag in FLAGS} & set(ImageRequest.model_fields)
-    # Shape, guidance and source follow from flags by other names; whether a label is drawn in is the moderators' to say.
+    # Shape, guidance and source follow from flags of other names; the label is for moderators to say.
     return frozenset(here | {"width", "height", "guidance", "prompt", "parts", "source", "label"})

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from botkit import png
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from daguerre.bot.cards import (
     alt_text,
@@ -21,7 +22,7 @@ from daguerre.bot.cards import (
     shown,
     too_large_card,
 )
-from daguerre.bot.encode import grid, ladder
+from daguerre.bot.encode import XMP, grid, ladder
 from daguerre.bot.keys import EMOJI, TEMPLATE, Key, grid_rows, picture_rows, waiting_rows
 from daguerre.queue.jobs import Job, JobState, Progress
 from daguerre.queue.requests import MAX_PROMPT, MAX_SEED, image_request
@@ -190,6 +191,19 @@ def test_a_grid_is_two_in_a_row() -> None:
         (10, 80, 120), (20, 80, 120), (30, 80, 120),
     ]  # fmt: skip
     assert whole.getpixel((70, 70))[3] == 0
+
+
+def test_what_a_picture_says_about_itself_stays_with_it() -> None:
+    """That a machine made it, and by which seed, in the grid and in every smaller file, as far as its kind can say."""
+    notes = PngInfo()
+    notes.add_itxt("Seed", "7")
+    notes.add_itxt(XMP, "<x:xmpmeta>trainedAlgorithmicMedia</x:xmpmeta>")
+    buffer = io.BytesIO()
+    Image.new("RGB", (128, 128)).save(buffer, "PNG", pnginfo=notes)
+    whole = grid([buffer.getvalue()] * 2)
+    assert Image.open(io.BytesIO(whole)).text["Seed"] == "7, 7"
+    for step in ladder((whole,)):
+        assert all(b"trainedAlgorithmicMedia" in file for file in step.files), step.format
 
 
 def test_a_preview_is_on_the_card() -> None:

@@ -89,6 +89,16 @@ async def running(standin: StandIn, tmp_path: Path) -> AsyncIterator[Running]:
     assert "Traceback" not in serving.log()
 
 
+def finished(message: Any) -> bool:
+    """The buttons of a result are there; a card has but one, and perhaps a preview."""
+    return len(message.buttons) > 1
+
+
+def times_finished(record: Any) -> int:
+    """How often pictures arrived that are no preview."""
+    return sum(not state.attachments[0].filename.startswith("preview") for state in record.arrivals)
+
+
 def pictures(message: Any) -> list[Image.Image]:
     return [Image.open(io.BytesIO(attachment.data)) for attachment in message.attachments]
 
@@ -107,15 +117,17 @@ async def test_a_slash_command_becomes_two_pictures(standin: StandIn, running: R
     channel, member = guild.channel("studio"), guild.member("Ada")
     asked = await standin.slash(member, channel, "imagine", prompt="a red apple", count=2, seed=7)
     await asked.ack()
-    done = await asked.wait_for(lambda message: len(message.attachments) == 2, PATIENCE)
+    done = await asked.wait_for(finished, PATIENCE)
 
-    assert [attachment.filename for attachment in done.attachments] == ["daguerre-7.png", "daguerre-8.png"]
-    assert {attachment.description for attachment in done.attachments} == {"a red apple"}
-    for picture in pictures(done):
-        assert picture.size == (256, 256)
+    assert [attachment.filename for attachment in done.attachments] == ["daguerre-7-grid.png"]
+    assert str(done.attachments[0].description).endswith("drawn from the words: a red apple")
+    (grid,) = pictures(done)
+    assert grid.size == (516, 256)
+    assert grid.text["Seed"] == "7, 8"
+    for left in (0, 260):
+        picture = grid.crop((left, 0, left + 256, 256))
         assert redness(picture) > 40, "the apple is red"
         assert min(picture.convert("RGB").getpixel((2, 2))) > 225, "on white"
-        assert picture.text["Seed"] in {"7", "8"}
     assert "seed" in done.content
     # One message, nobody pinged, no prompt in the log.
     assert len(standin.messages(channel)) == 1
@@ -130,17 +142,17 @@ async def test_killing_the_worker_in_mid_render_costs_nothing_but_time(standin: 
     await (await standin.slash(member, channel, "settings set", steps=50)).ack()
     asked = await standin.slash(member, channel, "imagine", prompt="a pizza", count=4, seed=1)
     await asked.wait_for(lambda message: "step" in message.text, PATIENCE)
-    assert not (await asked.message()).attachments, "still rendering"
+    assert not finished(await asked.message()), "still rendering"
     first = running.worker()
     assert first is not None
     first.kill()
 
-    done = await asked.wait_for(lambda message: message.attachments, PATIENCE)
+    done = await asked.wait_for(finished, PATIENCE)
     second = running.worker()
     assert second is not None
     assert second.pid != first.pid
-    assert len(done.attachments) == 4
-    assert len(asked.arrivals) == 1, "delivered once"
+    assert pictures(done)[0].size == (516, 516)
+    assert times_finished(asked) == 1, "delivered once"
     assert len(standin.messages(channel)) == 1
 
 
@@ -154,13 +166,13 @@ async def test_killing_everything_in_mid_render_costs_nothing_but_time(standin: 
     worker = running.worker()
     running.kill()
     assert worker is not None
-    assert not (await asked.message()).attachments, "killed before the end"
+    assert not finished(await asked.message()), "killed before the end"
     assert psutil.wait_procs([worker], timeout=10)[1] == [], "the worker ends with its parent"
 
     running.start()
-    done = await asked.wait_for(lambda message: message.attachments, PATIENCE)
-    assert len(done.attachments) == 4
-    assert len(asked.arrivals) == 1
+    done = await asked.wait_for(finished, PATIENCE)
+    assert pictures(done)[0].size == (516, 516)
+    assert times_finished(asked) == 1
     assert len(standin.messages(channel)) == 1
 
 
