@@ -21,6 +21,8 @@ from .transport import Delivery, Enclosed, Heartbeat, JobMessage, Outcome, Start
 
 log = logging.getLogger(__name__)
 
+#: How often the files of a job are asked for: about a minute of a server that is there and does not answer.
+FILE_TRIES = 10
 #: Progress is dropped while more bytes than this wait to be sent.
 BEHIND = 256 * 1024
 
@@ -62,7 +64,7 @@ class NatsWorker:
 
     async def files(self, message: JobMessage) -> Mapping[str, bytes]:
         wait = 0.1
-        while True:
+        for tries_left in reversed(range(FILE_TRIES)):
             session = await self.connection.ready()
             try:
                 return {
@@ -73,8 +75,10 @@ class NatsWorker:
                 raise PictureGone("a picture that the job begins from is not there any more") from None
             except ERRORS as problem:
                 log.warning("job %s: its pictures did not come yet: %s", message.job, type(problem).__name__)
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, 5.0)
+                if tries_left:
+                    await asyncio.sleep(wait)
+                    wait = min(wait * 2, 5.0)
+        raise BrokerUnavailable("nats-server does not give the pictures that the job begins from")
 
     async def keep(self, delivery: Delivery) -> None:
         await self.connection.publish(delivery.handle, b"+WPI")

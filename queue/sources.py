@@ -84,6 +84,8 @@ class Sources:
         self._pictures = pictures
         # Nothing is swept while it is being kept again.
         self._lock = asyncio.Lock()
+        # Each may take the memory of a large picture.
+        self._cleaning = asyncio.Semaphore(2)
 
     async def keep(self, data: bytes) -> str:
         """Store a picture that a member sent; gives its name for `Source`. The same picture gives the same name.
@@ -92,7 +94,8 @@ class Sources:
             InvalidPicture: it cannot be used; says why.
             QueueUnavailable: it cannot be stored just now.
         """
-        kept = await asyncio.to_thread(clean, data)
+        async with self._cleaning:
+            kept = await asyncio.to_thread(clean, data)
         name = f"sources/{hashlib.sha256(kept).hexdigest()}.webp"
         async with self._lock:
             await self._pictures.write({name: kept})

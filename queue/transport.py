@@ -249,6 +249,7 @@ class WorkerTransport(Protocol):
 
         Raises:
             PictureGone: it is not there, or not whole.
+            BrokerUnavailable: nats-server is there and does not give it.
         """
         ...
 
