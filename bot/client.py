@@ -76,6 +76,7 @@ class DaguerreClient(discord.Client):
         data_dir: Path,
         announce: Callable[[], None] | None = None,
     ) -> None:
+        sharding: Any = {"shard_count": options.shards} if options.shards > 1 else {}
         super().__init__(
             intents=discord.Intents(guilds=True, guild_reactions=True, dm_reactions=True),
             member_cache_flags=discord.MemberCacheFlags.none(),
@@ -84,6 +85,7 @@ class DaguerreClient(discord.Client):
             allowed_mentions=discord.AllowedMentions.none(),
             guild_ready_timeout=READY_SECONDS,
             http_trace=(pace := Pace()).trace(),
+            **sharding,
         )
         self.tree = HouseTree(self)
         followers = Followers(queue, Delivery(self, pace), vocabulary, options.edit_interval_seconds)
@@ -191,6 +193,10 @@ class DaguerreClient(discord.Client):
         await super().close()
 
 
+class ShardedClient(DaguerreClient, discord.AutoShardedClient):
+    """The same bot over several connections, each for a part of the servers."""
+
+
 async def run_bot(
     options: DiscordOptions,
     token: str,
@@ -212,7 +218,7 @@ async def run_bot(
     # Nothing is said here, so nobody misses the libraries for it.
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
     with _endpoints(options):
-        client = DaguerreClient(
+        client = (DaguerreClient if options.shards == 1 else ShardedClient)(
             options, queue=queue, settings=settings_store, vocabulary=vocabulary, data_dir=data_dir, announce=on_ready
         )
         client.services = replace(client.services, read_origin=read_origin)

@@ -34,6 +34,12 @@ class DiscordOptions(BaseModel):
         default=True,
         description="Register the slash commands at the start when they have changed since the last time.",
     )
+    shards: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Connections to the gateway (1-64). Discord wants one for every 2,500 servers.",
+    )
     connect_attempts: int = Field(
         default=3,
         ge=1,

@@ -331,3 +331,22 @@ def test_help_is_short_enough(language: str) -> None:
         found = pages(about(topic, _tree(), language))
         assert all(0 < len(page) <= 2000 for page in found)
         assert len(found) <= 3
+
+
+async def test_several_shards_serve_their_own_servers(
+    standin: StandIn, queue: Queue, easel: Easel, tmp_path: Path
+) -> None:
+    """Each server's interactions come by its own connection, each once; direct messages come by the first."""
+    guilds = [standin.guild(f"G{number}") for number in range(4)]
+    places = [(guild.channel("studio"), guild.member("Ada")) for guild in guilds]
+    zoe = standin.user("Zoe")
+    async with a_worker(queue, easel, slots=4), a_bot(standin, queue, tmp_path, shards=2):
+        await standin.identified(2, timeout=30)
+        assert sorted(session.shard or [] for session in standin.socket.attached) == [[0, 2], [1, 2]]
+        asked = [await standin.slash(who, channel, "imagine", prompt="a red apple") for channel, who in places]
+        asked.append(await standin.slash(zoe, standin.dm(zoe), "imagine", prompt="a red apple"))
+        for one in asked:
+            await done(one)
+        await told(queue)
+    assert len(easel.begun) == len(asked)
+    assert all(len(one.arrivals) == 1 for one in asked)

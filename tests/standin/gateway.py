@@ -37,6 +37,10 @@ class Session:
     events: list[str] = field(default_factory=list[str])
     connection: Connection | None = None
 
+    def concerned(self, guild: int) -> bool:
+        """Whether events of this server come here; those of none (0) go to the first shard."""
+        return self.shard is None or (guild >> 22) % self.shard[1] == self.shard[0]
+
     def dispatch(self, name: str, data: Json) -> None:
         self.events.append(json.dumps({"op": DISPATCH, "t": name, "s": len(self.events) + 1, "d": data}))
         if self.connection is not None:
@@ -112,11 +116,12 @@ class Gateway:
         return [session for session in self.sessions.values() if session.connection is not None]
 
     def announce(self, event: str, data: Json, intent: int, guild: Guild | None = None) -> None:
-        """Send an event to every session that asked for its intent (0 = everybody)."""
+        """Send an event to every session that asked for its intent (0 = everybody) and whose shard it concerns."""
         if guild is not None and not guild.has_bot:
             return
+        number = int(data.get("guild_id") or (guild.id if guild is not None else 0))
         for session in self.sessions.values():
-            if intent == 0 or session.intents & intent:
+            if (intent == 0 or session.intents & intent) and session.concerned(number):
                 session.dispatch(event, data)
 
     def forget(self) -> None:
@@ -237,7 +242,7 @@ class Gateway:
     def _ready(self, connection: Connection, session: Session) -> None:
         self.sessions[session.id] = session
         session.connection, connection.session = connection, session
-        guilds = [guild for guild in self.world.guilds.values() if guild.has_bot]
+        guilds = [guild for guild in self.world.guilds.values() if guild.has_bot and session.concerned(guild.id)]
         ready: dict[str, Any] = {
             "v": 10,
             "user": payloads.me(self.world),
