@@ -8,7 +8,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from .jobs import OUT, Job, Progress
+from .jobs import LIVE, OUT, Job, Progress
 
 
 class Watch:
@@ -61,7 +61,7 @@ class News:
                 del self._watches[job_id]
 
     def job(self, job_id: str) -> Job | None:
-        """As it was told last, if that was lately."""
+        """As it was told last, if that was lately and it is not over."""
         return self._jobs.get(job_id)
 
     def forget(self, job_id: str) -> None:
@@ -69,9 +69,12 @@ class News:
         self._jobs.pop(job_id, None)
 
     def changed(self, job: Job) -> None:
-        self._jobs[job.id] = job
-        while len(self._jobs) > LATEST:
-            self._jobs.popitem(last=False)
+        self._jobs.pop(job.id, None)
+        if job.state in LIVE:
+            # What is over may be erased in the table alone, prompt and all.
+            self._jobs[job.id] = job
+            while len(self._jobs) > LATEST:
+                self._jobs.popitem(last=False)
         # A job may be told as sent after its worker's first step: what comes from there stays.
         if job.state not in OUT:
             self._latest.pop(job.id, None)

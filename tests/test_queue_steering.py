@@ -110,6 +110,22 @@ async def test_late_joiners_get_the_latest(queue: Queue) -> None:
         assert rest[-1].state is JobState.RENDERED
 
 
+async def test_what_was_erased_is_not_told_from_memory(queue: Queue) -> None:
+    """A request that is replaced in the table once its job is over, and a reply that is replaced before that."""
+    async with worker(queue):
+        job = await state(queue, await submit(queue, "a private wish"), JobState.RENDERED)
+    async with queue._database.write() as connection:
+        bare = '{"version": 1, "prompt": "-", "seed": 0}'
+        await connection.execute(text("UPDATE jobs SET request = :bare WHERE id = :id"), {"bare": bare, "id": job.id})
+    (told,) = [event async for event in queue.events(job.id) if isinstance(event, Job)]
+    assert told.request.prompt == "-"
+    waiting = await submit(queue, "later")
+    await queue.update_reply(waiting.id, {"somewhere": "else"})
+    event = await anext(queue.events(waiting.id))
+    assert isinstance(event, Job)
+    assert event.reply == {"somewhere": "else"}
+
+
 async def test_a_pause_holds_over_restarts(tmp_path: Path) -> None:
     """Of one server or of all: nothing is handed out until resumed; other servers go on."""
     async with open_queue(QUICK, tmp_path) as queue:
