@@ -265,7 +265,10 @@ def main(arguments: list[str] | None = None) -> int:
     limit = min(LIMIT, TRAVELS - tree - MARGIN)
     print(f"the working tree has {tree / 1e6:.1f} MB, so the pack may have {limit / 1e6:.1f} MB")
     try:
-        sizes = pack(given.data / "sprites64", given.data / "packages", given.out, teacher=teacher, python=given.python)
+        sizes = pack(
+            given.data / "sprites64", given.data / "packages", given.out, teacher=teacher, python=given.python,
+            limit=limit,
+        )  # fmt: skip
     except ModelError as problem:
         sys.stderr.write(f"gpu-pack: {problem}\n")
         return 1

@@ -54,11 +54,15 @@ def pack_words(
     tensors = shorten(vectors, concepts)
     fixed = sum(each.nbytes for name, each in tensors.items() if name != "words")
     fixed += len(json.dumps(corpus.lexicon.concepts)) + 4096
-    # Each word with its text: quotes and a comma beside its letters.
-    sizes = torch.tensor([len(json.dumps(word)) + 4 + DIRECTIONS for word in corpus.words]).cumsum(0)
+    # Each word with its text, which the file's header quotes once more, and a comma and a space.
+    texts = [json.dumps(json.dumps(word, ensure_ascii=False), ensure_ascii=False) for word in corpus.words]
+    sizes = torch.tensor([len(text.encode()) + DIRECTIONS for text in texts]).cumsum(0)
     kept = int((sizes <= room - fixed).sum())
     words, tensors["words"] = corpus.words[:kept], tensors["words"][:kept].clone()
-    about = {"words": json.dumps(words), "concepts": json.dumps(corpus.lexicon.concepts)}
+    about = {
+        "words": json.dumps(words, ensure_ascii=False),
+        "concepts": json.dumps(corpus.lexicon.concepts, ensure_ascii=False),
+    }
     save_file(tensors, folder / NAME, metadata=about)
     back, _ = lengthen(tensors)
     alike = functional.cosine_similarity(back, vectors[:kept], dim=1)
