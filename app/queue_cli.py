@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,7 +36,15 @@ Nats = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print what was answered as JSON.")]
 NOBODY = "no worker is connected"
 Server = Annotated[str, typer.Argument(metavar="[SERVER]", help="Id of a Discord server; everything if left out.")]
+Number = Annotated[str, typer.Argument(metavar="ID", help="Its Discord id.")]
 JobNumber = Annotated[str, typer.Argument(metavar="JOB", help="Number of the job, or its beginning.")]
+
+
+class Kind(StrEnum):
+    """Who is shut out."""
+
+    MEMBER = "member"
+    SERVER = "server"
 
 
 @app.command()
@@ -94,6 +103,19 @@ def cancel(job: JobNumber, config: ConfigFile = None, nats: Nats = "", as_json: 
     """Cancel a job that waits or runs."""
     told = {"queued": "cancelled before it began", "running": "cancelled; it was running", "gone": "over already"}
     _ask(config, nats, as_json, "cancel", job, lambda answer: f"job {answer['job']}: {told[answer['cancelled']]}")
+
+
+@app.command()
+def ban(kind: Kind, number: Number, config: ConfigFile = None, nats: Nats = "", as_json: AsJson = False) -> None:
+    """Shut a member or a whole server out, everywhere, until it is lifted."""
+    _ask(config, nats, as_json, "ban", f"{kind.value} {number}", lambda answer: f"banned: {answer['banned']}")
+
+
+@app.command()
+def unban(kind: Kind, number: Number, config: ConfigFile = None, nats: Nats = "", as_json: AsJson = False) -> None:
+    """Lift such a ban."""
+    told = {True: "lifted", False: "there was no such ban"}
+    _ask(config, nats, as_json, "unban", f"{kind.value} {number}", lambda answer: told[answer["unbanned"]])
 
 
 def _ask(

@@ -146,6 +146,9 @@ class DaguerreClient(discord.Client):
     async def on_guild_join(self, guild: discord.Guild) -> None:
         await leave_stranger(self, guild)
 
+    async def on_guild_available(self, guild: discord.Guild) -> None:
+        await leave_stranger(self, guild)
+
     async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
         """Modals that were sent in; commands and buttons find their handlers by themselves."""
         if interaction.type is discord.InteractionType.modal_submit and interaction.data is not None:

@@ -21,7 +21,7 @@ from .delivery import Attached, Delivered, Delivery, TooLarge
 from .encode import ladder, next_fitting
 from .guard import log_error
 from .layout import laid_out, named
-from .moderation_checks import held_card, look_at
+from .moderation_checks import held_card, look_at, may_preview
 from .status import StatusEditor
 
 log = logging.getLogger(__name__)
@@ -197,6 +197,8 @@ class Followers:
             log.info("job %s: %s, told by %s", job.id[:8], job.state, done.way if done else "nobody")
 
     async def _card(self, job: Job, progress: Progress | None, report: VocabularyReport | None, locale: str) -> Card:
+        if progress is not None and progress.preview and not await may_preview(self._queue, job):
+            progress = replace(progress, preview=None)
         waiting = job.state in (JobState.QUEUED, JobState.SENT)
         place = await self._queue.position(job.id) + 1 if waiting else 1
         workers = len(await self._queue.workers())

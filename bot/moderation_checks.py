@@ -42,6 +42,14 @@ async def look_at(queue: Queue, job: Job) -> Look:
     return Look(held, (await queue.moderation.store.marks(job.id)).spoiler)
 
 
+async def may_preview(queue: Queue, job: Job) -> bool:
+    """Whether a picture may be seen before it is done: not where it is to be reviewed or blurred."""
+    if not queue.server_settings.known(job.server).previews:
+        return False
+    marks = await queue.moderation.store.marks(job.id)
+    return not (marks.review or marks.spoiler)
+
+
 def held_card(locale: str) -> Card:
     """What the member sees meanwhile."""
     return Card(text("report.held", locale), locale=locale)

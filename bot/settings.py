@@ -13,10 +13,11 @@ from discord import app_commands
 from pydantic import ValidationError
 
 from ..queue.server_settings import ServerSettings
+from .cards import shorten
 from .checks import channel_list
 from .errors import Refused
 from .guard import guarded
-from .settings_more import add_more
+from .settings_more import add_more, differences
 from .texts import text
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
     Asked = discord.Interaction[DaguerreClient]
 
+#: Settings that `describe` says, and the longest answer in characters.
+DESCRIBED = ("steps", "guidance", "size", "channels")
+LONGEST = 1_900
 #: Channels on one server's list.
 MAX_CHANNELS = 100
 Size = Literal[128, 256, 512]
@@ -99,7 +103,8 @@ async def show(interaction: Asked) -> None:
     """Answer with the settings as they are."""
     server = _server(interaction)
     settings = await interaction.client.services.settings.get(server)
-    await _reply(interaction, describe(settings))
+    others = differences(ServerSettings(**{name: getattr(settings, name) for name in DESCRIBED}), settings)
+    await _reply(interaction, shorten("\n".join(filter(None, [describe(settings), others])), LONGEST))
 
 
 async def store(

@@ -9,7 +9,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from nats.errors import NoRespondersError
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Answer = dict[str, Any]
 #: Seconds for an answer.
 PATIENCE = 10.0
+#: Who bans from outside Discord.
+OPERATOR = "operator"
 
 
 class Steering:
@@ -39,6 +41,8 @@ class Steering:
             "retry": self._retry,
             "cancel": self._cancel,
             "why": self._why,
+            "ban": self._ban,
+            "unban": self._unban,
         }
 
     async def answer(self, question: bytes) -> bytes:
@@ -95,12 +99,30 @@ class Steering:
         ]
         return {"job": _summary(found), **asdict(why), "history": history}
 
+    async def _ban(self, whom: str) -> Answer:
+        """`server 123` or `member 123`: shut out everywhere, until it is lifted."""
+        kind, subject = _whom(whom)
+        await self._queue.moderation.store.ban("", kind, subject, OPERATOR, until=None)
+        return {"banned": whom}
+
+    async def _unban(self, whom: str) -> Answer:
+        kind, subject = _whom(whom)
+        return {"unbanned": await self._queue.moderation.store.lift("", kind, subject, OPERATOR)}
+
     async def _one(self, start: str) -> Job:
         """The job whose id begins so."""
         found = await self._queue.look_up(start)
         if found is None:
             raise UnknownJob(f'no job, or more than one, has a number that begins with "{start}"')
         return found
+
+
+def _whom(words: str) -> tuple[Literal["member", "server"], str]:
+    """Raises: QueueError."""
+    kind, _, subject = words.partition(" ")
+    if kind not in ("member", "server") or not subject.strip().isdigit():
+        raise QueueError('say whom: "member" or "server", and the id')
+    return ("member" if kind == "member" else "server"), subject.strip()
 
 
 def _summary(job: Job) -> Answer:

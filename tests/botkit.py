@@ -21,6 +21,7 @@ from daguerre.bot.client import run_bot
 from daguerre.bot.options import DiscordOptions
 from daguerre.queue.errors import RenderRefused
 from daguerre.queue.jobs import Job, JobState, Rendered
+from daguerre.queue.moderation_origin import ReadOrigin
 from daguerre.queue.options import QueueOptions
 from daguerre.queue.requests import ImageRequest
 from daguerre.queue.service import Queue, open_queue
@@ -102,6 +103,7 @@ async def a_bot(
     vocabulary: Vocabulary | None = None,
     *,
     token: str | None = None,
+    read_origin: ReadOrigin | None = None,
     **options: object,
 ) -> AsyncGenerator[asyncio.Task[None]]:
     """A bot at the stand-in, ready when the block begins and stopped in good order at its end."""
@@ -117,6 +119,7 @@ async def a_bot(
             folder,
             stop,
             ready.set,
+            read_origin,
         )
     )
     try:

@@ -123,6 +123,14 @@ async def get_user(call: Call) -> Answer:
     return Answer(200, payloads.user(user))
 
 
+async def leave_guild(call: Call) -> Answer:
+    guild = call.world.guilds.get(call.number("guild_id"))
+    if guild is None or not guild.has_bot:
+        raise Refused(10004)
+    guild.leave()
+    return Answer(204)
+
+
 async def get_guild(call: Call) -> Answer:
     guild = call.world.guilds.get(call.number("guild_id"))
     if guild is None:
@@ -137,6 +145,7 @@ ROUTES = (
     Route("GET", "/users/@me", get_me),
     Route("POST", "/users/@me/channels", open_dm),
     Route("GET", "/users/{user_id}", get_user),
+    Route("DELETE", "/users/@me/guilds/{guild_id}", leave_guild),
     Route("GET", "/guilds/{guild_id}", get_guild),
     Route("GET", "/channels/{channel_id}", get_channel),
     Route("POST", "/channels/{channel_id}/typing", typing),

@@ -1,0 +1,103 @@
+"""What stands above single servers: where a picture comes from, servers that are not served, bans of the operator.
+
+Discord is the stand-in on real sockets, the queue is real; pictures are marked as a worker marks them.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from botkit import Easel, a_bot, a_queue, a_worker, until
+from PIL import Image
+from standin.driver import StandIn
+from standin.world import Upload
+from test_models_watermark import drawn
+
+from daguerre.app.finishing import Finisher
+from daguerre.app.verify import read_origin_aside
+from daguerre.queue.jobs import Job, Progress
+from daguerre.queue.moderation_options import ModerationOptions
+from daguerre.queue.options import QueueOptions
+from daguerre.queue.server_settings import ServerSettings
+from daguerre.queue.service import Queue, open_queue
+from daguerre.queue.steering import Steering
+
+pytest_plugins = ("botfixtures",)
+
+
+async def test_verify_names_the_job_of_a_stripped_copy(standin: StandIn, queue: Queue, tmp_path: Path) -> None:
+    """A JPEG without metadata is ours; a stranger's picture and a text file are not; only here it says who asked."""
+    guild = standin.guild("Darkroom")
+    studio, ada = guild.channel("studio"), guild.member("Ada")
+    elsewhere = standin.guild("Elsewhere")
+    far, bob = elsewhere.channel("far"), elsewhere.member("Bob")
+    async with a_worker(queue, Easel()), a_bot(standin, queue, tmp_path, read_origin=read_origin_aside):
+        asked = await standin.slash(ada, studio, "imagine", prompt="an apple")
+        await asked.wait_for(lambda seen: bool(seen.attachments))
+        (job,) = (await queue.members.history(str(ada.id), 1))[0]
+        files, _ = Finisher(watermark=True).finish([drawn(4, 512)], job.request, job=job.id, model="m")
+        stripped = io.BytesIO()
+        Image.open(io.BytesIO(files[0])).convert("RGB").save(stripped, "JPEG", quality=85)
+        told = await standin.slash(ada, studio, "verify", picture=Upload(stripped.getvalue(), "a.jpg", "image/jpeg"))
+        assert (await told.ack()).ephemeral
+        words = (await told.message()).content
+        assert "Made by this bot" in words
+        assert job.id[:16] in words
+        assert f"<@{ada.id}>" in words
+        far_told = await standin.slash(bob, far, "verify", picture=Upload(stripped.getvalue(), "a.jpg", "image/jpeg"))
+        assert f"<@{ada.id}>" not in (await far_told.message()).content
+
+        other = io.BytesIO()
+        drawn(9, 256).save(other, "PNG")
+        told = await standin.slash(ada, studio, "verify", picture=Upload(other.getvalue()))
+        assert "Not ours" in (await told.message()).content
+        told = await standin.slash(ada, studio, "verify", picture=Upload(b"words", "a.png"))
+        assert "no PNG, JPEG or WebP" in (await told.message()).content
+
+
+async def test_unknown_servers_are_left_where_the_operator_wants_that(standin: StandIn, tmp_path: Path) -> None:
+    """At the start and when invited; those of the list stay."""
+    home, stranger = standin.guild("Home"), standin.guild("Stranger")
+    options = ModerationOptions(allowed_servers=(str(home.id),), leave_unknown_servers=True)
+    async with (
+        open_queue(QueueOptions(), tmp_path, moderation=options) as queue,
+        a_bot(standin, queue, tmp_path),
+    ):
+        await until(lambda: not stranger.has_bot)
+        late = standin.guild("Late")
+        await until(lambda: not late.has_bot)
+        assert home.has_bot
+        (entry,) = await queue.moderation.audit.entries(str(late.id))
+        assert entry.action == "left"
+
+
+async def test_the_operator_bans_a_server_from_outside(tmp_path: Path) -> None:
+    """By `daguerre queue ban`, which asks this; nonsense is refused in words."""
+    async with a_queue(tmp_path) as queue:
+        steering = Steering(queue)
+        assert b"banned" in await steering.answer(b'{"do": "ban", "what": "server 7"}')
+        ban = await queue.moderation.store.ban_of("7", "m", [])
+        assert ban is not None
+        assert (ban.kind, ban.who, ban.until) == ("server", "operator", None)
+        assert await queue.moderation.store.ban_of("8", "m", []) is None
+        assert b"true" in await steering.answer(b'{"do": "unban", "what": "server 7"}')
+        assert b"say whom" in await steering.answer(b'{"do": "ban", "what": "role 7"}')
+
+
+async def test_previews_keep_what_moderators_decided(standin: StandIn, queue: Queue, tmp_path: Path) -> None:
+    """None of pictures that are held or blurred, and none where a server wants none."""
+    async with a_bot(standin, queue, tmp_path):
+        from daguerre.bot.moderation_checks import may_preview
+        from daguerre.queue.requests import ImageRequest
+
+        ticket = await queue.submit(ImageRequest(prompt="an apple", seed=1), key="k", member="m", server="1", reply={})
+        job: Job = ticket.job
+        assert Progress(job.id, 1, 2, b"x").preview
+        assert await may_preview(queue, job)
+        for marks in ({"review": "held"}, {"review": "", "spoiler": True}):
+            await queue.moderation.store.mark(job.id, **marks)
+            assert not await may_preview(queue, job)
+        await queue.moderation.store.mark(job.id, spoiler=False)
+        await queue.server_settings.put("1", ServerSettings(previews=False), "mona")
+        assert not await may_preview(queue, job)
