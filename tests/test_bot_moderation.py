@@ -9,13 +9,13 @@ import io
 import json
 import zipfile
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from botkit import Easel, a_bot, a_worker, until
+import pytest_asyncio
+from botkit import Easel, a_bot, a_queue, a_worker, until
 from standin.driver import StandIn
 from standin.records import ClientRefused, SeenMessage
 from standin.tracks import InteractionRecord
@@ -28,7 +28,8 @@ from daguerre.queue.server_settings import ServerSettings
 from daguerre.queue.service import Queue
 from daguerre.queue.worker import JobContext
 
-pytest_plugins = ("botfixtures",)
+#: One loop for all, as they share a bot.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 class ScoringEasel(Easel):
@@ -93,43 +94,63 @@ class Scene:
         return [entry.action for entry in await self.queue.moderation.audit.entries(self.server)]
 
 
-@asynccontextmanager
-async def a_scene(standin: StandIn, queue: Queue, folder: Path, **settings: Any) -> AsyncGenerator[Scene]:
-    guild = standin.guild("Darkroom")
-    studio, log = guild.channel("studio"), guild.channel("log")
-    mona = guild.member("Mona", permissions=("manage_guild", "manage_messages"))
-    easel = ScoringEasel()
-    scene = Scene(standin, queue, easel, guild, studio, log, mona, guild.member("Ada"), guild.member("Eve"))
-    wanted = ServerSettings.model_validate({"log_channel": str(log.id), **settings})
-    await queue.server_settings.put(scene.server, wanted, str(mona.id))
-    async with a_worker(queue, easel), a_bot(standin, queue, folder):
-        yield scene
+@dataclass
+class House:
+    """What the tests of this file share: a stand-in with one bot, a queue, a worker. Each test has its own server."""
+
+    standin: StandIn
+    queue: Queue
+    easel: ScoringEasel
+    folder: Path
+
+    async def scene(self, **settings: Any) -> Scene:
+        guild = self.standin.guild("Darkroom")
+        studio, log = guild.channel("studio"), guild.channel("log")
+        mona = guild.member("Mona", permissions=("manage_guild", "manage_messages"))
+        self.easel.begun.clear()
+        self.easel.score = 0.01
+        self.easel.go.set()
+        scene = Scene(
+            self.standin, self.queue, self.easel, guild, studio, log, mona, guild.member("Ada"), guild.member("Eve")
+        )
+        wanted = ServerSettings.model_validate({"log_channel": str(log.id), **settings})
+        await self.queue.server_settings.put(scene.server, wanted, str(mona.id))
+        return scene
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[House]:
+    folder, easel = tmp_path_factory.mktemp("house"), ScoringEasel()
+    async with StandIn() as standin:
+        async with a_queue(folder) as queue, a_worker(queue, easel), a_bot(standin, queue, folder):
+            yield House(standin, queue, easel, folder)
+        assert not standin.violations, "\n".join(map(str, standin.violations))
 
 
 # ---- settings
 
 
-async def test_every_setting_can_be_changed_seen_and_taken_back(standin: StandIn, queue: Queue, tmp_path: Path) -> None:
+async def test_every_setting_can_be_changed_seen_and_taken_back(house: House) -> None:
     """change, history, undo, export and import; each change says old and new."""
-    async with a_scene(standin, queue, tmp_path) as scene:
-        told = await scene.say(scene.mona, "settings change", setting="most_steps", value="9")
-        assert "`most_steps`: 100 → 9" in told.content
-        await scene.say(scene.mona, "settings change", setting="denied_channels", value=f"<#{scene.log.id}>")
-        seen = await scene.say(scene.mona, "settings history")
-        assert f"<@{scene.mona.id}>" in seen.content
-        assert f"→ {scene.log.id}" in seen.content
-        exported = await scene.say(scene.mona, "settings export")
-        file = exported.attachments[0].data
-        assert b"most_steps = 9\n" in file
+    scene = await house.scene()
+    told = await scene.say(scene.mona, "settings change", setting="most_steps", value="9")
+    assert "`most_steps`: 100 → 9" in told.content
+    await scene.say(scene.mona, "settings change", setting="denied_channels", value=f"<#{scene.log.id}>")
+    seen = await scene.say(scene.mona, "settings history")
+    assert f"<@{scene.mona.id}>" in seen.content
+    assert f"→ {scene.log.id}" in seen.content
+    exported = await scene.say(scene.mona, "settings export")
+    file = exported.attachments[0].data
+    assert b"most_steps = 9\n" in file
 
-        told = await scene.say(scene.mona, "settings undo")
-        assert f"`denied_channels`: {scene.log.id} → -" in told.content
-        await scene.say(scene.mona, "settings change", setting="most_steps", value="50")
-        told = await scene.say(scene.mona, "settings import", file=Upload(file, "s.toml", "application/toml"))
-        assert "`most_steps`: 50 → 9" in told.content
-        settings = await queue.server_settings.get(scene.server)
-        assert (settings.most_steps, settings.denied_channels) == (9, frozenset({str(scene.log.id)}))
-        assert (await queue.server_settings.changes(scene.server))[0].version == 6
+    told = await scene.say(scene.mona, "settings undo")
+    assert f"`denied_channels`: {scene.log.id} → -" in told.content
+    await scene.say(scene.mona, "settings change", setting="most_steps", value="50")
+    told = await scene.say(scene.mona, "settings import", file=Upload(file, "s.toml", "application/toml"))
+    assert "`most_steps`: 50 → 9" in told.content
+    settings = await scene.queue.server_settings.get(scene.server)
+    assert (settings.most_steps, settings.denied_channels) == (9, frozenset({str(scene.log.id)}))
+    assert (await scene.queue.server_settings.changes(scene.server))[0].version == 6
 
 
 @pytest.mark.parametrize(
@@ -151,93 +172,91 @@ async def test_a_bad_value_is_refused_with_what_is_allowed(setting: str, value: 
     assert part in refused.value.words("en-US")
 
 
-async def test_the_panel_opens_a_form_for_each_setting(standin: StandIn, queue: Queue, tmp_path: Path) -> None:
-    """A menu, a form with the value as it is, and the new value stored; a stranger's press does nothing."""
-    async with a_scene(standin, queue, tmp_path) as scene:
-        panel = await scene.do(scene.mona, "settings panel")
-        await panel.message()
-        opener = await scene.standin.select(scene.mona, panel, "daguerre:settings:0", ["most_steps"])
-        modal = await opener.modal()
-        assert (modal.title, modal.inputs[0].value) == ("most_steps", "100")
-        sent = await scene.standin.submit(scene.mona, opener, {"value": "12"})
-        assert "100 → 12" in (await sent.message()).content
-        assert (await queue.server_settings.get(scene.server)).most_steps == 12
+async def test_the_panel_opens_a_form_for_each_setting(house: House) -> None:
+    """A menu, a form with the value as it is, and the new value stored."""
+    scene = await house.scene()
+    panel = await scene.do(scene.mona, "settings panel")
+    await panel.message()
+    opener = await scene.standin.select(scene.mona, panel, "daguerre:settings:0", ["most_steps"])
+    modal = await opener.modal()
+    assert (modal.title, modal.inputs[0].value) == ("most_steps", "100")
+    sent = await scene.standin.submit(scene.mona, opener, {"value": "12"})
+    assert "100 → 12" in (await sent.message()).content
+    assert (await scene.queue.server_settings.get(scene.server)).most_steps == 12
 
 
-async def test_a_change_can_be_tried_on_last_weeks_requests(standin: StandIn, queue: Queue, tmp_path: Path) -> None:
-    async with a_scene(standin, queue, tmp_path) as scene:
-        await scene.picture(scene.ada, "a red apple")
-        told = await scene.say(scene.mona, "settings try", setting="most_steps", value="8")
-        assert "Of 1 requests of the last 7 days, 0 would have been stopped and 1 changed" in told.content
-        assert "a red apple" in told.content
-        assert (await queue.server_settings.get(scene.server)).most_steps == 100
-        told = await scene.say(scene.mona, "rules add", pattern="apple", only_try=True)
-        assert "1 would have been stopped" in told.content
-        assert await queue.moderation.store.rules(scene.server) == ()
+async def test_a_change_can_be_tried_on_last_weeks_requests(house: House) -> None:
+    scene = await house.scene()
+    await scene.picture(scene.ada, "a red apple")
+    told = await scene.say(scene.mona, "settings try", setting="most_steps", value="8")
+    assert "Of 1 requests of the last 7 days, 0 would have been stopped and 1 changed" in told.content
+    assert "a red apple" in told.content
+    assert (await scene.queue.server_settings.get(scene.server)).most_steps == 100
+    told = await scene.say(scene.mona, "rules add", pattern="apple", only_try=True)
+    assert "1 would have been stopped" in told.content
+    assert await scene.queue.moderation.store.rules(scene.server) == ()
 
 
 # ---- rules and what they do
 
 
-async def test_rules_are_added_tested_listed_and_taken_off(standin: StandIn, queue: Queue, tmp_path: Path) -> None:
+async def test_rules_are_added_tested_listed_and_taken_off(house: House) -> None:
     """A disguised word is refused privately; nothing is queued."""
-    async with a_scene(standin, queue, tmp_path) as scene:
-        assert "#1" in (await scene.say(scene.mona, "rules add", pattern="rocket")).content
-        assert "refuse" in (await scene.say(scene.mona, "rules test", words="a r0cket")).content
-        assert "rocket" in (await scene.say(scene.mona, "rules list")).content
-        refused = await scene.do(scene.ada, "imagine", prompt="a r.o.c.k.e.t and an apple")
-        assert (await refused.ack()).ephemeral
-        assert "rules of this server" in (await refused.message()).content
-        refused = await scene.do(scene.ada, "imagine", prompt="an apple", no="ｒｏｃｋｅｔ")
-        assert "rules of this server" in (await refused.message()).content
-        assert scene.easel.begun == []
-        await scene.say(scene.mona, "rules remove", number=1)
-        await scene.picture(scene.ada, "a rocket")
-        bad = await scene.say(scene.mona, "rules add", pattern="(", kind="regex")
-        assert "cannot be used" in bad.content
-        assert await scene.actions() == ["settings", "rule.add", "rule.refused", "rule.refused", "rule.remove"]
+    scene = await house.scene()
+    assert "#1" in (await scene.say(scene.mona, "rules add", pattern="rocket")).content
+    assert "refuse" in (await scene.say(scene.mona, "rules test", words="a r0cket")).content
+    assert "rocket" in (await scene.say(scene.mona, "rules list")).content
+    refused = await scene.do(scene.ada, "imagine", prompt="a r.o.c.k.e.t and an apple")
+    assert (await refused.ack()).ephemeral
+    assert "rules of this server" in (await refused.message()).content
+    refused = await scene.do(scene.ada, "imagine", prompt="an apple", no="ｒｏｃｋｅｔ")
+    assert "rules of this server" in (await refused.message()).content
+    assert scene.easel.begun == []
+    await scene.say(scene.mona, "rules remove", number=1)
+    await scene.picture(scene.ada, "a rocket")
+    bad = await scene.say(scene.mona, "rules add", pattern="(", kind="regex")
+    assert "cannot be used" in bad.content
+    assert await scene.actions() == ["settings", "rule.add", "rule.refused", "rule.refused", "rule.remove"]
 
 
-async def test_a_spoiler_rule_blurs_and_a_replace_rule_rewrites(standin: StandIn, queue: Queue, tmp_path: Path) -> None:
-    async with a_scene(standin, queue, tmp_path) as scene:
-        await scene.say(scene.mona, "rules add", pattern="rocket", action="spoiler")
-        await scene.say(scene.mona, "rules add", pattern="pizza", action="replace", replacement="apple")
-        record = await scene.picture(scene.ada, "a rocket with p1zza")
-        assert record.current is not None
-        assert all(file.filename.startswith("SPOILER_") for file in record.current.attachments)
-        assert scene.easel.begun[0].prompt == "a rocket with apple"
+async def test_a_spoiler_rule_blurs_and_a_replace_rule_rewrites(house: House) -> None:
+    scene = await house.scene()
+    await scene.say(scene.mona, "rules add", pattern="rocket", action="spoiler")
+    await scene.say(scene.mona, "rules add", pattern="pizza", action="replace", replacement="apple")
+    record = await scene.picture(scene.ada, "a rocket with p1zza")
+    assert record.current is not None
+    assert all(file.filename.startswith("SPOILER_") for file in record.current.attachments)
+    assert scene.easel.begun[0].prompt == "a rocket with apple"
 
 
 @pytest.mark.parametrize("by", ["rule", "score"])
-async def test_a_held_picture_is_shown_only_after_review(
-    standin: StandIn, queue: Queue, tmp_path: Path, by: str
-) -> None:
+async def test_a_held_picture_is_shown_only_after_review(house: House, by: str) -> None:
     """By a rule, or by the output check; the member is told that it waits, the card shows it behind a spoiler."""
-    async with a_scene(standin, queue, tmp_path) as scene:
-        if by == "rule":
-            await scene.say(scene.mona, "rules add", pattern="rocket", action="hold")
-        scene.easel.score = 0.95 if by == "score" else 0.01
-        asked = await scene.do(scene.ada, "imagine", prompt="a red rocket")
-        await asked.wait_for(lambda seen: "waits for a moderator" in seen.content)
-        card = await scene.card("To review")
-        assert [file.filename.startswith("SPOILER_") for file in card.attachments] == [True]
-        assert "a red rocket" in card.content
-        assert ("Output check: 95 of 100" in card.content) == (by == "score")
-        assert asked.arrivals == ()
-        await scene.standin.click(scene.mona, card, "Show")
-        await asked.wait_for(lambda seen: bool(seen.attachments))
-        await until(lambda: "Allowed" in scene.standin.history(card)[-1].content)
+    scene = await house.scene()
+    if by == "rule":
+        await scene.say(scene.mona, "rules add", pattern="rocket", action="hold")
+    scene.easel.score = 0.95 if by == "score" else 0.01
+    asked = await scene.do(scene.ada, "imagine", prompt="a red rocket")
+    await asked.wait_for(lambda seen: "waits for a moderator" in seen.content)
+    card = await scene.card("To review")
+    assert [file.filename.startswith("SPOILER_") for file in card.attachments] == [True]
+    assert "a red rocket" in card.content
+    assert ("Output check: 95 of 100" in card.content) == (by == "score")
+    assert asked.arrivals == ()
+    await scene.standin.click(scene.mona, card, "Show")
+    await asked.wait_for(lambda seen: bool(seen.attachments))
+    await until(lambda: "Allowed" in scene.standin.history(card)[-1].content)
 
 
-async def test_a_rejected_picture_never_reaches_the_channel(standin: StandIn, queue: Queue, tmp_path: Path) -> None:
-    async with a_scene(standin, queue, tmp_path) as scene:
-        scene.easel.score = 0.9
-        asked = await scene.do(scene.ada, "imagine", prompt="a red rocket")
-        card = await scene.card("To review")
-        await scene.standin.click(scene.mona, card, "Do not show")
-        await asked.wait_for(lambda seen: "taken this picture away" in seen.content)
-        assert asked.arrivals == ()
-        assert (await queue.moderation.store.marks((await scene.job()).id)).review == "rejected"
+async def test_a_rejected_picture_never_reaches_the_channel(house: House) -> None:
+    scene = await house.scene()
+    scene.easel.score = 0.9
+    asked = await scene.do(scene.ada, "imagine", prompt="a red rocket")
+    card = await scene.card("To review")
+    await scene.standin.click(scene.mona, card, "Do not show")
+    await asked.wait_for(lambda seen: "taken this picture away" in seen.content)
+    assert asked.arrivals == ()
+    assert (await scene.queue.moderation.store.marks((await scene.job()).id)).review == "rejected"
 
 
 # ---- reports
@@ -251,112 +270,108 @@ async def reported(scene: Scene) -> tuple[InteractionRecord, SeenMessage]:
     return record, await scene.card("Report")
 
 
-async def test_a_report_becomes_a_card_with_everything(standin: StandIn, queue: Queue, tmp_path: Path) -> None:
+async def test_a_report_becomes_a_card_with_everything(house: House) -> None:
     """Picture behind a spoiler, prompt, member, who reported; a second report makes no second card."""
-    async with a_scene(standin, queue, tmp_path) as scene:
-        record, card = await reported(scene)
-        assert f"<@{scene.eve.id}>" in card.content
-        assert f"<@{scene.ada.id}>" in card.content
-        assert "a red apple" in card.content
-        assert record.current is not None
-        assert str(record.current.id) in card.content
-        assert [file.filename.startswith("SPOILER_") for file in card.attachments] == [True]
-        await (await scene.standin.menu(scene.mona, "Report picture", record)).message()
-        assert len([seen for seen in scene.standin.messages(scene.log) if "Report" in seen.content]) == 1
+    scene = await house.scene()
+    record, card = await reported(scene)
+    assert f"<@{scene.eve.id}>" in card.content
+    assert f"<@{scene.ada.id}>" in card.content
+    assert "a red apple" in card.content
+    assert record.current is not None
+    assert str(record.current.id) in card.content
+    assert [file.filename.startswith("SPOILER_") for file in card.attachments] == [True]
+    await (await scene.standin.menu(scene.mona, "Report picture", record)).message()
+    assert len([seen for seen in scene.standin.messages(scene.log) if "Report" in seen.content]) == 1
 
 
-async def test_hide_and_undo(standin: StandIn, queue: Queue, tmp_path: Path) -> None:
-    async with a_scene(standin, queue, tmp_path) as scene:
-        record, card = await reported(scene)
-        await scene.standin.click(scene.mona, card, "Hide")
-        await record.wait_for(lambda seen: any(file.filename.startswith("SPOILER_") for file in seen.attachments))
-        await until(lambda: "Hidden" in scene.standin.history(card)[-1].content)
-        await scene.standin.click(scene.mona, card, "Undo")
-        await record.wait_for(lambda seen: any(not file.filename.startswith("SPOILER_") for file in seen.attachments))
-        assert (await scene.actions())[-3:] == ["report.open", "report.hidden", "report.open"]
+async def test_hide_and_undo(house: House) -> None:
+    scene = await house.scene()
+    record, card = await reported(scene)
+    await scene.standin.click(scene.mona, card, "Hide")
+    await record.wait_for(lambda seen: any(file.filename.startswith("SPOILER_") for file in seen.attachments))
+    await until(lambda: "Hidden" in scene.standin.history(card)[-1].content)
+    await scene.standin.click(scene.mona, card, "Undo")
+    await record.wait_for(lambda seen: any(not file.filename.startswith("SPOILER_") for file in seen.attachments))
+    assert (await scene.actions())[-3:] == ["report.open", "report.hidden", "report.open"]
 
 
-async def test_delete_notice_appeal_and_restore(standin: StandIn, queue: Queue, tmp_path: Path) -> None:
+async def test_delete_notice_appeal_and_restore(house: House) -> None:
     """The owner is told by direct message and appeals there; nobody else can; moderators show the picture again."""
-    async with a_scene(standin, queue, tmp_path) as scene:
-        record, card = await reported(scene)
-        await scene.standin.click(scene.mona, card, "Delete")
-        await record.wait_for(lambda seen: "taken this picture away" in seen.content and not seen.attachments)
-        notice = await scene.standin.wait_for_message(
-            scene.standin.dm(scene.ada), lambda seen: "mistake" in seen.content
-        )
-        pressed = await scene.standin.click(scene.ada.user, notice, "Appeal")
-        assert "look at it again" in (await pressed.message()).content
-        again = await scene.card("Appeal")
-        await scene.standin.click(scene.mona, again, "Show again")
-        await record.wait_for(lambda seen: bool(seen.attachments))
-        marks = await queue.moderation.store.marks((await scene.job()).id)
-        assert not marks.deleted
+    scene = await house.scene()
+    record, card = await reported(scene)
+    await scene.standin.click(scene.mona, card, "Delete")
+    await record.wait_for(lambda seen: "taken this picture away" in seen.content and not seen.attachments)
+    notice = await scene.standin.wait_for_message(scene.standin.dm(scene.ada), lambda seen: "mistake" in seen.content)
+    pressed = await scene.standin.click(scene.ada.user, notice, "Appeal")
+    assert "look at it again" in (await pressed.message()).content
+    again = await scene.card("Appeal")
+    await scene.standin.click(scene.mona, again, "Show again")
+    await record.wait_for(lambda seen: bool(seen.attachments))
+    marks = await scene.queue.moderation.store.marks((await scene.job()).id)
+    assert not marks.deleted
 
 
-async def test_ban_from_a_card_and_undo(standin: StandIn, queue: Queue, tmp_path: Path) -> None:
-    async with a_scene(standin, queue, tmp_path) as scene:
-        _, card = await reported(scene)
-        await scene.standin.click(scene.mona, card, "Ban for 7 days")
-        await until(lambda: "member banned" in scene.standin.history(card)[-1].content)
-        assert "may not ask" in (await (await scene.do(scene.ada, "imagine", prompt="an apple")).message()).content
-        await scene.standin.click(scene.mona, card, "Undo")
-        await until(lambda: "member banned" not in scene.standin.history(card)[-1].content)
-        await scene.picture(scene.ada, "an apple")
+async def test_ban_from_a_card_and_undo(house: House) -> None:
+    scene = await house.scene()
+    _, card = await reported(scene)
+    await scene.standin.click(scene.mona, card, "Ban for 7 days")
+    await until(lambda: "member banned" in scene.standin.history(card)[-1].content)
+    assert "may not ask" in (await (await scene.do(scene.ada, "imagine", prompt="an apple")).message()).content
+    await scene.standin.click(scene.mona, card, "Undo")
+    await until(lambda: "member banned" not in scene.standin.history(card)[-1].content)
+    await scene.picture(scene.ada, "an apple")
 
 
-async def test_a_strangers_press_on_a_card_does_nothing(standin: StandIn, queue: Queue, tmp_path: Path) -> None:
+async def test_a_strangers_press_on_a_card_does_nothing(house: House) -> None:
     """Every button of the card, by the reporter; also a moderator of another server with a forged number."""
-    async with a_scene(standin, queue, tmp_path) as scene:
-        record, card = await reported(scene)
-        before = (await scene.actions(), await queue.counts())
-        for button in ("Hide", "Delete", "Ban for 1 day", "Ban for 7 days", "Allow"):
-            pressed = await scene.standin.click(scene.eve, card, button)
-            assert (await pressed.ack()).ephemeral
-            assert "Manage Messages" in (await pressed.message()).content
-        assert (await scene.actions(), await queue.counts()) == before
-        assert record.current is not None
-        assert len(record.current.attachments) == 1
-        assert await queue.moderation.store.bans(scene.server) == []
+    scene = await house.scene()
+    record, card = await reported(scene)
+    before = (await scene.actions(), await scene.queue.counts())
+    for button in ("Hide", "Delete", "Ban for 1 day", "Ban for 7 days", "Allow"):
+        pressed = await scene.standin.click(scene.eve, card, button)
+        assert (await pressed.ack()).ephemeral
+        assert "Manage Messages" in (await pressed.message()).content
+    assert (await scene.actions(), await scene.queue.counts()) == before
+    assert record.current is not None
+    assert len(record.current.attachments) == 1
+    assert await scene.queue.moderation.store.bans(scene.server) == []
 
 
 # ---- bans, quotas, the queue, the log
 
 
-async def test_bans_grants_purge_and_skip(standin: StandIn, queue: Queue, tmp_path: Path) -> None:
-    async with a_scene(standin, queue, tmp_path, daily_seconds=0.001) as scene:
-        assert (
-            "seconds of drawing" in (await (await scene.do(scene.ada, "imagine", prompt="an apple")).message()).content
-        )
-        await scene.say(scene.mona, "moderate grant", member=scene.ada, seconds=3600)
-        scene.easel.go.clear()
-        running = await scene.do(scene.ada, "imagine", prompt="a red apple")
-        await until(lambda: scene.easel.begun)
-        waiting = await scene.do(scene.ada, "imagine", prompt="a red pizza")
-        await waiting.message()
-        await scene.say(scene.mona, "queue skip")
-        await running.wait_for(lambda seen: "Cancelled" in seen.content)
-        purged = await scene.say(scene.mona, "queue purge", member=scene.ada)
-        assert "1 jobs" in purged.content
-        await waiting.wait_for(lambda seen: "Cancelled" in seen.content)
-        scene.easel.go.set()
-        assert "lifts it" in (await scene.say(scene.mona, "moderate ban", member=scene.ada, reason="noise")).content
-        assert "noise" in (await scene.say(scene.mona, "moderate bans")).content
-        refused = await scene.do(scene.ada, "imagine", prompt="an apple")
-        assert "may not ask" in (await refused.message()).content
-        await scene.say(scene.mona, "moderate unban", member=scene.ada)
-        await scene.picture(scene.ada, "an apple")
+async def test_bans_grants_purge_and_skip(house: House) -> None:
+    scene = await house.scene(daily_seconds=0.001)
+    assert "seconds of drawing" in (await (await scene.do(scene.ada, "imagine", prompt="an apple")).message()).content
+    await scene.say(scene.mona, "moderate grant", member=scene.ada, seconds=3600)
+    scene.easel.go.clear()
+    running = await scene.do(scene.ada, "imagine", prompt="a red apple")
+    await until(lambda: scene.easel.begun)
+    waiting = await scene.do(scene.ada, "imagine", prompt="a red pizza")
+    await waiting.message()
+    await scene.say(scene.mona, "queue skip")
+    await running.wait_for(lambda seen: "Cancelled" in seen.content)
+    purged = await scene.say(scene.mona, "queue purge", member=scene.ada)
+    assert "1 jobs" in purged.content
+    await waiting.wait_for(lambda seen: "Cancelled" in seen.content)
+    scene.easel.go.set()
+    assert "lifts it" in (await scene.say(scene.mona, "moderate ban", member=scene.ada, reason="noise")).content
+    assert "noise" in (await scene.say(scene.mona, "moderate bans")).content
+    refused = await scene.do(scene.ada, "imagine", prompt="an apple")
+    assert "may not ask" in (await refused.message()).content
+    await scene.say(scene.mona, "moderate unban", member=scene.ada)
+    await scene.picture(scene.ada, "an apple")
 
 
-async def test_the_audit_log_opens_again_and_is_whole(standin: StandIn, queue: Queue, tmp_path: Path) -> None:
-    async with a_scene(standin, queue, tmp_path) as scene:
-        await scene.say(scene.mona, "moderate ban", member=scene.eve, minutes=5)
-        log = await scene.say(scene.mona, "moderate audit")
-        entries = read_export(log.attachments[0].data.decode())
-        assert first_break(entries) is None
-        assert [entry.action for entry in entries] == ["settings", "ban"]
-        assert entries[-1].digest in log.content
-        assert entries[-1].details["subject"] == str(scene.eve.id)
+async def test_the_audit_log_opens_again_and_is_whole(house: House) -> None:
+    scene = await house.scene()
+    await scene.say(scene.mona, "moderate ban", member=scene.eve, minutes=5)
+    log = await scene.say(scene.mona, "moderate audit")
+    entries = read_export(log.attachments[0].data.decode())
+    assert first_break(entries) is None
+    assert [entry.action for entry in entries] == ["settings", "ban"]
+    assert entries[-1].digest in log.content
+    assert entries[-1].details["subject"] == str(scene.eve.id)
 
 
 COMMANDS: Mapping[str, dict[str, Any]] = {
@@ -370,75 +385,75 @@ COMMANDS: Mapping[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-async def test_every_moderators_command_by_a_plain_member_has_no_effect(
-    standin: StandIn, queue: Queue, tmp_path: Path
-) -> None:
+async def test_every_moderators_command_by_a_plain_member_has_no_effect(house: House) -> None:
     """Even where a server shows them to everybody: a private refusal, and the log has nothing new."""
-    async with a_scene(standin, queue, tmp_path) as scene:
-        before = await scene.actions()
-        for name, options in COMMANDS.items():
-            given = {key: scene.eve if value == "eve" else value for key, value in options.items()}
-            told = await scene.refused(scene.ada, name, **given)
-            assert "permission “Manage" in told, name
-        assert await scene.actions() == before
-        assert len(await queue.server_settings.changes(scene.server)) == 1
-        assert queue.paused_servers == frozenset()
-        assert await queue.moderation.store.rules(scene.server) == ()
-        with pytest.raises(ClientRefused, match="hidden"):
-            await scene.do(scene.ada, "settings view")
+    scene = await house.scene()
+    before = await scene.actions()
+    for name, options in COMMANDS.items():
+        given = {key: scene.eve if value == "eve" else value for key, value in options.items()}
+        told = await scene.refused(scene.ada, name, **given)
+        assert "permission “Manage" in told, name
+    assert await scene.actions() == before
+    assert len(await scene.queue.server_settings.changes(scene.server)) == 1
+    assert scene.queue.paused_servers == frozenset()
+    assert await scene.queue.moderation.store.rules(scene.server) == ()
+    with pytest.raises(ClientRefused, match="hidden"):
+        await scene.do(scene.ada, "settings view")
 
 
 # ---- places
 
 
-async def test_age_restricted_channels_by_policy(standin: StandIn, queue: Queue, tmp_path: Path) -> None:
+async def test_age_restricted_channels_by_policy(house: House) -> None:
     """`only` refuses elsewhere; `relaxed` lets the shipped list rest there, and the output check too."""
-    async with a_scene(standin, queue, tmp_path, age_restricted="only") as scene:
-        told = await (await scene.do(scene.ada, "imagine", prompt="an apple")).message()
-        assert "age-restricted" in told.content
-        await queue.server_settings.put(scene.server, ServerSettings(age_restricted="relaxed"), "1")
-        refused = await scene.do(scene.ada, "imagine", prompt="a nude statue")
-        assert "rules of this server" in (await refused.message()).content
-        scene.studio.nsfw = True
-        scene.studio.bot_lacks = ()  # tells the bot of the change
-        scene.easel.score = 0.99
-        await scene.picture(scene.ada, "a nude statue")
+    scene = await house.scene(age_restricted="only")
+    told = await (await scene.do(scene.ada, "imagine", prompt="an apple")).message()
+    assert "age-restricted" in told.content
+    await scene.queue.server_settings.put(scene.server, ServerSettings(age_restricted="relaxed"), "1")
+    refused = await scene.do(scene.ada, "imagine", prompt="a nude statue")
+    assert "rules of this server" in (await refused.message()).content
+    scene.studio.nsfw = True
+    scene.studio.bot_lacks = ()  # tells the bot of the change
+    scene.easel.score = 0.99
+    await scene.picture(scene.ada, "a nude statue")
 
 
-async def test_denied_channels_and_clamps(standin: StandIn, queue: Queue, tmp_path: Path) -> None:
-    async with a_scene(standin, queue, tmp_path, most_steps=4, most_permutations=2) as scene:
-        await scene.picture(scene.ada, "a red apple --steps 40")
-        assert scene.easel.begun[0].steps == 4
-        many = await scene.do(scene.ada, "imagine", prompt="a {red,green,blue} apple")
-        assert "at most 2" in (await many.message()).content
-        denied = ServerSettings(denied_channels=frozenset({str(scene.studio.id)}))
-        await queue.server_settings.put(scene.server, denied, "1")
-        told = await (await scene.do(scene.ada, "imagine", prompt="an apple")).message()
-        assert "not switched on in this channel" in told.content
+async def test_denied_channels_and_clamps(house: House) -> None:
+    scene = await house.scene(most_steps=4, most_permutations=2)
+    await scene.picture(scene.ada, "a red apple --steps 40")
+    assert scene.easel.begun[0].steps == 4
+    many = await scene.do(scene.ada, "imagine", prompt="a {red,green,blue} apple")
+    assert "at most 2" in (await many.message()).content
+    denied = ServerSettings(denied_channels=frozenset({str(scene.studio.id)}))
+    await scene.queue.server_settings.put(scene.server, denied, "1")
+    told = await (await scene.do(scene.ada, "imagine", prompt="an apple")).message()
+    assert "not switched on in this channel" in told.content
 
 
-async def test_a_servers_language_is_spoken(standin: StandIn, queue: Queue, tmp_path: Path) -> None:
-    async with a_scene(standin, queue, tmp_path, language="zh-CN") as scene:
-        assert "没有这项" in (await scene.say(scene.mona, "moderate unban", member=scene.eve)).content
+async def test_a_servers_language_is_spoken(house: House) -> None:
+    scene = await house.scene(language="zh-CN")
+    assert "没有这项" in (await scene.say(scene.mona, "moderate unban", member=scene.eve)).content
 
 
 # ---- members' data
 
 
-async def test_mydata_export_and_forget(standin: StandIn, queue: Queue, tmp_path: Path) -> None:
+async def test_mydata_export_and_forget(house: House) -> None:
     """The zip comes by direct message and opens; forgetting asks back, and the button is the member's alone."""
-    async with a_scene(standin, queue, tmp_path) as scene:
-        await scene.picture(scene.ada, "a secret apple")
-        assert "direct messages" in (await scene.say(scene.ada, "mydata export")).content
-        sent = await scene.standin.wait_for_message(scene.standin.dm(scene.ada), lambda seen: bool(seen.attachments))
-        with zipfile.ZipFile(io.BytesIO(sent.attachments[0].data)) as archive:
-            told = json.loads(archive.read("mydata.json"))
-            assert len(archive.namelist()) == 2
-        assert told["jobs"][0]["request"]["prompt"] == "a secret apple"
-        asked = await scene.do(scene.ada, "mydata forget")
-        await asked.message()
-        assert (await scene.job()).request.prompt == "a secret apple"
-        done = await scene.standin.click(scene.ada, asked, "Erase everything")
-        assert "1 jobs" in (await done.message()).content
-        assert (await queue.members.history(str(scene.ada.id), 1))[0] == []
-        assert list((tmp_path / "pictures").rglob("*.png")) == []
+    scene = await house.scene()
+    await scene.picture(scene.ada, "a secret apple")
+    assert "direct messages" in (await scene.say(scene.ada, "mydata export")).content
+    sent = await scene.standin.wait_for_message(scene.standin.dm(scene.ada), lambda seen: bool(seen.attachments))
+    with zipfile.ZipFile(io.BytesIO(sent.attachments[0].data)) as archive:
+        told = json.loads(archive.read("mydata.json"))
+        assert len(archive.namelist()) == 2
+    assert told["jobs"][0]["request"]["prompt"] == "a secret apple"
+    job = (await scene.job()).id
+    assert list((house.folder / "pictures" / job).rglob("*.png")) != []
+    asked = await scene.do(scene.ada, "mydata forget")
+    await asked.message()
+    assert (await scene.job()).request.prompt == "a secret apple"
+    done = await scene.standin.click(scene.ada, asked, "Erase everything")
+    assert "1 jobs" in (await done.message()).content
+    assert (await scene.queue.members.history(str(scene.ada.id), 1))[0] == []
+    assert list((house.folder / "pictures" / job).rglob("*.png")) == []
