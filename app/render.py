@@ -141,9 +141,12 @@ def make_handler(engine: EngineLike, finisher: Finisher | None = None, *, second
             asyncio.run_coroutine_threadsafe(context.progress(progress.step, progress.steps, progress.preview), loop)
 
         begun = time.monotonic()
-        ask = await loop.run_in_executor(
-            pool, lambda: ask_of(request, context.sources, member=context.job, seconds=seconds)
-        )
+
+        def asked() -> Ask:
+            return ask_of(request, context.sources, member=context.job, seconds=seconds)
+
+        # Only source pictures take time to unpack.
+        ask = await loop.run_in_executor(pool, asked) if request.source else asked()
         job = engine.submit(ask, on_progress)
         try:
             drawn = await asyncio.wrap_future(job.result)

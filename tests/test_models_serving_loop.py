@@ -20,6 +20,7 @@ from daguerre.models.engine import Ask, Cancelled, Engine, Progress
 from daguerre.models.errors import TooLate, Unrenderable
 from daguerre.models.serving.asks import Source
 from daguerre.models.serving.loop import Loop
+from daguerre.models.serving.network import Network
 from daguerre.models.serving.previews import drawing
 
 ASK = Ask("a red apple", (1,), 4, 2.0, 64, 64)
@@ -97,6 +98,46 @@ def test_thirty_two_mixed_requests_are_bit_identical_to_themselves_alone(running
         assert [each.tobytes() for each in job.result.result(0).pictures] == [each.tobytes() for each in alone.pictures]
         assert len(alone.pictures) == len(ask.seeds)
         assert all(each.size == (ask.width, ask.height) for each in alone.pictures)
+
+
+class Sizes:
+    """A forward that remembers how many rows it was given."""
+
+    def __init__(self, forward: Any) -> None:
+        self.forward = forward
+        self.sizes: set[int] = set()
+
+    def __call__(self, sample: torch.Tensor, *rest: Any, **others: Any) -> Any:
+        self.sizes.add(len(sample))
+        return self.forward(sample, *rest, **others)
+
+
+def test_padded_batches_keep_bits_where_rows_cannot_be_kept_apart(
+    weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a GPU: every forward has as many rows as the knee, as the metadata says; without that it says `free`."""
+    monkeypatch.setattr(Network, "exact_rows", property(lambda _: False))
+    asks = [replace(ASK, seeds=(k, k + 50)[: 1 + k % 2], guidance=(1.0, 3.0)[k % 2], steps=2 + k) for k in range(5)]
+    for exact in (True, False):
+        engine = Engine(weights, device="cpu", exact=exact)
+        engine.load()
+        loop: Any = engine.loop
+        network = loop._kit.network
+        seen = Sizes(network.plain.unet.forward)
+        network.plain.unet.forward = seen
+        jobs = [loop.submit(ask) for ask in asks]
+        while not all(job.result.done() for job in jobs):
+            loop.tick()
+        knee = loop._paces.get(network, network.plain, 4, 4).knee
+        made = [job.result.result(0) for job in jobs]
+        assert {each.about["canonical"] for each in made} == {f"padded to {knee}" if exact else "free"}
+        if exact:
+            assert seen.sizes == {knee}
+            for ask, each in zip(asks, made, strict=True):
+                alone = engine.draw(ask)
+                assert [one.tobytes() for one in alone.pictures] == [one.tobytes() for one in each.pictures]
+        else:
+            assert len(seen.sizes) > 1
 
 
 def test_pictures_of_several_requests_share_forwards(engine: Engine) -> None:
@@ -181,8 +222,8 @@ class Narrow:
     def __init__(self, engine: Engine, rows: int) -> None:
         self.network: Any = engine.loop._kit.network  # pyright: ignore
         self.rows, self.full = rows, 0
-        self.forward = self.network.forward
-        self.network.forward = self
+        self.forward = self.network._pass
+        self.network._pass = self
 
     def __call__(self, variant: Any, samples: torch.Tensor, *rest: Any, **others: Any) -> torch.Tensor:
         if len(samples) > self.rows:
@@ -202,13 +243,21 @@ def test_memory_that_ends_halves_the_batch_and_loses_nothing(fresh: Engine) -> N
     assert narrow.full == failed <= 2
 
 
+def test_a_picture_whose_rows_do_not_fit_together_is_drawn_row_by_row(fresh: Engine) -> None:
+    """Guidance takes two rows; memory for one is enough, and the picture is the same."""
+    expected = fresh.draw(ASK)
+    Narrow(fresh, 1)
+    assert fresh.draw(ASK).pictures[0].tobytes() == expected.pictures[0].tobytes()
+
+
 def test_what_fits_nowhere_is_refused_with_a_size_and_the_engine_lives(fresh: Engine) -> None:
-    """Half the sides is what to try."""
-    narrow = Narrow(fresh, 1)
+    """Half the sides is what to try; another shape is drawn as before."""
+    narrow = Narrow(fresh, 0)
     with pytest.raises(Unrenderable, match=r"32 × 32"):
         fresh.draw(ASK)
-    assert narrow.full == 1
-    assert fresh.draw(replace(ASK, guidance=1.0)).pictures
+    assert narrow.full == 2
+    narrow.rows = 2
+    assert fresh.draw(replace(ASK, width=128)).pictures
 
 
 def test_what_breaks_for_one_does_not_break_the_others(fresh: Engine) -> None:

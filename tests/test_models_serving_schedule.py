@@ -16,7 +16,6 @@ from daguerre.models.serving.schedule import (
     Unit,
     admit,
     choose,
-    halved,
     late,
     preview_due,
     slots_for,
@@ -73,6 +72,22 @@ def test_the_choice_does_not_depend_on_the_order_of_the_list(units: list[Unit], 
     one, other = choose(units, PACES, now), choose(mixed, PACES, now)
     if one is not None and other is not None and one.lane == other.lane:
         assert one == other
+
+
+@given(UNITS, st.data(), st.floats(100, 200))
+def test_who_is_cancelled_takes_no_further_step(units: list[Unit], data: st.DataObject, now: float) -> None:
+    """Room that a cancelled picture leaves goes to others at once; the rest of the batch keeps its place."""
+    before = choose(units, PACES, now)
+    if before is None:
+        return
+    gone = set(data.draw(st.lists(st.sampled_from(before.units), min_size=1, unique=True)))
+    left = [unit for unit in units if unit.id not in gone]
+    after = choose(left, PACES, now)
+    assert (after is None) == (not left)
+    assert after is None or not gone & set(after.units)
+    waiting = [unit for unit in left if unit.lane == before.lane and unit.id not in before.units]
+    if after is not None and after.lane == before.lane and not waiting:
+        assert set(after.units) == set(before.units) - gone
 
 
 def run(units: dict[int, Unit], arrivals: dict[int, list[Unit]], ticks: int) -> dict[int, int]:
@@ -162,8 +177,6 @@ def test_the_knee_is_the_smallest_batch_that_is_nearly_best() -> None:
     """And memory caps it."""
     assert PACE.knee == 8
     assert LARGE.knee == 1
-    assert halved(PACE, 8).knee == 4
-    assert halved(PACE, 1).knee == 1
     assert replace(PACE, most=3).knee == 3
     assert (slots_for(PACE), slots_for(LARGE), slots_for(Pace(((64, 1.0),)))) == (5, 2, 16)
 

@@ -205,17 +205,18 @@ class Loop:
         assert batch is not None
         lane = self._active[batch.units[0]][1].lane
         pairs = [self._active[number] for number in batch.units]
-        canonical = paces[lane].knee if self._exact and not self._kit.network.exact_rows else 0
+        free = self._kit.network.exact_rows or not self._exact
+        canonical = self._limits.get(lane, 0) if free else paces[lane].knee
         begun = time.perf_counter()
         try:
             self._advance(pairs, canonical)
         except torch.OutOfMemoryError:
-            self._smaller(pairs, lane, paces[lane], batch.rows)
+            self._smaller(pairs[0][0], lane, batch.rows)
             return True
         except Exception as error:
             self._each_alone(pairs, canonical, error)
         self._running = {*batch.units, *(n for n in self._running if n in self._active and self._lane(n) != lane)}
-        how = "rows apart" if self._kit.network.exact_rows else f"padded to {canonical}" if canonical else "free"
+        how = "rows apart" if self._kit.network.exact_rows else "free" if free else f"padded to {canonical}"
         taken = time.perf_counter() - begun
         for job, picture in pairs:
             job.about["canonical"] = how
@@ -240,16 +241,17 @@ class Loop:
     def _lane(self, number: int) -> Lane:
         return self._active[number][1].lane
 
-    def _smaller(self, pairs: list[tuple[Job, Picture]], lane: Lane, pace: Pace, rows: int) -> None:
-        """The memory did not hold the batch: half as many from now on; a single picture is refused."""
-        if self._kit.network.device != "cpu":
+    def _smaller(self, job: Job, lane: Lane, rows: int) -> None:
+        """The memory did not hold the batch: half as many rows at a time from now on; where one is too many, refuse."""
+        device = self._kit.network.device
+        if device != "cpu":
             torch.cuda.empty_cache()
-        if len(pairs) > 1:
-            self._limits[lane] = schedule.halved(pace, rows).most
-            log.warning("memory of %s full at %d rows; now %d", self._kit.network.device, rows, self._limits[lane])
-            return
-        job = pairs[0][0]
-        self._drop(job, Unrenderable(_too_large(job.ask, self._kit.network.device)))
+        held = min(rows, self._limits.get(lane, rows))
+        if held > 1:
+            self._limits[lane] = held // 2
+            log.warning("memory of %s full at %d rows; now %d at a time", device, held, held // 2)
+        else:
+            self._drop(job, Unrenderable(_too_large(job.ask, device)))
 
     def _each_alone(self, pairs: list[tuple[Job, Picture]], canonical: int, error: Exception) -> None:
         """Something broke: find out whose it was, so that the others go on."""

@@ -53,6 +53,8 @@ class Network:
             raise WeightsRefused("this U-Net wants masks or guidance as inputs and is drawn job by job")
         self.device = device
         self.xl = isinstance(pipeline, StableDiffusionXLPipeline)
+        if self.xl and vae.config.force_upcast and vae.dtype == torch.float16:
+            vae.float()  # SDXL's codec overflows in half precision.
         self.vae: Any = vae.to(memory_format=torch.channels_last)
         self.factor: int = pipeline.vae_scale_factor
         self.native: int = unet.config.sample_size * self.factor

@@ -159,11 +159,6 @@ def preview_due(now: float, last: float, *, others: bool) -> bool:
     return not others and now - last >= PREVIEW_SECONDS
 
 
-def halved(pace: Pace, rows: int) -> Pace:
-    """The pace after `rows` did not fit into the memory."""
-    return Pace(pace.seconds, max(1, rows // 2))
-
-
 def slots_for(pace: Pace) -> int:
     """Jobs that a worker should hold at a time: enough guided pictures to fill the knee, and one in reserve.
 
