@@ -140,9 +140,11 @@ async def measure(seconds: float, rate: float, jobs: int, milliseconds: float) -
             assert await line_of(worker) == "ready"
             try:
                 await discord.wait_for_commands("imagine")
-                first = psutil.Process(bot.pid).memory_info().rss
+                process = psutil.Process(bot.pid)
+                first, used = process.memory_info().rss, sum(process.cpu_times()[:2])
                 asked = await flood(discord, members, channels, seconds, rate)
                 found = acks(asked)
+                found["bot_cpu_ms_per_job"] = 1000 * (sum(process.cpu_times()[:2]) - used) / len(asked)
                 say(f"{len(asked)} interactions; p99 {found['ack_p99_ms']:.0f} ms")
                 while len(asked) < jobs:
                     more = await flood(discord, members, channels, min(5.0, (jobs - len(asked)) / rate), rate)
@@ -151,7 +153,7 @@ async def measure(seconds: float, rate: float, jobs: int, milliseconds: float) -
                 state = await settled(bot)
                 found |= {
                     "lost_jobs": len(asked) - sum(state["counts"].values()) + state["live"] + state["untold"],
-                    "bot_rss_mb": psutil.Process(bot.pid).memory_info().rss / 2**20,
+                    "bot_rss_mb": process.memory_info().rss / 2**20,
                     "bot_rss_first_mb": first / 2**20,
                     "jobs": len(asked),
                     "worker_ms_per_job": milliseconds,
@@ -159,9 +161,9 @@ async def measure(seconds: float, rate: float, jobs: int, milliseconds: float) -
                     "load": os.getloadavg()[0],
                 }
             finally:
-                for process in (bot, worker):
-                    process.kill()
-                    await process.wait()
+                for one in (bot, worker):
+                    one.kill()
+                    await one.wait()
     return found
 
 
