@@ -6,6 +6,7 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -27,9 +28,15 @@ LONGEST_FILE = 65_536
 _ID = re.compile(r"^<(?:#|@&|@!?)(\d+)>$")
 
 
+@cache
+def _schema() -> dict[str, Any]:
+    """What pydantic says that each setting takes."""
+    return ServerSettings.model_json_schema()["properties"]
+
+
 def allowed(name: str) -> str:
     """What a setting accepts, in signs rather than words: `1–100`, `same | relaxed | only`, `id, id, …`."""
-    schema: dict[str, Any] = ServerSettings.model_json_schema()["properties"][name]
+    schema: dict[str, Any] = _schema()[name]
     if name in LISTS:
         return "id, id, … | -" if LISTS[name] else "name, name, … | -" if name != "roles" else "id weight=2 …; … | -"
     if "enum" in schema:
@@ -44,7 +51,7 @@ def allowed(name: str) -> str:
 
 def choices(name: str) -> tuple[str, ...]:
     """Values that are offered while somebody types."""
-    schema: dict[str, Any] = ServerSettings.model_json_schema()["properties"].get(name, {})
+    schema: dict[str, Any] = _schema().get(name, {})
     if "enum" in schema:
         return tuple(str(choice) or "-" for choice in schema["enum"])
     if schema.get("type") == "boolean":
@@ -94,7 +101,7 @@ def _read(name: str, value: str) -> Any:
         return [_id(item) for item in items if item]
     if name == "log_channel":
         return _id(value)
-    kind = ServerSettings.model_json_schema()["properties"][name].get("type")
+    kind = _schema()[name].get("type")
     if kind in ("integer", "number") or name == "size":
         try:
             return int(value) if kind != "number" else float(value.replace(",", "."))
