@@ -1,6 +1,7 @@
 """The render engine against what people run otherwise, on the same weights in the same run.
 
-    python -P benchmarks/render.py --quick --json render.json --plot docs/performance-render.png
+    python -P benchmarks/render.py --quick --json render.json
+    python -P benchmarks/render_plot.py render.json docs/performance-render.png
 
 Open loop: requests arrive by a Poisson process whether or not earlier ones are done, at 0.3, 0.6, 0.9 and 1.2 of what
 the plain pipeline manages, and once all together. Compared: (a) `pipe(prompt)` first come, first served; (b) the same
@@ -21,9 +22,9 @@ import random
 import resource
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,15 @@ from torch.utils.flop_counter import FlopCounterMode
 from daguerre.app.config import load
 from daguerre.models.engine import Ask, Cancelled, Engine, Progress
 from daguerre.models.serving import schedule
+from daguerre.models.serving.finish import finish
+from daguerre.models.serving.folder import native_size
 
 PROMPTS = ("a red apple", "a pizza", "a rocket", "a cat face", "two lemons", "a house on a blue background")
 #: Window of request-level batching, in seconds.
 WINDOW = 0.05
 LOADS = (0.3, 0.6, 0.9, 1.2)
+#: What requests must agree on to share one call of the stock pipeline.
+SHAPE = attrgetter("steps", "guidance", "width", "height")
 #: Completed within so many times what it takes alone on an idle machine.
 GOOD = 4.0
 
@@ -111,9 +116,6 @@ def make_trace(load: float, capacity: float, count: int, *, mixed: bool, seed: i
     return made
 
 
-# Ours
-
-
 def play_ours(engine: Engine, trace: Sequence[Arrival]) -> tuple[list[Outcome], dict[str, Any]]:
     """The trace through the engine's own loop."""
     loop: Any = engine.loop
@@ -152,13 +154,10 @@ def play_ours(engine: Engine, trace: Sequence[Arrival]) -> tuple[list[Outcome], 
                 late_steps.append(steps_after[id(outcome)])
         if not busy and not jobs and coming:
             clock.wait_until(coming[0].arrival.at)
-    loop._clock = time.monotonic
+    loop._clock = Clock(engine.device)
     return outcomes, {
         "cancel_steps": max(late_steps, default=0), "rows": loop.rows - rows, "forwards": loop.forwards - forwards,
     }  # fmt: skip
-
-
-# The others
 
 
 class Baseline:
@@ -176,9 +175,6 @@ class Baseline:
 
     @torch.inference_mode()
     def draw(self, asks: Sequence[Ask]) -> None:
-        from daguerre.models.serving.finish import finish
-        from daguerre.models.serving.folder import native_size
-
         one, network = asks[0], self.kit.network
         width, height = native_size(one.width, one.height, network.native)
         latents = self.pipeline(
@@ -206,7 +202,7 @@ class Baseline:
             if self.window is not None:
                 alike = [
                     each for each in left[1:]
-                    if each.arrival.at <= now and shape(each.arrival.ask) == shape(first.arrival.ask)
+                    if each.arrival.at <= now and SHAPE(each.arrival.ask) == SHAPE(first.arrival.ask)
                 ]  # fmt: skip
                 batch += alike[:7]
             self.draw([each.arrival.ask for each in batch])
@@ -216,19 +212,13 @@ class Baseline:
         return outcomes
 
 
-def shape(ask: Ask) -> tuple[Any, ...]:
-    return ask.steps, ask.guidance, ask.width, ask.height
-
-
-# Figures
-
-
-def figures(outcomes: Sequence[Outcome], alone: float) -> dict[str, float]:
+def figures(outcomes: Sequence[Outcome], idle: float) -> dict[str, float]:
     """Of one trace: seconds unless the name says otherwise."""
     done = [each for each in outcomes if not each.cancelled]
     seconds = sorted(each.seconds for each in done)
     span = max(each.done for each in done) - min(each.arrival.at for each in done)
-    rates = [statistics.fmean(part) for part in _by_member(done).values()]
+    members = {each.arrival.ask.member for each in done}
+    rates = [statistics.fmean(each.seconds for each in done if each.arrival.ask.member == one) for one in members]
     first = [each.preview - each.arrival.at for each in done if each.preview == each.preview]
 
     def at(share: float) -> float:
@@ -239,29 +229,11 @@ def figures(outcomes: Sequence[Outcome], alone: float) -> dict[str, float]:
         "p95": at(0.95),
         "p99": at(0.99),
         "pictures_per_s": len(done) / span,
-        "goodput_per_s": sum(each <= GOOD * alone for each in seconds) / span,
+        "goodput_per_s": sum(each <= GOOD * idle for each in seconds) / span,
         # Jain's index over the members' mean waiting times: 1 is the same for all.
         "fairness": sum(rates) ** 2 / (len(rates) * sum(rate**2 for rate in rates)),
         "first_preview_p50": statistics.median(first) if first else float("nan"),
     }
-
-
-def _by_member(done: Sequence[Outcome]) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {}
-    for each in done:
-        found.setdefault(each.arrival.ask.member, []).append(each.seconds)
-    return found
-
-
-@contextmanager
-def no_previews(engine: Engine) -> Iterator[None]:
-    """To see what they cost."""
-    before = schedule.PREVIEW_SECONDS
-    schedule.PREVIEW_SECONDS = float("inf")
-    try:
-        yield
-    finally:
-        schedule.PREVIEW_SECONDS = before
 
 
 def spent(engine: Engine, work: Callable[[], object], times: int = 3) -> float:
@@ -307,132 +279,115 @@ def bit_identical(engine: Engine, count: int = 32) -> bool:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--weights", type=Path, default=load(None).weights)
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--threads", type=int)
-    parser.add_argument("--quick", action="store_true", help="fewer requests; at most 10 minutes on 2 cores")
-    parser.add_argument("--requests", type=int, help="of each trace")
-    parser.add_argument("--compile", action="store_true", help="baseline (b) too; compiling takes minutes")
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--plot", type=Path)
-    wanted = parser.parse_args()
-    count = wanted.requests or (12 if wanted.quick else 60)
-    engine = Engine(wanted.weights, device=wanted.device, threads=wanted.threads)
-    engine.load()
-    found: dict[str, Any] = {
-        "machine": platform.processor() or platform.machine(),
-        "device": engine.device, "threads": torch.get_num_threads(), "torch": torch.__version__,
-        "model": engine.weights.name, "requests": count, "slots": engine.slots,
-        "pace": [list(pair) for pair in engine.loop._paces.get(None, None, *native_cells(engine)).seconds],  # pyright: ignore
-    }  # fmt: skip
-
-    # One picture and one grid, alone.
+def alone(engine: Engine, plain: Baseline, quick: bool) -> dict[str, Any]:
+    """One picture and one grid with nobody else about; seconds."""
     single = Ask(PROMPTS[0], (1,), 16, 3.0, 256, 256)
-    plain = Baseline(engine, wanted.weights, None)
-    plain.draw([single])
-    alone, ours = spent(engine, lambda: plain.draw([single])), spent(engine, lambda: engine.draw(single))
-    found |= {"sequential_s": alone, "single_s": ours, "single_over_sequential": alone / ours}
-    shown: list[float] = []
     grid = replace(single, seeds=(1, 2, 3, 4))
+    plain.draw([single])
+    stock, ours = spent(engine, lambda: plain.draw([single])), spent(engine, lambda: engine.draw(single))
+    shown: list[float] = []
 
     def draw_grid() -> None:
         clock, seen = Clock(engine.device), list[float]()
         engine.draw(grid, lambda progress: seen.append(clock()) if progress.preview else None)
         shown.append(seen[0])
 
-    found["grid_p50_s"] = statistics.median(spent(engine, draw_grid, 1) for _ in range(3))
-    found["first_preview_p50_s"] = statistics.median(shown)
-    with no_previews(engine):
-        quiet = spent(engine, lambda: engine.draw(grid))
-    found["preview_overhead"] = found["grid_p50_s"] / quiet - 1
-    draft = engine.draw(replace(grid, draft=True))
-    found["draft"] = draft.about["draft"]
-    found["draft_grid_p50_s"] = statistics.median(
-        spent(engine, lambda: engine.draw(replace(grid, draft=True)), 1) for _ in range(3)
-    )
-    found["bit_identical"] = bit_identical(engine, 8 if wanted.quick else 32)
-    report(found)
+    grids = [spent(engine, draw_grid, 1) for _ in range(3)]
+    schedule.PREVIEW_SECONDS, usual = float("inf"), schedule.PREVIEW_SECONDS
+    quiet = [spent(engine, lambda: engine.draw(grid), 1) for _ in range(3)]
+    schedule.PREVIEW_SECONDS = usual
+    drafts = [spent(engine, lambda: engine.draw(replace(grid, draft=True)), 1) for _ in range(3)]
+    return {
+        "sequential_s": stock, "single_s": ours, "single_over_sequential": stock / ours,
+        "grid_p50_s": statistics.median(grids), "first_preview_p50_s": statistics.median(shown),
+        "preview_overhead": min(grids) / min(quiet) - 1,
+        "draft": engine.draw(replace(grid, draft=True)).about["draft"], "draft_grid_p50_s": statistics.median(drafts),
+        "bit_identical": bit_identical(engine, 8 if quick else 32),
+    }  # fmt: skip
 
-    # Traces.
-    capacity = 1 / alone
-    baselines = {"sequential": plain, "request_batching": Baseline(engine, wanted.weights, WINDOW)}
-    if wanted.compile:
-        baselines["compiled"] = Baseline(engine, wanted.weights, None)
-        baselines["compiled"].pipeline.unet = torch.compile(baselines["compiled"].pipeline.unet)
-        baselines["compiled"].draw([single])
-    traces = {f"single_{load}": make_trace(load, capacity, count, mixed=False, seed=1) for load in LOADS}
-    traces["single_burst"] = make_trace(float("inf"), capacity, count, mixed=False, seed=1)
-    traces["mixed_burst"] = make_trace(float("inf"), capacity, count, mixed=True, seed=1)
-    traces["mixed_0.9"] = make_trace(0.9, capacity, count, mixed=True, seed=1)
-    table: dict[str, dict[str, dict[str, float]]] = {}
-    for name, trace in traces.items():
+
+def play_all(engine: Engine, baselines: dict[str, Baseline], seconds: dict[str, Any], count: int) -> dict[str, Any]:
+    """Every trace through every way of serving it."""
+    stock, burst = seconds["sequential_s"], float("inf")
+    kinds = [*((rate, False) for rate in (*LOADS, burst)), (0.9, True), (burst, True)]
+    table: dict[str, Any] = {}
+    for rate, mixed in kinds:
+        trace = make_trace(rate, 1 / stock, count, mixed=mixed, seed=1)
+        name = f"{'mixed' if mixed else 'single'}_{'burst' if rate == burst else rate}"
         outcomes, extra = play_ours(engine, trace)
-        table[name] = {"ours": figures(outcomes, ours) | extra}
-        for other, baseline in baselines.items():
-            table[name][other] = figures(baseline.play(trace), alone)
-        report({name: {who: {k: round(v, 3) for k, v in row.items()} for who, row in table[name].items()}})
+        table[name] = {"ours": figures(outcomes, seconds["single_s"]) | extra}
+        for who, baseline in baselines.items():
+            table[name][who] = figures(baseline.play(trace), stock)
+        report({f"{name} {who}": {k: round(v, 3) for k, v in row.items()} for who, row in table[name].items()})
+    return table
 
-    # What it comes to.
+
+def conclude(engine: Engine, table: dict[str, Any]) -> dict[str, float]:
+    """What the traces come to, and how much of the machine was used at the best batch."""
+
     def ratio(name: str, key: str) -> float:
         return table[name]["ours"][key] / table[name]["sequential"][key]
 
     peak, row = matmul_peak(engine), flop_of_row(engine)
-    pace = dict(engine.loop._paces.get(None, None, *native_cells(engine)).seconds)  # pyright: ignore
-    found |= {
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {
         "throughput_over_sequential": ratio("single_burst", "pictures_per_s"),
         "throughput_over_sequential_mixed": ratio("mixed_burst", "pictures_per_s"),
         "p95_over_sequential": ratio("single_0.9", "p95"),
-        "cancel_steps": max(table[name]["ours"]["cancel_steps"] for name in table),
-        "flop_over_peak": max(rows * row / seconds for rows, seconds in pace.items()) / peak,
+        "cancel_steps": max(each["ours"]["cancel_steps"] for each in table.values()),
+        "flop_over_peak": max(rows * row / seconds for rows, seconds in pace(engine)) / peak,
         "matmul_gflops": peak / 1e9,
         "row_gflop": row / 1e9,
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        if engine.device == "cpu"
-        else torch.cuda.max_memory_allocated() / 2**20,
-        "traces": table,
+        "peak_memory_mb": memory if engine.device == "cpu" else torch.cuda.max_memory_allocated() / 2**20,
     }
-    report({name: value for name, value in found.items() if name != "traces"})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--weights", type=Path, default=load(None).weights)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--quick", action="store_true", help="fewer requests; at most 10 minutes on 2 idle cores")
+    parser.add_argument("--requests", type=int, help="of each trace")
+    parser.add_argument("--compile", action="store_true", help="baseline (b) too; compiling takes minutes")
+    parser.add_argument("--json", type=Path)
+    wanted = parser.parse_args()
+    count = wanted.requests or (12 if wanted.quick else 60)
+    engine = Engine(wanted.weights, device=wanted.device, threads=wanted.threads)
+    engine.load()
+    loop: Any = engine.loop
+    loop._clock = Clock(engine.device)
+    found: dict[str, Any] = {
+        "machine": platform.processor() or platform.machine(), "device": engine.device,
+        "threads": torch.get_num_threads(), "torch": torch.__version__, "model": engine.weights.name,
+        "requests": count, "slots": engine.slots, "pace": [list(pair) for pair in pace(engine)],
+    }  # fmt: skip
+    baselines = {"sequential": Baseline(engine, wanted.weights, None)}
+    baselines["request_batching"] = Baseline(engine, wanted.weights, WINDOW)
+    if wanted.compile:
+        baselines["compiled"] = Baseline(engine, wanted.weights, None)
+        baselines["compiled"].pipeline.unet = torch.compile(baselines["compiled"].pipeline.unet)
+        baselines["compiled"].draw([Ask(PROMPTS[0], (1,), 2, 3.0, 256, 256)])
+    found |= alone(engine, baselines["sequential"], wanted.quick)
+    report(found)
+    found["traces"] = play_all(engine, baselines, found, count)
+    found |= (ends := conclude(engine, found["traces"]))
+    report(ends)
     if wanted.json:
         wanted.json.write_text(json.dumps(found, indent=1) + "\n")
-    if wanted.plot:
-        plot(found, wanted.plot)
 
 
-def native_cells(engine: Engine) -> tuple[int, int]:
-    network: Any = engine.loop._kit.network  # pyright: ignore
-    return network.native // network.factor, network.native // network.factor
+def pace(engine: Engine) -> tuple[tuple[int, float], ...]:
+    """Measured (rows, seconds of a forward) at the model's own size."""
+    loop: Any = engine.loop
+    network = loop._kit.network
+    cells = network.native // network.factor
+    return loop._paces.get(network, network.plain, cells, cells).seconds
 
 
 def report(values: dict[str, Any]) -> None:
     for name, value in values.items():
         print(f"{name:34} {round(value, 4) if isinstance(value, float) else value}", flush=True)
-
-
-def plot(found: dict[str, Any], file: Path) -> None:
-    """p95 over the load, one line for each way."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
-    names = {
-        "ours": "Daguerre",
-        "sequential": "pipe(prompt), one by one",
-        "request_batching": "request batching, 50 ms",
-    }
-    names["compiled"] = "pipe(prompt), compiled"
-    for who, label in names.items():
-        if who in found["traces"]["single_0.9"]:
-            axes.plot(LOADS, [found["traces"][f"single_{load}"][who]["p95"] for load in LOADS], "o-", label=label)
-    axes.set(
-        xlabel="arrivals ÷ capacity of one by one", ylabel="p95, seconds", ylim=(0, None),
-        title=f"{found['model']} on {found['threads']} processor thread(s), {found['requests']} requests each",
-    )  # fmt: skip
-    axes.legend()
-    figure.savefig(file, dpi=110)
 
 
 if __name__ == "__main__":

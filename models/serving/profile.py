@@ -14,7 +14,7 @@ from .network import Network, Variant
 from .schedule import BUCKETS, NEAR_BEST, Pace
 
 #: Seconds that measuring one shape may take; what is too slow for that gains nothing from batches here.
-BUDGET = 2.0
+BUDGET = 4.0
 
 
 def measure(network: Network, variant: Variant, height: int, width: int, budget: float = BUDGET) -> Pace:
