@@ -97,6 +97,9 @@ def evaluate(
     folder: DataFolder = RUNS,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the report goes; beside the weights.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Few questions, wide intervals; minutes.")] = False,
+    questions: Annotated[
+        int | None, typer.Option(min=1, help="Questions of each figure and language; all of them if left out.")
+    ] = None,
     steps: Steps = 16,
     guidance: Guidance = 3.0,
     dcgan: Annotated[Path | None, typer.Option(help="Folder of a trained DCGAN to compare with.")] = None,
@@ -110,8 +113,8 @@ def evaluate(
     from ..models.commands import evaluate_folder
 
     evaluate_folder(
-        weights or configuration.weights, folder, out, quick=quick, steps=steps, guidance=guidance, dcgan=dcgan,
-        vae=vae, crisp=crisp, threads=threads, report=typer.echo,
+        weights or configuration.weights, folder, out, quick=quick, each=questions, steps=steps, guidance=guidance,
+        dcgan=dcgan, vae=vae, crisp=crisp, threads=threads, report=typer.echo,
     )  # fmt: skip
 
 

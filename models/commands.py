@@ -108,6 +108,7 @@ def evaluate_folder(
     out: Path | None,
     *,
     quick: bool,
+    each: int | None,
     steps: int,
     guidance: float,
     dcgan: Path | None,
@@ -123,8 +124,8 @@ def evaluate_folder(
     """
     folders = Folders(data / "sprites64", data / "features", dcgan=dcgan, vae=vae, crisp=crisp)
     found = evaluate_weights(
-        weights, folders, CONCEPTS, out=out, quick=quick, sampling=Sampling(steps, guidance), threads=threads,
-        report=report,
+        weights, folders, CONCEPTS, out=out, quick=quick, each=each, sampling=Sampling(steps, guidance),
+        threads=threads, report=report,
     )  # fmt: skip
     for name, value in found.items():
         if name != "details":

@@ -50,13 +50,15 @@ def evaluate_weights(
     *,
     out: Path | None = None,
     quick: bool = False,
+    each: int | None = None,
     sampling: Sampling | None = None,
     threads: int | None = None,
     report: Callable[[str], None] = print,
 ) -> dict[str, Any]:
     """Evaluate a pipeline folder; results are written beside the weights, or into `out`.
 
-    Only concepts that both the weights' vocabulary and the recogniser know are asked for.
+    Only concepts that both the weights' vocabulary and the recogniser know are asked for. `each` is how many questions
+    of every figure and language are asked, spread over all there are; None for all of them.
 
     Raises:
         DataMissing: no sprites are built, or nothing can be asked.
@@ -80,13 +82,14 @@ def evaluate_weights(
         )
     report(f"{len(asked_for)} concepts, {len(rows)} drawings")
     asked = ask(questions(rows, asked_for, names_of(rows, asked_for), looks_of(sprites, rows)))
+    each = each or (QUICK if quick else None)
     plan = Plan.quickly(sampling or Sampling()) if quick else Plan(sampling or Sampling())
     material = Material(
         sprites,
         asked_for,
         recogniser,
         card,
-        subset(asked, QUICK) if quick else asked,
+        subset(asked, each) if each else asked,
         folders.cache,
         folders.dcgan,
         folders.vae,

@@ -42,6 +42,7 @@ def evaluate(weights: Path, material: Material, plan: Plan, out: Path, report: R
     details |= {"missing": [], "intervals": {}, "seconds": {}, "quick": plan.quick, "machine": machine()}
     details |= {"weights": digest(weights), "sampling": asdict(plan.sampling)}
     details |= {"recogniser": material.card["digest"], "questions": material.question_digest()}
+    details["asked"] = len(material.questions)
     files: list[str] = []
 
     @contextmanager

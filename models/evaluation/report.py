@@ -40,7 +40,8 @@ def markdown(name: str, evaluation: Mapping[str, Any], files: Sequence[str]) -> 
     parts = [
         f"# Evaluation of {name}",
         "Written by `daguerre evaluate`; the same numbers are in `evaluation.json`. "
-        + ("A **quick** run: few questions, wide intervals." if details.get("quick") else "A full run."),
+        + f"{details['asked']} questions were asked."
+        + (" A **quick** run: wide intervals." if details.get("quick") else ""),
         _figures(evaluation),
         NOTE,
         _section("By language and wording", _languages(details)),
