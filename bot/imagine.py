@@ -93,9 +93,10 @@ async def handle(
     image: discord.Attachment | None = None,
     *,
     picture: str = "",
+    link: str = "",
     confirmed: bool = False,
 ) -> None:
-    """One prompt with its options; `picture` names a source that is kept already.
+    """One prompt with its options; `picture` names a source that is kept already, `link` one to fetch.
 
     Raises:
         Refused, QueueError: nothing was queued.
@@ -105,7 +106,8 @@ async def handle(
     if len(found) > MOST_REQUESTS:
         raise Refused("problem.too_many", count=len(found), most=MOST_REQUESTS)
     if len(found) > UNCONFIRMED and not confirmed:
-        await _ask_back(interaction, prompt, options, image, len(found))
+        content = {"prompt": prompt, "options": dict(options), "picture": picture, "link": link}
+        await _ask_back(interaction, content, image, len(found))
         return
 
     async def make(settings: ServerSettings) -> list[Order]:
@@ -113,21 +115,21 @@ async def handle(
         kept = picture
         if image is not None:
             kept = await keep_attachment(interaction, image)
-        elif link := next((wish.link for wish in found if wish.link), ""):
-            kept = await keep_link(interaction, link)
+        elif there := link or next((wish.link for wish in found if wish.link), ""):
+            kept = await keep_link(interaction, there)
         return orders(found, settings, kept)
 
     await ask(interaction, make)
 
 
 async def _ask_back(
-    interaction: Asked, prompt: str, options: Mapping[str, Any], image: discord.Attachment | None, number: int
+    interaction: Asked, content: Mapping[str, Any], image: discord.Attachment | None, number: int
 ) -> None:
     """Many jobs of one prompt are wanted twice."""
     locale = speaks(interaction)
     await interaction.response.defer(ephemeral=True, thinking=True)
-    picture = await keep_attachment(interaction, image) if image is not None else ""
-    content = {"prompt": prompt, "options": dict(options), "picture": picture}
+    if image is not None:
+        content = {**content, "picture": await keep_attachment(interaction, image)}
     draft = await interaction.client.services.queue.members.keep_draft(str(interaction.user.id), content)
     await interaction.edit_original_response(content=question(number, locale), view=confirm_view(draft, locale))
 
@@ -137,7 +139,14 @@ async def go_ahead(interaction: Asked, draft: str) -> None:
     content = await interaction.client.services.queue.members.take_draft(draft, str(interaction.user.id))
     if content is None:
         raise Refused("confirm.gone")
-    await handle(interaction, content["prompt"], content["options"], picture=content["picture"], confirmed=True)
+    await handle(
+        interaction,
+        content["prompt"],
+        content["options"],
+        picture=content["picture"],
+        link=str(content.get("link") or ""),
+        confirmed=True,
+    )
 
 
 # ---- suggestions: none rather than an error, for nobody would see one

@@ -20,7 +20,6 @@ from .guard import guarded
 from .imagine import handle
 from .keys import TEMPLATE
 from .language import speaks
-from .pictures import keep_link
 from .texts import text
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ async def start(interaction: Asked, draft: str, prompt: str) -> None:
     content = await interaction.client.services.queue.members.take_draft(draft, str(interaction.user.id))
     if content is None:
         raise Refused("confirm.gone")
-    await handle(interaction, prompt, {}, picture=await keep_link(interaction, str(content["link"])))
+    await handle(interaction, prompt, {}, link=str(content["link"]))
 
 
 async def tell_about(interaction: Asked, message: discord.Message) -> None:
