@@ -85,8 +85,11 @@ async def ask(interaction: Asked, make: Callable[[ServerSettings], Awaitable[Seq
     message = await _answer(interaction, card, private=address.private)
     if message is None:
         for ticket in queued.tickets:
-            await services.queue.cancel(ticket.job.id)
-            await services.queue.mark_told(ticket.job.id)
+            if await services.queue.cancel(ticket.job.id) == "gone":
+                # Rendered meanwhile: it comes as a message of its own rather than not at all.
+                services.followers.follow(ticket.job)
+            else:
+                await services.queue.mark_told(ticket.job.id)
         log.warning("interaction %s was answered too late; its jobs are cancelled", interaction.id)
         return
     await _follow(interaction, first, replace(address, message=message or None), card)

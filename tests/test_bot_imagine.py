@@ -325,3 +325,18 @@ async def test_an_interaction_answered_too_late_is_taken_back(
         await until(lambda: in_state(queue, JobState.CANCELLED))
         await told(queue)
     assert standin.messages(studio) == ()
+
+
+async def test_rendered_before_it_was_answered_too_late_it_comes_as_a_message(
+    standin: StandIn, queue: Queue, easel: Easel, tmp_path: Path, studio: Channel, ada: Member
+) -> None:
+    """The picture is there already: it is brought in a message of its own, once."""
+    standin.slow("POST /interactions/*/*/callback", 3.0)
+    standin.fail("POST /interactions/*/*/callback", status=404, code=10062)
+    async with a_bot(standin, queue, tmp_path), a_worker(queue, easel):
+        await standin.slash(ada, studio, "imagine", prompt="a red apple", away=True)
+        await until(lambda: in_state(queue, JobState.DELIVERED))
+        await told(queue)
+    (seen,) = standin.messages(studio)
+    assert seen.attachments
+    assert f"<@{ada.user.id}>" in seen.content
