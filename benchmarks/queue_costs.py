@@ -184,23 +184,21 @@ def fill(database: Path, template: str, number: int) -> None:
         connection.executemany(f"INSERT INTO jobs ({names}) SELECT {values} FROM jobs WHERE id = ?", rows)  # noqa: S608
 
 
+def spent(worker: asyncio.subprocess.Process, queue: Queue) -> dict[str, float]:
+    """Processor seconds that each of the three processes has used."""
+    assert queue._server is not None
+    processes = {"control": os.getpid(), "worker": worker.pid, "nats": queue._server.pid}
+    times = {name: psutil.Process(pid).cpu_times() for name, pid in processes.items()}
+    return {name: used.user + used.system for name, used in times.items()}
+
+
 async def idle(worker: asyncio.subprocess.Process, queue: Queue, seconds: float) -> tuple[float, float]:
     """Processor use in percent of one core: control and worker together, and nats-server."""
-    assert queue._server is not None
-    apart, nats = psutil.Process(worker.pid), psutil.Process(queue._server.pid)
-
-    def used(process: psutil.Process) -> float:
-        times = process.cpu_times()
-        return times.user + times.system
-
-    began = time.perf_counter()
-    ours, server = time.process_time() + used(apart), used(nats)
+    began, before = time.perf_counter(), spent(worker, queue)
     await asyncio.sleep(seconds)
-    took = time.perf_counter() - began
-    return (
-        100 * (time.process_time() + used(apart) - ours) / took,
-        100 * (used(nats) - server) / took,
-    )
+    took, after = time.perf_counter() - began, spent(worker, queue)
+    used = {name: 100 * (after[name] - before[name]) / took for name in after}
+    return used["control"] + used["worker"], used["nats"]
 
 
 async def recovery(queue: Queue, worker: asyncio.subprocess.Process) -> float:
@@ -254,11 +252,16 @@ async def measure(quick: bool) -> dict[str, Any]:
                 found |= {"idle_cpu_percent": ours, "idle_nats_cpu_percent": nats}
                 say("recovery")
                 found |= {"recovery_s": await recovery(queue, worker), "recovery_lease_s": LEASE}
-            async with a_worker(queue, 32):
+            async with a_worker(queue, 32) as worker:
                 say("throughput")
                 await throughput(queue, 50)
+                before = spent(worker, queue)
                 rates = [await throughput(queue, 1_000 // many) for _ in range(3)]
                 found |= {"jobs_per_s": statistics.median(rates), "jobs_per_s_runs": [round(rate) for rate in rates]}
+                # What does not depend on what else the machine does, or little.
+                jobs = 3 * (1_000 // many)
+                for name, seconds in spent(worker, queue).items():
+                    found[f"{name}_cpu_ms_per_job"] = 1000 * (seconds - before[name]) / jobs
         say("100 waiting")
         few = await waiting(folder / "few", 100, 400 // many)
         say("100,000 waiting")
