@@ -326,8 +326,8 @@ def test_the_text_stage_has_a_recipe_of_its_own(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("daguerre.models.training.run.sprite_set", lambda *_: modelkit.sprite_set())
     file = tmp_path / "text.toml"
     file.write_text(
-        'kind = "text"\nname = "toy"\n[text]\nwidth = 24\nlayers = 1\nvocabulary = 400\ncaptions = 4\npairs = 2\nwords = 2\n'
-        "steps = 2\nwarmup = 1\nshort = 8\nteacher = false\n"
+        'kind = "text"\nname = "toy"\n[text]\nwidth = 24\nlayers = 1\nvocabulary = 400\ncaptions = 4\n'
+        "pairs = 2\nwords = 2\nsteps = 2\nwarmup = 1\nshort = 8\nteacher = false\n"
     )
     run_task(Task(file, tmp_path / "run", tmp_path), QUIET)
     assert {"tokenizer", "text.safetensors", "text-report.json"} <= {one.name for one in (tmp_path / "run").iterdir()}

@@ -69,7 +69,7 @@ def test_unknown_fields_are_refused() -> None:
 
 
 def test_later_fields_travel_only_when_they_say_something() -> None:
-    """A worker of an earlier version still understands what does not use them; with them, nothing is lost on the way."""
+    """An earlier worker still understands what does not use them; with them, nothing is lost on the way."""
     plain = image_request(prompt="a", seed=1)
     assert set(plain.model_dump()) == {
         "version", "prompt", "negative", "count", "seed", "steps", "guidance", "width", "height",
