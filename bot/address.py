@@ -37,6 +37,8 @@ class Address:
     private: bool = False
     #: The message is not the first answer to its interaction but came behind it.
     followup: bool = False
+    #: The message is a new one that the bot posted when the first could not be changed: it mentions the member.
+    posted: bool = False
     #: Largest file that Discord takes here, in bytes.
     file_limit: int = 10 * 2**20
 

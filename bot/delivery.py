@@ -73,6 +73,8 @@ class Delivered:
     way: str
     channel: int | None
     message: int | None
+    #: The message is a new one, which mentions the member and names the job.
+    posted: bool = False
 
 
 class Delivery:
@@ -217,16 +219,17 @@ class Delivery:
     async def _by_bot(
         self, address: Address, job_id: str, card: Card, files: Sequence[Attached] | None
     ) -> Delivered | None:
-        if address.channel is None or address.message is None or address.private:
+        # A private first answer is not the bot's to edit; a direct message that it posted instead is.
+        if address.channel is None or address.message is None or (address.private and not address.posted):
             return None
         message = self._client.get_partial_messageable(address.channel).get_partial_message(address.message)
         await message.edit(
-            content=card.content,
+            content=_announced(address, job_id, card) if address.posted else card.content,
             attachments=_attachments(files),
             view=_view(card),
             allowed_mentions=discord.AllowedMentions.none(),
         )
-        return Delivered("edit", address.channel, address.message)
+        return Delivered("edit", address.channel, address.message, address.posted)
 
     async def _by_channel(
         self,
@@ -269,14 +272,13 @@ class Delivery:
             found := await self._find(channel, job_id)
         ) is not None:
             log.info("job %s: its message had been posted already", job_id[:8])
-            return Delivered(way, channel.id, found)
+            return Delivered(way, channel.id, found, posted=True)
         if posting is not None and address.posting != channel.id and job_id not in self._doubtful:
             await posting(channel.id)
         self._doubtful.add(job_id)
-        mention = text("end.mention", address.locale, mention=f"<@{address.user}>")
         view = _view(card)
         message = await channel.send(
-            "\n".join((mention, card.content, text("end.number", address.locale, job=job_id))),
+            _announced(address, job_id, card),
             files=[attached.file() for attached in files],
             view=view or discord.utils.MISSING,
             nonce=job_id[:NONCE],
@@ -285,7 +287,7 @@ class Delivery:
             ),
         )
         self._doubtful.discard(job_id)
-        return Delivered(way, channel.id, message.id)
+        return Delivered(way, channel.id, message.id, posted=True)
 
     async def _find(self, channel: MessageableChannel, job_id: str) -> int | None:
         """Our own recent message that names this job; None when there is none, or it may not be looked for."""
@@ -297,6 +299,12 @@ class Delivery:
         except discord.Forbidden:
             return None
         return None
+
+
+def _announced(address: Address, job_id: str, card: Card) -> str:
+    """What a new message says: for whom it is, the card, and the number by which `_find` knows it again."""
+    mention = text("end.mention", address.locale, mention=f"<@{address.user}>")
+    return "\n".join((mention, card.content, text("end.number", address.locale, job=job_id)))
 
 
 def _attachments(files: Sequence[Attached] | None) -> Any:

@@ -190,7 +190,7 @@ class Followers:
     async def _note(self, job: Job, address: Address, done: Delivered | None) -> None:
         """Keep where the answer stands, and that it does."""
         if done is not None:
-            known = replace(address, channel=done.channel, message=done.message, posting=None)
+            known = replace(address, channel=done.channel, message=done.message, posting=None, posted=done.posted)
             if known != address:
                 await self._queue.update_reply(job.id, known.reply())
         if await self._queue.mark_told(job.id):

@@ -101,6 +101,39 @@ async def test_a_message_posted_before_a_crash_is_found_and_not_posted_again(
     assert (await queue.job(job.id)).state is JobState.DELIVERED
 
 
+async def test_a_posted_message_keeps_its_mention_and_number_when_it_is_edited(
+    standin: StandIn, queue: Queue, easel: Easel, tmp_path: Path, studio: Channel, ada: Member
+) -> None:
+    """Posted and noted, then killed before it counted as told: the next process edits that message, and it still says
+    for whom it is and which job it shows."""
+    easel.go.clear()
+    async with a_worker(queue, easel):
+        async with a_bot(standin, queue, tmp_path):
+            asked = await standin.slash(ada, studio, "imagine", prompt="a red apple")
+            await asked.saw(lambda seen: "step" in seen.content)
+            number = (await only_job(queue)).id
+            standin.delete(asked)
+            easel.go.set()
+            answer = await standin.wait_for_message(studio, lambda seen: bool(seen.attachments))
+            await told(queue)
+        job, said = await queue.job(number), answer.content
+        noted = Address.of(job.reply)
+        assert noted is not None
+        assert (noted.message, noted.posted) == (answer.id, True)
+        async with queue._database.write() as connection:
+            from sqlalchemy import text
+
+            await connection.execute(text("UPDATE jobs SET told = 0, state = 'rendered'"))
+        standin.advance(3600)
+        async with a_bot(standin, queue, tmp_path):
+            await told(queue)
+    (kept,) = [seen for seen in standin.messages(studio) if seen.attachments and not seen.deleted]
+    assert (kept.id, kept.content) == (answer.id, said)
+    assert f"<@{ada.id}>" in kept.content
+    assert job.id in kept.content
+    assert kept.state, "nobody edited it"
+
+
 # ---- previews
 
 
