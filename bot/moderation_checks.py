@@ -43,11 +43,16 @@ async def look_at(queue: Queue, job: Job) -> Look:
 
 
 async def may_preview(queue: Queue, job: Job) -> bool:
-    """Whether a picture may be seen before it is done: not where it is to be reviewed or blurred."""
-    if not queue.server_settings.known(job.server).previews:
-        return False
+    """Whether a picture may be seen before it is done: not where it is reviewed or blurred, or still may be held.
+
+    The output check looks at finished pictures alone, so a preview would show what it then holds.
+    """
+    # Read, not remembered: after a restart nothing is, and a job goes on with its own server's settings.
+    settings = await queue.server_settings.get(job.server)
     marks = await queue.moderation.store.marks(job.id)
-    return not (marks.review or marks.spoiler)
+    if not settings.previews or marks.review or marks.spoiler:
+        return False
+    return not queue.moderation.may_hold(settings, marks)
 
 
 def held_card(locale: str) -> Card:

@@ -226,17 +226,26 @@ class Moderation:
             limits = replace(limits, daily_seconds=limits.daily_seconds + bonus)
         return limits
 
+    def may_hold(self, settings: ServerSettings, marks: Marks) -> bool:
+        """Whether the output check could still hold a picture that is being drawn."""
+        return self.options.output_check != "off" and holds(settings, marks)
+
     async def held(self, job: str, server: str, metadata: Mapping[str, Any]) -> bool:
         """Whether a rendered job waits for review: by a rule, or by what the output check found; marked so then."""
         marks = await self.store.marks(job)
         if marks.review:
             return marks.review == "held"
         settings = await self._settings.get(server)
-        if marks.relaxed or not settings.hold_from or highest_score(metadata) * 100 < settings.hold_from:
+        if not holds(settings, marks) or highest_score(metadata) * 100 < settings.hold_from:
             return False
         await self.store.mark(job, review="held")
         await self.audit.note(server, SELF, "check.held", job=job, score=highest_score(metadata))
         return True
+
+
+def holds(settings: ServerSettings, marks: Marks) -> bool:
+    """Whether a high enough score holds a picture of this job here. Pure."""
+    return settings.hold_from > 0 and not marks.relaxed
 
 
 def highest_score(metadata: Mapping[str, Any]) -> float:

@@ -109,6 +109,7 @@ class House:
         mona = guild.member("Mona", permissions=("manage_guild", "manage_messages"))
         self.easel.begun.clear()
         self.easel.score = 0.01
+        self.easel.preview = None
         self.easel.go.set()
         scene = Scene(
             self.standin, self.queue, self.easel, guild, studio, log, mona, guild.member("Ada"), guild.member("Eve")
@@ -231,12 +232,19 @@ async def test_a_spoiler_rule_blurs_and_a_replace_rule_rewrites(house: House) ->
 
 @pytest.mark.parametrize("by", ["rule", "score"])
 async def test_a_held_picture_is_shown_only_after_review(house: House, by: str) -> None:
-    """By a rule, or by the output check; the member is told that it waits, the card shows it behind a spoiler."""
+    """By a rule, or by the output check; the member is told that it waits, the card shows it behind a spoiler.
+
+    What the worker sends of it while it is drawn is not shown either.
+    """
     scene = await house.scene()
+    scene.easel.preview = b"\xff\xd8 a picture that must not be seen"
+    scene.easel.go.clear()
     if by == "rule":
         await scene.say(scene.mona, "rules add", pattern="rocket", action="hold")
     scene.easel.score = 0.95 if by == "score" else 0.01
     asked = await scene.do(scene.ada, "imagine", prompt="a red rocket")
+    await asked.saw(lambda seen: "step" in seen.content)
+    scene.easel.go.set()
     await asked.wait_for(lambda seen: "waits for a moderator" in seen.content)
     card = await scene.card("To review")
     assert [file.filename.startswith("SPOILER_") for file in card.attachments] == [True]

@@ -16,9 +16,10 @@ from test_models_watermark import drawn
 
 from daguerre.app.finishing import Finisher
 from daguerre.app.verify import read_origin_aside
-from daguerre.queue.jobs import Job, Progress
+from daguerre.bot.moderation_checks import may_preview
 from daguerre.queue.moderation_options import ModerationOptions
 from daguerre.queue.options import QueueOptions
+from daguerre.queue.requests import ImageRequest
 from daguerre.queue.server_settings import ServerSettings
 from daguerre.queue.service import Queue, open_queue
 from daguerre.queue.steering import Steering
@@ -85,19 +86,26 @@ async def test_the_operator_bans_a_server_from_outside(tmp_path: Path) -> None:
         assert b"say whom" in await steering.answer(b'{"do": "ban", "what": "role 7"}')
 
 
-async def test_previews_keep_what_moderators_decided(standin: StandIn, queue: Queue, tmp_path: Path) -> None:
-    """None of pictures that are held or blurred, and none where a server wants none."""
-    async with a_bot(standin, queue, tmp_path):
-        from daguerre.bot.moderation_checks import may_preview
-        from daguerre.queue.requests import ImageRequest
-
-        ticket = await queue.submit(ImageRequest(prompt="an apple", seed=1), key="k", member="m", server="1", reply={})
-        job: Job = ticket.job
-        assert Progress(job.id, 1, 2, b"x").preview
-        assert await may_preview(queue, job)
-        for marks in ({"review": "held"}, {"review": "", "spoiler": True}):
-            await queue.moderation.store.mark(job.id, **marks)
+async def test_previews_keep_what_moderators_decided(tmp_path: Path) -> None:
+    """None of pictures that are held or blurred, none where a server wants none, none of what may still be held."""
+    request = ImageRequest(prompt="an apple", seed=1)
+    for check, shown in (("open-nsfw", False), ("off", True)):
+        options = ModerationOptions.model_validate({"output_check": check})
+        async with open_queue(QueueOptions(), tmp_path / check, moderation=options) as queue:
+            job = (await queue.submit(request, key="k", member="m", server="1", reply={})).job
+            # As every server is that never set `hold_from`: the check holds from 80 on, where there is one.
+            assert await may_preview(queue, job) == shown
+            await queue.moderation.store.mark(job.id, relaxed=True)
+            assert await may_preview(queue, job)
+            await queue.moderation.store.mark(job.id, relaxed=False)
+            await queue.server_settings.put("1", ServerSettings(hold_from=0), "mona")
+            assert await may_preview(queue, job)
+            for marks in ({"review": "held"}, {"review": "", "spoiler": True}):
+                await queue.moderation.store.mark(job.id, **marks)
+                assert not await may_preview(queue, job)
+            await queue.moderation.store.mark(job.id, spoiler=False)
+            await queue.server_settings.put("1", ServerSettings(hold_from=0, previews=False), "mona")
             assert not await may_preview(queue, job)
-        await queue.moderation.store.mark(job.id, spoiler=False)
-        await queue.server_settings.put("1", ServerSettings(previews=False), "mona")
-        assert not await may_preview(queue, job)
+        # Nothing is remembered in a new process; what the server wants still holds.
+        async with open_queue(QueueOptions(), tmp_path / check, moderation=options) as queue:
+            assert not await may_preview(queue, await queue.job(job.id))

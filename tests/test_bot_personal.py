@@ -17,6 +17,7 @@ from daguerre.bot.help import about, pages
 from daguerre.bot.texts import languages, text
 from daguerre.queue.grammar_flags import FLAGS
 from daguerre.queue.members import Preferences
+from daguerre.queue.server_settings import ServerSettings
 from daguerre.queue.service import Queue
 
 pytest_plugins = ("botfixtures",)
@@ -42,6 +43,9 @@ async def test_the_card_shows_the_picture_as_it_comes(
     """With its step; a preview that has not changed is not sent again; the end takes its place."""
     easel.go.clear()
     easel.preview = a_webp("red")
+    assert studio.guild is not None
+    # Where pictures may be held, none is shown before it is done (tests/test_bot_moderation.py).
+    await queue.server_settings.put(str(studio.guild.id), ServerSettings(hold_from=0), "mona")
     async with a_worker(queue, easel), a_bot(standin, queue, tmp_path):
         asked = await standin.slash(ada, studio, "imagine", prompt="a red apple")
         first = await asked.wait_for(lambda seen: bool(seen.attachments), timeout=20)
