@@ -1,18 +1,23 @@
-"""Rules, bans, warnings, grants and marks of jobs in the database. Every change also stands in the audit log."""
+"""Rules, bans, warnings, grants and marks of jobs in the database. Every change also stands in the audit log.
+
+What the gate asks with every request (rules, bans, grants of today) is kept in memory and follows each change made
+here.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, Double, String, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from .audit import append
 from .database import Database
 from .errors import QueueError
+from .fresh import Fresh
 from .limits import day
 from .rules import MAX_RULES, Rule
 from .schema_moderation import BANS, GRANTS, JOB_MARKS, RULES, WARNINGS
@@ -24,6 +29,7 @@ SELF = "daguerre"
 
 BanKind = Literal["member", "role", "server"]
 Review = Literal["", "held", "released", "rejected"]
+Result = TypeVar("Result")
 
 
 class TooManyRules(QueueError):
@@ -59,22 +65,32 @@ class Marks:
     relaxed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What holds in one server; under the empty name, everywhere."""
+
+    #: Oldest first.
+    rules: tuple[Rule, ...]
+    #: By kind and subject; some may have ended meanwhile.
+    bans: Mapping[tuple[str, str], Ban]
+    #: The UTC day of the grants, and their seconds by member.
+    day: str
+    granted: Mapping[str, float]
+
+
 class ModerationStore:
     """Methods raise StorageFull or QueueUnavailable when the database fails, and have then changed nothing."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._held = Fresh(self._read)
         self._insert: Any = postgresql.insert if database.url.get_backend_name() == "postgresql" else sqlite.insert
 
     # Rules
 
     async def rules(self, server: str) -> tuple[Rule, ...]:
         """Those that hold, oldest first."""
-        columns = RULES.c
-        query = select(columns.number, columns.kind, columns.pattern, columns.action, columns.replacement)
-        query = query.where(columns.server == server, columns.removed.is_(None)).order_by(columns.number)
-        rows = await self._database.view(lambda connection: connection.execute(query).mappings().all())
-        return tuple(Rule.model_validate(dict(row)) for row in rows)
+        return (await self._held.get(server)).rules
 
     async def add_rule(self, server: str, rule: Rule, who: str) -> Rule:
         """Keep a rule; gives it with its number. Raises: TooManyRules."""
@@ -91,7 +107,7 @@ class ModerationStore:
             append(connection, server, who, "rule.add", kept.model_dump(mode="json"))
             return kept
 
-        return await self._database.change(work)
+        return await self._change(server, work)
 
     async def remove_rule(self, server: str, number: int, who: str) -> bool:
         """Whether there was such a rule."""
@@ -103,7 +119,7 @@ class ModerationStore:
                 append(connection, server, who, "rule.remove", {"number": number})
             return bool(changed.rowcount)
 
-        return await self._database.change(work)
+        return await self._change(server, work)
 
     # Bans and warnings
 
@@ -115,7 +131,7 @@ class ModerationStore:
         def work(connection: Connection) -> None:
             _ban(connection, server, kind, subject, who, until, reason)
 
-        await self._database.change(work)
+        await self._change(server, work)
 
     async def lift(self, server: str, kind: BanKind, subject: str, who: str) -> bool:
         """Whether there was a ban to be lifted."""
@@ -126,7 +142,7 @@ class ModerationStore:
                 append(connection, server, who, "ban.lift", {"kind": kind, "subject": subject})
             return lifted
 
-        return await self._database.change(work)
+        return await self._change(server, work)
 
     async def bans(self, server: str) -> list[Ban]:
         """Those of a server that hold now, oldest first."""
@@ -136,16 +152,15 @@ class ModerationStore:
 
     async def ban_of(self, server: str, member: str, roles: Collection[str]) -> Ban | None:
         """The ban that keeps this member out here; the longest where there are several."""
-        columns = BANS.c
-        subject = or_(
-            and_(columns.kind == "member", columns.subject == member),
-            and_(columns.kind == "role", columns.subject.in_(list(roles))),
-            and_(columns.kind == "server", columns.subject == server),
-        )
-        query = _bans().where(columns.server.in_([server, ""]), subject, *_hold(time.time()))
-        rows = await self._database.view(lambda connection: connection.execute(query).all())
-        found = [Ban(*row) for row in rows]
-        return max(found, key=lambda ban: float("inf") if ban.until is None else ban.until, default=None)
+        now = time.time()
+        subjects = [("member", member), ("server", server), *(("role", role) for role in roles)]
+        found = [
+            ban
+            for held in [await self._held.get(server), await self._held.get("")]
+            for subject in subjects
+            if (ban := held.bans.get(subject)) is not None and (ban.until is None or ban.until > now)
+        ]
+        return max(found, key=_end, default=None)
 
     async def warn(self, server: str, member: str, *, limit: int, minutes: int) -> tuple[int, float | None]:
         """Count a warning. Gives how many count now, and until when the member is shut out, if it was the last."""
@@ -162,7 +177,7 @@ class ModerationStore:
             _ban(connection, server, "member", member, SELF, until, "warnings")
             return count, until
 
-        return await self._database.change(work)
+        return await self._change(server, work)
 
     # Bonus device time
 
@@ -175,15 +190,15 @@ class ModerationStore:
             connection.execute(insert(GRANTS), values)
             append(connection, server, who, "grant", {"member": member, "seconds": seconds})
 
-        await self._database.change(work)
+        await self._change(server, work)
 
     async def granted(self, server: str, member: str) -> float:
         """Seconds beyond the quota that the member has here today."""
-        columns = GRANTS.c
-        query = select(func.sum(columns.seconds)).where(
-            columns.server == server, columns.member == member, columns.day == day(time.time())
-        )
-        return float(await self._database.view(lambda one: one.execute(query).scalar_one()) or 0.0)
+        today = day(time.time())
+        if (held := await self._held.get(server)).day != today:
+            self._held.drop(server)
+            held = await self._held.get(server)
+        return held.granted.get(member, 0.0) if held.day == today else 0.0
 
     # Marks of jobs
 
@@ -213,6 +228,35 @@ class ModerationStore:
 
         return await self._database.change(work)
 
+    # Memory
+
+    async def _read(self, server: str) -> Held:
+        """All that holds in a server, in one transaction."""
+        now = time.time()
+        today = day(now)
+        asked = {"of": server, "now": now, "today": today}
+
+        def work(connection: Connection) -> Held:
+            rules = connection.execute(_RULES_OF, asked).mappings().all()
+            bans: dict[tuple[str, str], Ban] = {}
+            for ban in sorted((Ban(*row) for row in connection.execute(_BANS_OF, asked)), key=_end):
+                bans[ban.kind, ban.subject] = ban
+            granted = {member: float(seconds) for member, seconds in connection.execute(_GRANTS_OF, asked)}
+            return Held(tuple(Rule.model_validate(dict(row)) for row in rules), bans, today, granted)
+
+        return await self._database.view(work)
+
+    async def _change(self, server: str, work: Callable[[Connection], Result]) -> Result:
+        """Change what holds in a server; whoever asks after this has returned is told so."""
+        try:
+            return await self._database.change(work)
+        finally:
+            self._held.drop(server)
+
+
+def _end(ban: Ban) -> float:
+    return float("inf") if ban.until is None else ban.until
+
 
 def _marks() -> Any:
     columns = JOB_MARKS.c
@@ -227,9 +271,24 @@ def _bans() -> Any:
     )  # fmt: skip
 
 
-def _hold(now: float) -> tuple[Any, ...]:
+def _hold(now: Any) -> tuple[Any, ...]:
     """Conditions of a ban that holds now."""
     return BANS.c.lifted.is_(None), or_(BANS.c.until.is_(None), BANS.c.until > now)
+
+
+#: Built once: putting a statement together costs more than running it.
+_OF: Any = bindparam("of", type_=String)
+_RULES_OF = (
+    select(RULES.c.number, RULES.c.kind, RULES.c.pattern, RULES.c.action, RULES.c.replacement)
+    .where(RULES.c.server == _OF, RULES.c.removed.is_(None))
+    .order_by(RULES.c.number)
+)
+_BANS_OF = _bans().where(BANS.c.server == _OF, *_hold(bindparam("now", type_=Double)))
+_GRANTS_OF = (
+    select(GRANTS.c.member, func.sum(GRANTS.c.seconds))
+    .where(GRANTS.c.server == _OF, GRANTS.c.day == bindparam("today", type_=String))
+    .group_by(GRANTS.c.member)
+)
 
 
 def _lift(connection: Connection, server: str, kind: str, subject: str) -> bool:

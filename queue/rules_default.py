@@ -6,6 +6,8 @@ off as a whole (`/settings`) or adds to it (`/rules add`). A star allows any end
 
 from __future__ import annotations
 
+from functools import cache
+
 from .rules import Action, Rule
 
 _REFUSED = """
@@ -19,6 +21,7 @@ nazi* | swastika* | hitler | ku klux klan | kkk | white power | heil | isis flag
 """
 
 
+@cache
 def default_rules() -> tuple[Rule, ...]:
     """All of them refuse."""
     patterns = [pattern.strip() for line in _REFUSED.splitlines() for pattern in line.split("|")]

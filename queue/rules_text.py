@@ -73,7 +73,11 @@ def readings(text: str) -> tuple[Folded, ...]:
     """The ways in which a text can be read: marks such as `!` and `(` as letters everywhere, before letters, between
     letters or nowhere; stars as hidden letters or as marks."""
     signs = _signs(text)
-    every = [_read(signs, kind) for kind in ("letters", "before", "between", "stars", "marks")]
+    # Without such a mark all of them are one.
+    many = any(sign in _EITHER or sign in _STARS for sign, _ in signs)
+    every = [
+        _read(signs, kind) for kind in (("letters", "before", "between", "stars", "marks") if many else ("marks",))
+    ]
     return tuple({folded.letters: folded for folded in every}.values())
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_serializer, field_validator
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, String, bindparam, insert, select
 
 from .audit import append
 from .database import Database
+from .fresh import Fresh
 from .limits import parse_roles
 from .requests import ImageRequest
 from .schema import SERVER_SETTINGS
@@ -154,10 +155,14 @@ class SettingsChange:
 
 
 class ServerSettingsStore:
-    """Settings of all servers. Methods raise StorageFull or QueueUnavailable when the database fails."""
+    """Settings of all servers; those in use are kept in memory, which follows each change made here.
+
+    Methods raise StorageFull or QueueUnavailable when the database fails.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._fresh = Fresh(self._read)
         #: What was read or written last, by server: for what cannot wait.
         self._known: dict[str, ServerSettings] = {}
 
@@ -166,7 +171,7 @@ class ServerSettingsStore:
         return self._known.get(server, ServerSettings())
 
     async def get(self, server: str) -> ServerSettings:
-        found = (await self._database.view(lambda connection: _newest(connection, server)))[1]
+        found = await self._fresh.get(server)
         self._known[server] = found
         return found
 
@@ -189,9 +194,15 @@ class ServerSettingsStore:
             append(connection, server, who, "settings", {"version": change.version, "changed": told})
             return change
 
-        change = await self._database.change(work)
+        try:
+            change = await self._database.change(work)
+        finally:
+            self._fresh.drop(server)
         self._known[server] = settings
         return change
+
+    async def _read(self, server: str) -> ServerSettings:
+        return (await self._database.view(lambda connection: _newest(connection, server)))[1]
 
     async def changes(self, server: str, limit: int = 20) -> tuple[SettingsChange, ...]:
         """The last changes, newest first."""
@@ -205,10 +216,17 @@ class ServerSettingsStore:
         )
 
 
+#: Built once: putting a statement together costs more than running it.
+_NEWEST = (
+    select(SERVER_SETTINGS.c.version, SERVER_SETTINGS.c.new)
+    .where(SERVER_SETTINGS.c.server == bindparam("of", type_=String))
+    .order_by(SERVER_SETTINGS.c.version.desc())
+    .limit(1)
+)
+
+
 def _newest(connection: Connection, server: str) -> tuple[int, ServerSettings]:
-    columns = SERVER_SETTINGS.c
-    query = select(columns.version, columns.new).where(columns.server == server)
-    row = connection.execute(query.order_by(columns.version.desc()).limit(1)).first()
+    row = connection.execute(_NEWEST, {"of": server}).first()
     return (0, ServerSettings()) if row is None else (row[0], _settings(row[1]))
 
 

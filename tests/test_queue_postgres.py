@@ -18,7 +18,10 @@ from sqlalchemy import text
 from daguerre.queue.database import Database, database_url
 from daguerre.queue.errors import Ousted, QueueUnavailable
 from daguerre.queue.jobs import JobState
+from daguerre.queue.moderation import Forbidden
 from daguerre.queue.options import QueueOptions
+from daguerre.queue.rules import checked_rule
+from daguerre.queue.server_settings import ServerSettings
 from daguerre.queue.service import open_queue
 
 CONTROL_PROCESS = Path(__file__).parent / "queue_control_process.py"
@@ -90,6 +93,33 @@ async def test_a_second_control_process_stands_by_and_takes_over(options: QueueO
     os.kill(int((tmp_path / "first" / "nats" / "nats-server.pid").read_text()), signal.SIGKILL)
     print(f"\ntaken over {took:.1f} s after kill -9, load {os.getloadavg()[0]:.1f}")
     assert took < 5, f"taken over after {took:.1f} s, load {os.getloadavg()[0]:.1f}"
+
+
+async def test_a_standby_holds_to_what_the_first_decided(options: QueueOptions, tmp_path: Path) -> None:
+    """Its memory of rules, bans, grants and settings begins when it has the lease; nothing older is in it."""
+
+    async def second() -> None:
+        async with open_queue(options, tmp_path / "second") as queue:
+            with pytest.raises(Forbidden) as refused:
+                await queue.submit(asked(), key="m", member="m", server="1", reply={})
+            assert refused.value.code == "refused.banned"
+            assert await queue.moderation.store.granted("1", "n") == 60
+            assert [rule.pattern for rule in await queue.moderation.store.rules("1")] == ["vanish"]
+            assert (await queue.server_settings.get("1")).steps == 7
+            assert (await submit(queue, member="n")).state is JobState.QUEUED
+
+    async with open_queue(options, tmp_path / "first") as first:
+        waiting = asyncio.create_task(second())
+        await asyncio.sleep(0.5)
+        assert await first.moderation.store.ban_of("1", "m", ["7"]) is None
+        await first.moderation.store.ban("1", "member", "m", "mona", until=None)
+        await first.moderation.store.grant("1", "n", 60, "mona")
+        await first.moderation.store.add_rule("1", checked_rule(pattern="vanish"), "mona")
+        await first.server_settings.put("1", ServerSettings(steps=7), "mona")
+        ban = await first.moderation.store.ban_of("1", "m", ["7"])
+        assert ban is not None
+        assert not waiting.done()
+    await asyncio.wait_for(waiting, 30)
 
 
 async def test_one_who_was_frozen_can_write_nothing_any_more(options: QueueOptions, tmp_path: Path) -> None:
