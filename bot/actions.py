@@ -1,4 +1,4 @@
-"""What each button does. Only the member who asked, and moderators of the same server, may press one."""
+"""What each button does. Only the member who asked, and moderators there, may press one; everybody may report."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from .forms import open_region, open_remix
 from .keys import EMOJI, Key
 from .language import speaks
 from .layout import laid_out, named
+from .reports_form import ask_why
 from .texts import text
 
 if TYPE_CHECKING:
@@ -70,6 +71,9 @@ async def press(interaction: Asked, key: Key) -> None:
     """
     if key.action == "cancel":
         await cancel(interaction, key.job)
+        return
+    if key.action == "report":
+        await ask_why(interaction, key)
         return
     pressed = Pressed(interaction, key, await touched(interaction, key.job))
     await ACTIONS[key.action](pressed)
@@ -268,4 +272,4 @@ ACTIONS: Mapping[str, Callable[[Pressed], Awaitable[None]]] = {
     "emoji": expression,
     "sticker": expression,
 }
-assert {"cancel", *ACTIONS} == set(EMOJI)
+assert {"cancel", "report", *ACTIONS} == set(EMOJI)

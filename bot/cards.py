@@ -14,6 +14,7 @@ from typing import Any
 from ..queue.explain import Why
 from ..queue.fair import Ahead
 from ..queue.jobs import Job, JobState, Progress
+from ..queue.moderation import UNMODERATED
 from ..queue.requests import MAX_SEED, ImageRequest
 from ..queue.vocabulary import VocabularyReport
 from .keys import Rows, grid_rows, picture_rows, waiting_rows
@@ -114,7 +115,12 @@ def finished_card(
     match job.state:
         case JobState.RENDERED | JobState.DELIVERED:
             smaller = text("end.smaller", locale, format=sent_as) if sent_as != "PNG" else ""
-            rows = grid_rows(job.id, job.request.count) if job.request.count > 1 else picture_rows(job.id, 0)
+            several, offered = job.request.count > 1, job.server not in UNMODERATED
+            rows = (
+                grid_rows(job.id, job.request.count, report=offered)
+                if several
+                else picture_rows(job.id, 0, report=offered)
+            )
             content = _lines(title, details(job.request, locale), _unknown(report, locale), smaller)
             return Card(content, rows=rows, locale=locale)
         case JobState.CANCELLED:
@@ -145,7 +151,7 @@ def one_picture_card(job: Job, picture: int, locale: str = ENGLISH) -> Card:
     """One picture of several by itself; `picture` counts from 0."""
     request = job.request.model_copy(update={"count": 1, "seed": job.request.seeds[picture]})
     content = _lines(_title(request, locale), details(request, locale))
-    return Card(content, rows=picture_rows(job.id, picture), locale=locale)
+    return Card(content, rows=picture_rows(job.id, picture, report=job.server not in UNMODERATED), locale=locale)
 
 
 def file_name(request: ImageRequest, index: int, suffix: str) -> str:

@@ -43,6 +43,7 @@ from .options import DiscordOptions
 from .pace import Pace
 from .reactions import reacted
 from .reports import Desk
+from .reports_form import why_given
 from .services import Services
 from .settings_more import settings_form
 from .translate import Translator
@@ -165,6 +166,9 @@ class DaguerreClient(discord.Client):
         form = filled(data)
         if form is None:
             return  # Somebody else's modal.
+        if form.key.action == "report":
+            await why_given(interaction, form)
+            return
         job = await touched(interaction, form.key.job)
         match form.key.action:
             case "remix":

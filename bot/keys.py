@@ -33,6 +33,7 @@ EMOJI = {
     "delete": "🗑️",
     "emoji": "😀",
     "sticker": "🏷️",
+    "report": "🚩",
 }
 
 
@@ -64,21 +65,22 @@ def waiting_rows(job: str) -> Rows:
     return ((Key("cancel", job),),)
 
 
-def grid_rows(job: str, count: int) -> Rows:
-    """Below several pictures: look at one, vary one, and what concerns all."""
+def grid_rows(job: str, count: int, *, report: bool = True) -> Rows:
+    """Below several pictures: look at one, vary one, and what concerns all; `report`: there are moderators."""
+    complain = (Key("report", job),) if report else ()
     return (
         tuple(Key("use", job, n) for n in range(count)),
-        tuple(Key("vary", job, n) for n in range(count)),
+        (*(Key("vary", job, n) for n in range(count)), *complain),
         tuple(Key(action, job) for action in ("again", "remix", "like", "info", "delete")),
     )
 
 
-def picture_rows(job: str, picture: int) -> Rows:
-    """Below one picture."""
+def picture_rows(job: str, picture: int, *, report: bool = True) -> Rows:
+    """Below one picture; `report`: there are moderators."""
     rows = (
         ("subtle", "strong", "region", "again", "remix"),
         ("upscale", "zoom15", "zoom20"),
-        ("left", "right", "up", "down"),
+        ("left", "right", "up", "down", *(("report",) if report else ())),
         ("like", "info", "delete", "emoji", "sticker"),
     )
     return tuple(tuple(Key(action, job, picture) for action in row) for row in rows)

@@ -70,12 +70,18 @@ async def file_report(interaction: Asked, message: discord.Message) -> None:
     await report_job(interaction, job)
 
 
-async def report_job(interaction: Asked, job: Job | None) -> None:
-    """Open a report, once however many report it. Raises: Refused when there is no such picture here."""
+def check_reportable(interaction: Asked, job: Job | None) -> Job:
+    """The job, once it is certain that its pictures are of this server. Raises: Refused."""
     if job is None or job.server != str(interaction.guild_id) or job.state not in WITH_PICTURES:
         raise Refused("report.none")
+    return job
+
+
+async def report_job(interaction: Asked, job: Job | None, reason: str = "") -> None:
+    """Open a report, once however many report it. Raises: Refused when there is no such picture here."""
+    job = check_reportable(interaction, job)
     reports = interaction.client.services.queue.moderation.reports
-    await reports.file(job.server, job.id, "report", str(interaction.user.id))
+    await reports.file(job.server, job.id, "report", str(interaction.user.id), reason)
     await answer(interaction, text("report.thanks", speaks(interaction)))
 
 

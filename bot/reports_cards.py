@@ -40,6 +40,8 @@ LEADS_TO: Mapping[str, str] = {
 BAN_DAYS: Mapping[str, int] = {"ban1": 1, "ban7": 7}
 #: States of reports that can be taken back.
 UNDONE = ("hidden", "deleted", "banned")
+#: Characters of each prompt on a card, before escapes double them: with a reason of 300 it stays below Discord's 2,000.
+PROMPT = 240
 
 
 def offered(report: Report) -> tuple[str, ...]:
@@ -56,9 +58,9 @@ def card_words(report: Report, job: Job, locale: str, *, parent: str = "", decid
         "review": lambda: text("report.card.review", locale),
         "appeal": lambda: text("report.card.appeal", locale, who=f"<@{report.who}>"),
     }
-    lines = [heads[report.kind](), text("report.card.prompt", locale, prompt=shown(job.request.prompt))]
+    lines = [heads[report.kind](), text("report.card.prompt", locale, prompt=shown(job.request.prompt, PROMPT))]
     if job.request.negative:
-        lines.append(text("report.card.negative", locale, prompt=shown(job.request.negative)))
+        lines.append(text("report.card.negative", locale, prompt=shown(job.request.negative, PROMPT)))
     lines.append(text("report.card.job", locale, who=f"<@{job.member}>", job=short_id(job), when=str(int(job.created))))
     if parent:
         lines.append(text("report.card.parent", locale, job=parent[:8]))

@@ -11,6 +11,7 @@ from botkit import png
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from daguerre.bot.address import Address
 from daguerre.bot.cards import (
     alt_text,
     bar,
@@ -19,12 +20,16 @@ from daguerre.bot.cards import (
     finished_card,
     live_card,
     lost_card,
+    one_picture_card,
     shown,
     too_large_card,
 )
 from daguerre.bot.encode import XMP, grid, ladder
 from daguerre.bot.keys import EMOJI, TEMPLATE, Key, grid_rows, picture_rows, waiting_rows
+from daguerre.bot.reports_cards import card_words
+from daguerre.bot.reports_form import REASON
 from daguerre.queue.jobs import Job, JobState, Progress
+from daguerre.queue.moderation_reports import Report
 from daguerre.queue.requests import MAX_PROMPT, MAX_SEED, image_request
 from daguerre.queue.vocabulary import UnknownWord, VocabularyReport
 
@@ -165,7 +170,8 @@ def test_the_alt_text_is_the_whole_prompt_in_the_members_language() -> None:
 
 def test_buttons_say_what_they_mean_and_fit_into_a_message() -> None:
     """Five rows of five at most, every custom id once and within Discord's 100 characters."""
-    for rows in (waiting_rows("a" * 32), grid_rows("a" * 32, 4), picture_rows("a" * 32, 3)):
+    unmoderated = (grid_rows("a" * 32, 4, report=False), picture_rows("a" * 32, 3, report=False))
+    for rows in (waiting_rows("a" * 32), grid_rows("a" * 32, 4), picture_rows("a" * 32, 3), *unmoderated):
         assert len(rows) <= 5
         assert all(1 <= len(row) <= 5 for row in rows)
         ids = [key.custom_id for row in rows for key in row]
@@ -234,3 +240,26 @@ def test_a_card_far_from_the_front_is_looked_at_less_often() -> None:
     assert live_card(a_job(), place=1, workers=1).lasts <= 0.1
     assert live_card(a_job(), place=100, workers=1).lasts == pytest.approx(10)
     assert live_card(a_job(), place=5000, workers=1).lasts == 60
+
+
+def test_reporting_is_offered_where_there_are_moderators() -> None:
+    """In servers, below a picture, a grid and one of a grid; not in direct messages."""
+    for job in (a_job(JobState.RENDERED), a_job(JobState.RENDERED, count=4)):
+        for server, offered in (("1", True), ("dm", False)):
+            there = replace(job, server=server)
+            for card in (finished_card(there), one_picture_card(there, 0)):
+                assert any(key.action == "report" for row in card.rows for key in row) == offered
+
+
+def test_the_longest_card_of_moderators_fits_a_message() -> None:
+    """Everything that can stand on it, each letter escaped."""
+    job = a_job(JobState.RENDERED, prompt="*" * 500, negative="*" * 500)
+    job = replace(
+        job, member="9" * 20, metadata={"scores": [1.0]},
+        reply=Address(1, 1, "t", 0.0, 1, 10**19, 10**19, message=10**19).reply(),
+    )  # fmt: skip
+    report = Report(10**9, "1", job.id, "report", "9" * 20, "*" * REASON, "banned", 0.0, 0.0)
+    for locale in ("en-US", "zh-CN"):
+        words = card_words(report, job, locale, parent="f" * 32, decided_by="9" * 20)
+        assert words.count("\\*") >= REASON
+        assert len(words) <= 2000

@@ -292,6 +292,47 @@ async def test_a_report_becomes_a_card_with_everything(house: House) -> None:
     assert len([seen for seen in scene.standin.messages(scene.log) if "Report" in seen.content]) == 1
 
 
+@pytest.mark.parametrize("count", [1, 4])
+async def test_anybody_reports_by_the_button_and_says_why(house: House, count: int) -> None:
+    """Below a single picture and below a grid. The reason is kept and stands on the card as it was typed, harmless."""
+    scene = await house.scene()
+    record = await scene.do(scene.ada, "imagine", prompt="a red apple", count=count)
+    await record.wait_for(lambda seen: bool(seen.attachments))
+    pressed = await scene.standin.click(scene.eve, record, "Report")
+    sent = await scene.standin.submit(scene.eve, pressed, {"reason": "it is @everyone\nand **rude**"})
+    thanks = await sent.message()
+    assert thanks.ephemeral
+    assert "Thank you" in thanks.content
+    card = await scene.card("Report")
+    assert f"<@{scene.eve.id}>" in card.content
+    assert r"> it is \@everyone and \*\*rude\*\*" in card.content
+    assert card.mentions == ()
+    report, new = await scene.queue.moderation.reports.file(scene.server, (await scene.job()).id, "report", "x")
+    assert not new
+    assert (report.who, report.reason) == (str(scene.eve.id), "it is @everyone and **rude**")
+
+
+async def test_a_report_button_works_after_restarts(tmp_path: Path) -> None:
+    """The picture, the press and the form each meet another process; a later reporter makes no second report."""
+    easel = ScoringEasel()
+    easel.score = 0.01
+    async with StandIn() as standin, a_queue(tmp_path) as queue, a_worker(queue, easel):
+        guild = standin.guild("Darkroom")
+        studio, ada, eve = guild.channel("studio"), guild.member("Ada"), guild.member("Eve")
+        async with a_bot(standin, queue, tmp_path):
+            asked = await standin.slash(ada, studio, "imagine", prompt="a red apple")
+            picture = await asked.wait_for(lambda seen: len(seen.buttons) > 1)
+        async with a_bot(standin, queue, tmp_path):
+            pressed = await standin.click(eve, picture, "Report")
+            assert (await pressed.modal()).inputs[0].component["component"]["max_length"] == 300
+        async with a_bot(standin, queue, tmp_path):
+            await (await standin.submit(eve, pressed, {"reason": "rude"})).message()
+            (job,) = (await queue.members.history(str(ada.id), 1))[0]
+            report, new = await queue.moderation.reports.file(job.server, job.id, "report", "somebody")
+            assert (new, report.who, report.reason) == (False, str(eve.id), "rude")
+    assert not standin.violations
+
+
 async def test_hide_and_undo(house: House) -> None:
     scene = await house.scene()
     record, card = await reported(scene)

@@ -115,3 +115,4 @@ help-button-info = seed, flags, where it came from
 help-button-delete = takes the message away
 help-button-emoji = adds it to the server's emoji
 help-button-sticker = adds it to the server's stickers
+help-button-report = tell the moderators of this server what is wrong with the picture

@@ -43,3 +43,4 @@ button-info = Info
 button-delete = Delete
 button-emoji = Emoji
 button-sticker = Sticker
+button-report = Report

@@ -103,3 +103,4 @@ help-button-info = 种子、参数、来自哪里
 help-button-delete = 去掉这条消息
 help-button-emoji = 加入服务器的表情
 help-button-sticker = 加入服务器的贴纸
+help-button-report = 告诉本服务器的管理员图片有什么问题

@@ -43,3 +43,4 @@ button-info = 信息
 button-delete = 删除
 button-emoji = 表情
 button-sticker = 贴纸
+button-report = 举报
