@@ -59,7 +59,7 @@ class Wish:
         # An option wins over a flag in the prompt.
         options = {
             "negative": self.negative or None,
-            "count": self.count if self.count > 1 else None,
+            "count": self.count if self.count != 1 else None,
             "seed": self.seed,
             "steps": self.steps,
             "guidance": self.guidance,

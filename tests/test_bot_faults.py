@@ -61,11 +61,11 @@ def a_picture(side: int = 128) -> bytes:
     return buffer.getvalue()
 
 
-def test_the_ladder_goes_from_png_to_webp_to_jpeg_to_smaller() -> None:
+def test_the_ladder_goes_from_png_to_packed_png_to_webp_to_jpeg_to_smaller() -> None:
     """Each step is smaller than the one before, all are real files of their kind."""
     picture = a_picture()
     steps = list(ladder((picture, picture)))
-    assert [step.format for step in steps] == ["PNG", "WebP", "JPEG", "JPEG"]
+    assert [step.format for step in steps] == ["PNG", "PNG", "WebP", "JPEG", "JPEG"]
     assert steps[0].files == (picture, picture)
     sizes = [sum(map(len, step.files)) for step in steps]
     assert sizes == sorted(sizes, reverse=True)
