@@ -17,7 +17,9 @@ from .cards import shorten
 from .checks import channel_list
 from .errors import Refused
 from .guard import guarded
-from .settings_more import add_more, differences
+from .language import speaks
+from .settings_more import add_more
+from .settings_view import messages
 from .texts import text
 
 if TYPE_CHECKING:
@@ -25,8 +27,7 @@ if TYPE_CHECKING:
 
     Asked = discord.Interaction[DaguerreClient]
 
-#: Settings that `describe` says, and the longest answer in characters.
-DESCRIBED = ("steps", "guidance", "size", "channels")
+#: The longest answer in characters.
 LONGEST = 1_900
 #: Channels on one server's list.
 MAX_CHANNELS = 100
@@ -103,8 +104,10 @@ async def show(interaction: Asked) -> None:
     """Answer with the settings as they are."""
     server = _server(interaction)
     settings = await interaction.client.services.settings.get(server)
-    others = differences(ServerSettings(**{name: getattr(settings, name) for name in DESCRIBED}), settings)
-    await _reply(interaction, shorten("\n".join(filter(None, [describe(settings), others])), LONGEST))
+    told = messages(shorten(describe(settings), LONGEST), settings, speaks(interaction))
+    await _reply(interaction, told[0])
+    for more in told[1:]:
+        await interaction.followup.send(more, ephemeral=True, allowed_mentions=discord.AllowedMentions.none())
 
 
 async def store(

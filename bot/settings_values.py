@@ -66,7 +66,8 @@ def say(name: str, settings: ServerSettings) -> str:
         return "true" if value else "false"
     if isinstance(value, list):
         return ("; " if name == "roles" else ", ").join(str(item) for item in value) or "-"  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    return f"{value:g}" if isinstance(value, float) else str(value) or "-"
+    # `repr` keeps every digit, so that what is said means the same when it is typed.
+    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value) or "-"
 
 
 def changed(settings: ServerSettings, values: Mapping[str, Any]) -> ServerSettings:

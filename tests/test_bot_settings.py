@@ -11,6 +11,7 @@ from botkit import Easel, a_bot, a_worker
 from standin.driver import StandIn
 from standin.world import Channel, Member
 
+from daguerre.queue.server_settings import ServerSettings
 from daguerre.queue.service import Queue
 
 pytest_plugins = ("botfixtures",)
@@ -28,6 +29,12 @@ async def test_a_servers_settings_are_the_defaults_of_its_requests(
         assert "Steps: 9" in (await saved.message()).content
         seen = await standin.slash(mona, studio, "settings view")
         assert "512 × 512" in (await seen.message()).content
+        everything = (await seen.message()).text
+        assert (await seen.message()).ephemeral
+        assert "● **`steps`** `9` (`16`)" in everything
+        assert "`hold_from` `80`" in everything
+        assert all(f"`{name}`" in everything for name in ServerSettings.model_fields)
+        assert everything.count("● **") == 3
 
         asked = await standin.slash(ada, studio, "imagine", prompt="a red apple")
         await asked.wait_for(lambda message: "512 × 512 · 9 steps · guidance 2.5" in message.content)
@@ -80,3 +87,20 @@ async def test_settings_out_of_range_change_nothing(
             assert (await asked.ack()).ephemeral
             await asked.message()
     assert await queue.server_settings.changes(str(studio.guild.id)) == ()
+
+
+async def test_long_settings_come_in_several_private_messages(
+    standin: StandIn, queue: Queue, tmp_path: Path, studio: Channel, mona: Member
+) -> None:
+    """Lists of a hundred channels and roles; every setting is on one of the messages, and nobody is pinged."""
+    assert studio.guild is not None
+    ids = frozenset(str(10**18 + number) for number in range(100))
+    wide = ServerSettings(channels=ids, categories=ids, denied_channels=ids, denied_categories=ids, fast_roles=ids)
+    await queue.server_settings.put(str(studio.guild.id), wide, str(mona.id))
+    async with a_bot(standin, queue, tmp_path):
+        asked = await standin.slash(mona, studio, "settings view")
+        first, second = await asked.message(), await asked.followup(0)
+        told = [first, second]
+        while not all(f"`{name}`" in "".join(seen.text for seen in told) for name in ServerSettings.model_fields):
+            told.append(await asked.followup(len(told) - 1))
+    assert all(seen.ephemeral and not seen.mentions for seen in told)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from daguerre.bot.errors import Refused
 from daguerre.bot.settings_values import LONGEST_FILE, NAMES, allowed, changed, choices, from_toml, say, to_toml, typed
+from daguerre.bot.settings_view import messages
 from daguerre.queue.server_settings import ServerSettings
 
 #: Values that are near what settings take.
@@ -68,3 +69,27 @@ def test_settings_open_again_from_their_file() -> None:
 def test_a_file_that_is_no_settings_is_refused(data: bytes) -> None:
     with pytest.raises(Refused):
         from_toml(data)
+
+
+def test_all_settings_fit_few_messages() -> None:
+    """However long its lists are: each fits Discord's 2,000 characters, none is cut inside a mention; one is usual."""
+    ids = frozenset(str(10**19 + number) for number in range(100))
+    names = frozenset(f"{number:03}" + "`" * 97 for number in range(100))
+    wide = {
+        "channels": ids, "categories": ids, "denied_channels": ids, "denied_categories": ids, "fast_roles": ids,
+        "models": names, "styles": names, "log_channel": "9" * 20, "guidance": 2.5, "steps": 9, "size": 512,
+        "roles": tuple(f"{10**19 + number} weight=2 queued=50" for number in range(100)),
+    }  # fmt: skip
+    for locale in ("en-US", "zh-CN"):
+        made = messages("x" * 1900, ServerSettings.model_validate(wide), locale)
+        words = "\n".join(made)
+        assert len(made) <= 5
+        assert all(len(message) <= 2000 for message in made)
+        assert words.count("● **`") == len(wide)
+        assert "`channels`** <#10000000000000000000>, <#" in words
+        assert words.count("<") == words.count(">")
+        assert "… +" in words
+        assert "`fast_roles`** <@&1" in words
+    (plain,) = messages("**Settings**", ServerSettings(), "en-US")
+    assert "● **" not in plain
+    assert all(f"`{name}` " in plain for name in ServerSettings.model_fields)

@@ -13,6 +13,7 @@ settings-view =
     Guidance: { $guidance }
     Size: { $size } × { $size } pixels
     Channels: { $channels }
+settings-view-all = **All settings.** { $mark } is not as by default; the default stands in brackets. /settings export has long lists whole.
 settings-saved = Saved. { $view }
 settings-all_channels = all
 settings-nothing = Nothing to change: give at least one of steps, guidance, size, allow_channel, remove_channel and all_channels.

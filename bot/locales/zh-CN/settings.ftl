@@ -13,6 +13,7 @@ settings-view =
     引导强度：{ $guidance }
     尺寸：{ $size } × { $size } 像素
     频道：{ $channels }
+settings-view-all = **全部设置。** { $mark } 与默认值不同，括号里是默认值。长列表请用 /settings export 查看。
 settings-saved = 已保存。{ $view }
 settings-all_channels = 全部
 settings-nothing = 没有要修改的内容：请至少给出 steps、guidance、size、allow_channel、remove_channel、all_channels 中的一项。
