@@ -69,7 +69,8 @@ async def test_unknown_servers_are_left_where_the_operator_wants_that(standin: S
         late = standin.guild("Late")
         await until(lambda: not late.has_bot)
         assert home.has_bot
-        (entry,) = await queue.moderation.audit.entries(str(late.id))
+        # It is noted once Discord has answered, a moment after it is so.
+        (entry,) = await until(lambda: queue.moderation.audit.entries(str(late.id)))
         assert entry.action == "left"
 
 
