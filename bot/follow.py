@@ -197,7 +197,8 @@ class Followers:
             log.info("job %s: %s, told by %s", job.id[:8], job.state, done.way if done else "nobody")
 
     async def _card(self, job: Job, progress: Progress | None, report: VocabularyReport | None, locale: str) -> Card:
-        if progress is not None and progress.preview and not await may_preview(self._queue, job):
+        taught = self._vocabulary is not None
+        if progress is not None and progress.preview and not await may_preview(self._queue, job, taught=taught):
             progress = replace(progress, preview=None)
         waiting = job.state in (JobState.QUEUED, JobState.SENT)
         place = await self._queue.position(job.id) + 1 if waiting else 1

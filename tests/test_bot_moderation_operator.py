@@ -6,6 +6,7 @@ Discord is the stand-in on real sockets, the queue is real; pictures are marked 
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 from botkit import Easel, a_bot, a_queue, a_worker, until
@@ -19,7 +20,7 @@ from daguerre.app.verify import read_origin_aside
 from daguerre.bot.moderation_checks import may_preview
 from daguerre.queue.moderation_options import ModerationOptions
 from daguerre.queue.options import QueueOptions
-from daguerre.queue.requests import ImageRequest
+from daguerre.queue.requests import ImageRequest, Source
 from daguerre.queue.server_settings import ServerSettings
 from daguerre.queue.service import Queue, open_queue
 from daguerre.queue.steering import Steering
@@ -96,6 +97,10 @@ async def test_previews_keep_what_moderators_decided(tmp_path: Path) -> None:
             job = (await queue.submit(request, key="k", member="m", server="1", reply={})).job
             # As every server is that never set `hold_from`: the check holds from 80 on, where there is one.
             assert await may_preview(queue, job) == shown
+            # A model of which all that it knows is known has nothing to hold, unless the member brings a picture.
+            assert await may_preview(queue, job, taught=True)
+            brought = replace(job, request=request.model_copy(update={"source": Source(picture="p")}))
+            assert await may_preview(queue, brought, taught=True) == shown
             await queue.moderation.store.mark(job.id, relaxed=True)
             assert await may_preview(queue, job)
             await queue.moderation.store.mark(job.id, relaxed=False)
@@ -103,7 +108,7 @@ async def test_previews_keep_what_moderators_decided(tmp_path: Path) -> None:
             assert await may_preview(queue, job)
             for marks in ({"review": "held"}, {"review": "", "spoiler": True}):
                 await queue.moderation.store.mark(job.id, **marks)
-                assert not await may_preview(queue, job)
+                assert not await may_preview(queue, job, taught=True)
             await queue.moderation.store.mark(job.id, spoiler=False)
             await queue.server_settings.put("1", ServerSettings(hold_from=0, previews=False), "mona")
             assert not await may_preview(queue, job)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from .questions import questions
 RECOGNISER = Path(__file__).parent / "weights" / "recogniser"
 #: Questions of each figure and language that a quick evaluation asks.
 QUICK = 6
+#: Questions of an evaluation for each one that is asked at every point of the sweep.
+SWEPT = 8
 
 Concepts = Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]
 
@@ -84,6 +86,9 @@ def evaluate_weights(
     asked = ask(questions(rows, asked_for, names_of(rows, asked_for), looks_of(sprites, rows)))
     each = each or (QUICK if quick else None)
     plan = Plan.quickly(sampling or Sampling()) if quick else Plan(sampling or Sampling())
+    if each and not quick:
+        # The sweep asks sixteen times over: it gets its share of what is asked.
+        plan = replace(plan, sweep=max(1, min(plan.sweep, each // SWEPT)))
     material = Material(
         sprites,
         asked_for,
