@@ -312,6 +312,9 @@ def test_a_whole_recipe_trains_exports_and_begins_again(sprites: SpriteSet, tmp_
     assert pipeline.unet.config.sample_size == 8
     assert (tmp_path / "out" / "student" / "config.json").is_file()
 
+    # A part that this run does not train travels from the start into the export.
+    (tmp_path / "out" / "upscaler").mkdir()
+    (tmp_path / "out" / "upscaler" / "config.json").write_text("{}")
     start = dataclasses.replace(recipe.start, weights=str(tmp_path / "out"))
     further = dataclasses.replace(
         recipe, start=start, student=None, denoiser=dataclasses.replace(recipe.denoiser, steps=2)
@@ -319,6 +322,7 @@ def test_a_whole_recipe_trains_exports_and_begins_again(sprites: SpriteSet, tmp_
     said: list[str] = []
     train_pipeline(further, tmp_path / "next", sprites, tmp_path / "cache", tmp_path / "more", Lines(said.append))
     assert any(line.startswith("warm start: ") and "fresh" not in line for line in said)
+    assert (tmp_path / "more" / "upscaler" / "config.json").read_text() == "{}"
 
 
 def test_the_text_stage_has_a_recipe_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image, ImageStat
 
 from daguerre.models.data.firstlight import CONCEPTS
 from daguerre.models.engine import Engine, check_folder
+from daguerre.models.evaluation.figures import KEYS
 from daguerre.queue.vocabulary import Vocabulary
 
 SHIPPED = Path(__file__).parents[1] / "models" / "weights"
@@ -17,10 +19,11 @@ WEIGHTS = SHIPPED / "first-light"
 
 
 def test_shipped_weights_stay_small() -> None:
-    """Files below 16 MB and 36 MB in all, as every clone carries them."""
-    sizes = [file.stat().st_size for file in SHIPPED.rglob("*") if file.is_file()]
+    """Files below 16 MB and 36 MB in all, as every clone carries them; reports and word lists beside them are small."""
+    sizes = [file.stat().st_size for file in SHIPPED.rglob("*.safetensors")]
     assert max(sizes) < 16e6
     assert sum(sizes) < 36e6
+    assert sum(file.stat().st_size for file in SHIPPED.rglob("*") if file.is_file()) < 38e6
 
 
 def test_shipped_weights_are_safetensors_and_nobodys_code() -> None:
@@ -43,6 +46,15 @@ def test_the_card_says_what_was_trained_on_what() -> None:
     training = json.loads((WEIGHTS / "training.json").read_text())
     assert f"{training['steps']:,}" in card
     assert "CREDITS.md" in card
+
+
+def test_the_evaluation_beside_the_weights_is_whole() -> None:
+    """The report tells the figures of the file, the file has every key, and the sheets it shows are there."""
+    found = json.loads((WEIGHTS / "evaluation.json").read_text(encoding="utf-8"))
+    report = (WEIGHTS / "EVALUATION.md").read_text(encoding="utf-8")
+    assert set(found) == {*KEYS, "details"}
+    assert f"{found['object']:.3f}" in report
+    assert all((WEIGHTS / name).is_file() for name in re.findall(r"\]\(([\w.-]+)\)", report))
 
 
 @pytest.fixture(scope="module")

@@ -122,7 +122,7 @@ def sheet(answers: Sequence[Answer], name: str, most: int = 48) -> Image.Image:
 def asked_for(asked: Asked) -> str:
     """The question in Latin letters, whatever its language: `zh: blue star, cat face`."""
     things = [" ".join(filter(None, (thing.colour, thing.concept))) for thing in asked.scene.things]
-    named = f"{len(things)} × {things[0]}" if asked.scene.kind == "count" else ", ".join(things)
+    named = f"{len(things)} x {things[0]}" if asked.scene.kind == "count" else ", ".join(things)
     return f"{asked.language}: {named}"
 
 

@@ -153,6 +153,7 @@ def train_pipeline(
     (run / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1))
     if recipe.start.weights:
         check_folder(Path(recipe.start.weights))
+        _take_along(Path(recipe.start.weights) / "upscaler", run / "extras" / "upscaler")
     scene = scenery(recipe, sprites)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     codec = _codec(recipe, scene, run, progress, stop, device)
@@ -192,6 +193,12 @@ def train_pipeline(
     )  # fmt: skip
     if folder.is_dir():
         shutil.copytree(folder, weights / "student", dirs_exist_ok=True)
+
+
+def _take_along(part: Path, to: Path) -> None:
+    """Copy a part of the start that this run does not train, so that its export is as whole as what it began from."""
+    if part.is_dir() and not to.is_dir():
+        shutil.copytree(part, to)
 
 
 def _codec(
