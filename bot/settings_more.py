@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 from typing import TYPE_CHECKING, Any, Self
@@ -103,7 +104,9 @@ async def try_out(interaction: Asked, name: str, value: str) -> None:
 async def outlook(interaction: Asked, server: str, settings: ServerSettings, rules: tuple[Rule, ...]) -> str:
     """What settings and rules would have done to last week's requests, in words."""
     week = await last_week(interaction.client.services.queue.moderation.database, server)
-    return say_outlook(dry_run(week, settings, rules), speaks(interaction))
+    # In a thread: thousands of prompts take seconds, in which the gateway's heartbeat would be missed.
+    told = await asyncio.to_thread(dry_run, week, settings, rules)
+    return say_outlook(told, speaks(interaction))
 
 
 def say_outlook(told: DryRun, locale: str) -> str:

@@ -98,18 +98,10 @@ class Queue:
         self._changed = self._hearing.changed
         self._transport = NatsControl(nats_url, credentials, self._hearing, ack_wait=options.ack_wait_seconds)
         self._dispatcher = Dispatcher(
-            table,
-            self._transport,
-            self._roster,
-            self._line,
-            self._news,
-            self._sources,
-            max_attempts=options.max_attempts,
-            reconcile_seconds=options.reconcile_seconds,
-            lease_seconds=options.ack_wait_seconds,
-            changed=self._changed,
-            on_stuck=self._restart_server,
-        )
+            table, self._transport, self._roster, self._line, self._news, self._sources,
+            max_attempts=options.max_attempts, reconcile_seconds=options.reconcile_seconds,
+            lease_seconds=options.ack_wait_seconds, changed=self._changed, on_stuck=self._restart_server,
+        )  # fmt: skip
         self._hearing.transport, self._hearing.dispatcher = self._transport, self._dispatcher
         self._housekeeping = Housekeeping(table, self._sources, transitions_days=options.keep_transitions_days)
         self._intake = Intake(table, pictures, self._transport, self._changed, self._line.is_out)
@@ -158,19 +150,10 @@ class Queue:
         self._entering[member] += 1
         try:
             ticket = await self._table.add(
-                request,
-                key=key,
-                member=member,
-                server=server,
-                reply=reply,
-                lane=lane,
-                weight=limits.weight,
-                cost=cost,
-                pool=pool,
-            )
+                request, key=key, member=member, server=server, reply=reply, lane=lane, weight=limits.weight,
+                cost=cost, pool=pool, marks=admitted.job_marks(),
+            )  # fmt: skip
             if ticket.created:
-                # Before any worker can have it: a picture to be reviewed must not get out.
-                await self.moderation.keep_marks(ticket.job.id, admitted)
                 self._dispatcher.remember(ticket.job)
                 self._line.enter(entry_of(ticket.job))
                 self._news.changed(ticket.job)

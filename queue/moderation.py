@@ -57,6 +57,10 @@ class Admitted:
         """The lane that it waits in."""
         return "relax" if self.slow else wanted
 
+    def job_marks(self) -> Mapping[str, Any] | None:
+        """Its row in `job_marks` but for the job; None where there is nothing to say."""
+        return asdict(self.marks) if self.marks != Marks() else None
+
 
 def texts_of(request: ImageRequest, extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Every text of a request that somebody wrote, by name; parts are read on their own and run together."""
@@ -184,11 +188,6 @@ class Moderation:
         )
         slow = bool(settings.fast_roles) and settings.fast_roles.isdisjoint(roles)
         return Admitted(replaced(request, verdict), Limits(), marks, slow)
-
-    async def keep_marks(self, job: str, admitted: Admitted) -> None:
-        """What was decided about a request, as marks of its job."""
-        if admitted.marks != Marks():
-            await self.store.mark(job, **asdict(admitted.marks))
 
     async def with_workers(self, server: str) -> str | None:
         """The job of a server that has been with a worker for longest; None when none is."""

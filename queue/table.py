@@ -25,6 +25,7 @@ from .limits import day
 from .requests import ImageRequest
 from .rows import entry_of_row, job_of
 from .schema import JOBS, MEMORY, SOURCE_USES, SOURCES, TRANSITIONS, USAGE
+from .schema_moderation import JOB_MARKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +75,12 @@ class JobTable:
         weight: float = 1.0,
         cost: float = 1.0,
         pool: str = "",
+        marks: Mapping[str, Any] | None = None,
     ) -> Ticket:
-        """Put a job into the queue; with a key that is there already, give that job back."""
+        """Put a job into the queue; with a key that is there already, give that job back.
+
+        `marks` (schema_moderation.py) enter with it or not at all: a picture to be reviewed must never get out.
+        """
         now = time.time()
         values: dict[str, Any] = {
             # Time first: ids grow, so that equals are served in the order of arrival.
@@ -108,6 +113,8 @@ class JobTable:
             if row is not None:
                 if begins_from:
                     connection.execute(insert(SOURCE_USES), [{"job": row["id"], "name": name} for name in begins_from])
+                if marks is not None:
+                    connection.execute(insert(JOB_MARKS), {"job": row["id"], **marks})
                 return Ticket(job_of(row), created=True)
             earlier = connection.execute(statements.FIND_KEY, {"key": key}).mappings().one()
             return Ticket(job_of(earlier), created=False)

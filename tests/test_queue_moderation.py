@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from queuekit import asked
+from sqlalchemy import func, select, text
 
 from daguerre.queue.errors import QueueFull
 from daguerre.queue.moderation import Forbidden
@@ -17,6 +18,7 @@ from daguerre.queue.moderation_options import ModerationOptions
 from daguerre.queue.options import QueueOptions
 from daguerre.queue.requests import ImageRequest, Part
 from daguerre.queue.rules import Action, checked_rule
+from daguerre.queue.schema import JOBS
 from daguerre.queue.server_settings import ServerSettings
 from daguerre.queue.service import Queue, open_queue
 
@@ -121,6 +123,24 @@ async def test_hold_and_spoiler_stand_on_the_job_before_a_worker_can_have_it(que
     assert await store.reviewed(ticket.job.id, "released")
     assert not await store.reviewed(ticket.job.id, "rejected")
     assert not await queue.moderation.held(ticket.job.id, "1", {"scores": [0.99]})
+
+
+async def test_a_job_whose_marks_cannot_be_written_is_not_there(queue: Queue) -> None:
+    """Else a worker could have a request to be reviewed, and nothing would say so."""
+    await queue.moderation.store.add_rule("1", checked_rule(pattern="dubious", action=Action.HOLD), "mona")
+    database = queue.moderation.database
+    refuse = "CREATE TRIGGER full BEFORE INSERT ON job_marks BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
+    jobs = select(func.count()).select_from(JOBS)
+    async with database.write() as connection:
+        await connection.execute(text(refuse))
+        before = (await connection.execute(jobs)).scalar_one()
+    with pytest.raises(Exception, match="the disk is full"):
+        await queue.submit(asked("a dubious day"), key="half", member="m", server="1", reply={})
+    async with database.write() as connection:
+        assert (await connection.execute(jobs)).scalar_one() == before
+        await connection.execute(text("DROP TRIGGER full"))
+    again = await queue.submit(asked("a dubious day"), key="half", member="m", server="1", reply={})
+    assert (await queue.moderation.store.marks(again.job.id)).review == "held"
 
 
 async def test_warnings_end_in_a_timeout_and_a_doubled_interaction_counts_once(queue: Queue) -> None:
