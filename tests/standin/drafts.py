@@ -12,7 +12,7 @@ from .errors import Refused
 from .messages import ORDINARY, Attachment, Message, clean_filename, store_file
 from .records import COMPONENTS_V2, EPHEMERAL, LOADING, Json, SentFile
 from .rules import attachment_problems, flag_problems, message_problems
-from .world import Channel, User, World
+from .world import Channel, Thread, User, World
 
 #: Flags that an edit may switch on; V2 can never be switched off.
 EDITABLE_FLAGS = COMPONENTS_V2 | (1 << 2)
@@ -61,8 +61,11 @@ def edit_message(message: Message, sent: Sent, *, by_author: bool = True) -> Mes
     """Change a message and publish its next state. A message that was still "thinking" stops doing so.
 
     Raises:
-        Refused: 50035, 50006, 40005.
+        Refused: 50035, 50006, 40005, 50083.
     """
+    channel = message.channel
+    if isinstance(channel, Thread) and channel.archived and not message.flags & EPHEMERAL:
+        raise Refused(50083)
     before = message.flags
     filled = message.thinking
     message.flags = (before & ~LOADING) | ((sent.body.get("flags") or 0) & EDITABLE_FLAGS)

@@ -143,6 +143,8 @@ class Message:
             self.channel.messages.append(self)
             self.world.messages[self.id] = self
         if not self.flags & EPHEMERAL:
+            if first:
+                self.channel.wake()
             self._announce("MESSAGE_CREATE" if first else "MESSAGE_UPDATE", self.json() | self._place())
         self.world.changes.notify()
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .clock import iso
 from .permissions import BITS, BOT_ROLE, ORDINARY, bits
 from .records import Json
 
 if TYPE_CHECKING:
-    from .world import Channel, Guild, Member, User, World
+    from .world import Channel, Guild, Member, Thread, User, World
 
 
 def user(someone: User) -> Json:
@@ -111,13 +111,15 @@ def channel(some: Channel) -> Json:
             "recipients": [user(some.recipient)],
         }
     assert some.guild is not None
+    if some.kind in (11, 12):
+        return thread(cast("Thread", some))
     overwrites: list[Json] = []
     if some.bot_lacks:
         deny = str(bits(some.bot_lacks))
         overwrites.append({"id": str(some.world.bot.id), "type": 1, "allow": "0", "deny": deny})
     return {
         "id": str(some.id),
-        "type": 0,
+        "type": some.kind,
         "guild_id": str(some.guild.id),
         "name": some.name,
         "topic": None,
@@ -128,6 +130,45 @@ def channel(some: Channel) -> Json:
         "last_message_id": None,
         "flags": 0,
         "permission_overwrites": overwrites,
+        **(_FORUM if some.kind == 15 else {}),
+    }
+
+
+_FORUM: Json = {
+    "available_tags": [],
+    "default_reaction_emoji": None,
+    "default_sort_order": None,
+    "default_forum_layout": 0,
+    "default_thread_rate_limit_per_user": 0,
+}
+
+
+def thread(some: Thread) -> Json:
+    """A thread or a forum's post. It has no permissions of its own."""
+    assert some.guild is not None
+    metadata: Json = {
+        "archived": some.archived,
+        "locked": some.locked,
+        "auto_archive_duration": 4320,
+        "archive_timestamp": iso(some.created),
+        "create_timestamp": iso(some.created),
+    }
+    if some.kind == 12:
+        metadata["invitable"] = True
+    return {
+        "id": str(some.id),
+        "type": some.kind,
+        "guild_id": str(some.guild.id),
+        "parent_id": str(some.parent.id),
+        "owner_id": str(some.guild.owner.id),
+        "name": some.name,
+        "rate_limit_per_user": 0,
+        "last_message_id": None,
+        "flags": 0,
+        "message_count": len(some.messages),
+        "total_message_sent": len(some.messages),
+        "member_count": 1,
+        "thread_metadata": metadata,
     }
 
 
@@ -186,14 +227,24 @@ def guild_create(some: Guild) -> Json:
         "unavailable": False,
         "member_count": len(some.members),
         "members": [member(own) | {"user": user(own.user), "deaf": False, "mute": False}] if own else [],
-        "channels": [channel(each) for each in some.channels.values() if not each.deleted],
-        "threads": [],
+        "channels": [channel(each) for each in _there(some) if each.kind not in (11, 12)],
+        "threads": [thread(cast("Thread", each)) for each in _there(some) if each.kind in (11, 12) and _open(each)],
         "presences": [],
         "voice_states": [],
         "stage_instances": [],
         "guild_scheduled_events": [],
         "soundboard_sounds": [],
     }
+
+
+def _there(some: Guild) -> list[Channel]:
+    return [each for each in some.channels.values() if not each.deleted]
+
+
+def _open(some: Channel) -> bool:
+    """Whether the gateway names this thread: archived ones, and private ones of others, are left out."""
+    one = cast("Thread", some)
+    return one.bot_inside and not one.archived
 
 
 def interaction_member(someone: Member, where: Channel) -> Json:

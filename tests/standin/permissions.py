@@ -28,6 +28,8 @@ ORDINARY = bits(
     {
         "view_channel",
         "send_messages",
+        "send_messages_in_threads",
+        "create_public_threads",
         "embed_links",
         "attach_files",
         "add_reactions",

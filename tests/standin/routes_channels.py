@@ -9,7 +9,7 @@ from .messages import ORDINARY, REPLY, Message
 from .permissions import allows, bits
 from .records import EPHEMERAL
 from .rest import Answer, Call, Route
-from .world import Channel
+from .world import FORUM, Channel, Thread
 
 #: Seconds for which `enforce_nonce` remembers a nonce.
 NONCE_SECONDS = 300.0
@@ -27,9 +27,23 @@ def _channel(call: Call, *needed: str) -> Channel:
     permissions = channel.bot_permissions
     if not allows(permissions, bits(["view_channel"])):
         raise Refused(50001)
+    if isinstance(channel, Thread):
+        needed = tuple("send_messages_in_threads" if each == "send_messages" else each for each in needed)
     if not allows(permissions, bits(needed)):
         raise Refused(50013)
     return channel
+
+
+def _write_in(channel: Channel) -> None:
+    """Whether the bot may send a new message here.
+
+    Raises:
+        Refused: 50008 a forum takes threads only, 160005 locked.
+    """
+    if channel.kind == FORUM:
+        raise Refused(50008)
+    if isinstance(channel, Thread) and channel.locked and not allows(channel.bot_permissions, bits(["manage_threads"])):
+        raise Refused(160005)
 
 
 def _message(call: Call, channel: Channel) -> Message:
@@ -54,6 +68,7 @@ async def create(call: Call) -> Answer:
     channel = _channel(call, *needed)
     if channel.recipient is not None and not channel.recipient.accepts_dms:
         raise Refused(50007)
+    _write_in(channel)
     nonce = body.get("nonce")
     if nonce is not None and body.get("enforce_nonce"):
         now = call.world.clock.now()

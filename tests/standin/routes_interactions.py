@@ -45,6 +45,8 @@ def _interaction(call: Call) -> Interaction:
     if interaction is None:
         raise Refused(50027)
     interaction.reachable()
+    if interaction.channel.deleted:
+        raise Refused(10003)
     return interaction
 
 

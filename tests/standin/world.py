@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 #: Gateway intents that an event needs.
 GUILDS, GUILD_MESSAGES, DIRECT_MESSAGES = 1 << 0, 1 << 9, 1 << 12
 GUILD_REACTIONS, DM_REACTIONS = 1 << 10, 1 << 13
+#: Types of channels. A forum holds threads only.
+TEXT, PUBLIC_THREAD, PRIVATE_THREAD, FORUM = 0, 11, 12, 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class Channel:
         self.name = name
         self.guild = guild
         self.recipient = recipient
+        self.kind = TEXT
         self.nsfw = False
         self.deleted = False
         self.messages: list[Message] = []
@@ -98,6 +101,9 @@ class Channel:
         self.deleted = True
         self.world.announce("CHANNEL_DELETE", payloads.channel(self), GUILDS, self.guild)
 
+    def wake(self) -> None:
+        """Somebody wrote: an archived thread is open again."""
+
     @property
     def bot_permissions(self) -> int:
         """What the bot may do here; everything in a direct message, nothing in a server it is not in."""
@@ -106,6 +112,55 @@ class Channel:
         if not self.guild.has_bot:
             return 0
         return self.guild.members[self.world.bot.id].permissions(self)
+
+    def thread(self, name: str, *, private: bool = False) -> Thread:
+        """A thread that hangs in this channel; in a forum, a post."""
+        assert self.guild is not None
+        made = Thread(self, name, PRIVATE_THREAD if private else PUBLIC_THREAD)
+        self.guild.channels[made.id] = self.world.channels[made.id] = made
+        if made.bot_inside:
+            self.world.announce("THREAD_CREATE", payloads.channel(made) | {"newly_created": True}, GUILDS, self.guild)
+        return made
+
+
+class Thread(Channel):
+    """A thread: it has the permissions of its channel, and falls asleep (archived) or is closed (locked)."""
+
+    def __init__(self, parent: Channel, name: str, kind: int) -> None:
+        super().__init__(parent.world, name, parent.guild)
+        self.parent = parent
+        self.kind = kind
+        self.created = parent.world.clock.now()
+        #: Nobody can edit in it; a new message wakes it up.
+        self.archived = False
+        #: Only who holds Manage Threads can write in it.
+        self.locked = False
+        #: A private thread is for those who were added to it.
+        self.bot_inside = kind == PUBLIC_THREAD
+
+    @property
+    def bot_lacks(self) -> frozenset[str]:
+        return self.parent.bot_lacks
+
+    def state(self, *, archived: bool | None = None, locked: bool | None = None) -> None:
+        """Archive, lock or open it, and tell the gateway."""
+        self.archived = self.archived if archived is None else archived
+        self.locked = self.locked if locked is None else locked
+        self.world.announce("THREAD_UPDATE", payloads.channel(self), GUILDS, self.guild)
+
+    def wake(self) -> None:
+        if self.archived and not self.locked:
+            self.state(archived=False)
+
+    def delete(self) -> None:
+        self.deleted = True
+        about = {key: payloads.channel(self)[key] for key in ("id", "guild_id", "parent_id", "type")}
+        self.world.announce("THREAD_DELETE", about, GUILDS, self.guild)
+
+    @property
+    def bot_permissions(self) -> int:
+        """As in its channel; nothing in a private thread that the bot was not added to."""
+        return self.parent.bot_permissions if self.bot_inside else 0
 
 
 class Guild:
@@ -130,8 +185,9 @@ class Guild:
         if has_bot:
             self.members[world.bot.id] = Member(world.bot, self, BOT_ROLE, self.created)
 
-    def channel(self, name: str, *, nsfw: bool = False, bot_lacks: Iterable[str] = ()) -> Channel:
+    def channel(self, name: str, *, nsfw: bool = False, bot_lacks: Iterable[str] = (), forum: bool = False) -> Channel:
         made = Channel(self.world, name, self)
+        made.kind = FORUM if forum else TEXT
         made.nsfw = nsfw
         bits(bot_lacks)
         made._bot_lacks = frozenset(bot_lacks)
