@@ -80,12 +80,58 @@ def test_other_families_run_job_by_job(write: Callable[[Path], Path], tmp_path: 
     loop._clock = lambda: now.append(now[-1] + 1.0) or now[-1]
     with pytest.raises(TooLate):
         engine.draw(replace(ASK, steps=20, seconds=3.0))
-    with pytest.raises(Unfit, match="tile"):
-        engine.draw(replace(ASK, tile=True))
+    with pytest.raises(Unfit, match=r"knows no parts with weights \(::\), tile\.$"):
+        engine.draw(replace(ASK, parts=(("apple", 2.0), ("blue", 1.0)), tile=True))
     waiting = engine.submit(ASK)
     waiting.cancel()
     loop.tick()
     assert isinstance(waiting.result.exception(0), Cancelled)
+
+
+def test_stopping_early_shows_where_the_flow_was_heading(tmp_path: Path) -> None:
+    """Half of the steps, and then the picture that they point at: neither the noise between nor the whole run."""
+    engine = loaded(familykit.write_flux(tmp_path / "toy"))
+    whole, seen = engine.draw(replace(ASK, steps=8)), list[Progress]()
+    forwards = engine.loop.forwards
+    half = engine.draw(replace(ASK, steps=8, stop=50), seen.append)
+    assert [(each.step, each.steps) for each in seen] == [(k, 4) for k in (1, 2, 3, 4)]
+    assert engine.loop.forwards - forwards == 4
+    pairs = zip(whole.pictures, half.pictures, strict=True)
+    apart = [np.abs(np.asarray(a, int) - np.asarray(b, int)).mean() for a, b in pairs]
+    # The toy flow is nearly straight: the estimate is within 0.6 of the end, the noisy latents 3.5 off.
+    assert all(0 < each < 2 for each in apart)
+    pipeline: Any = engine.loop._pipeline  # pyright: ignore
+    pipeline.scheduler = DPMSolverMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True)
+    with pytest.raises(Unfit, match="stop"):
+        engine.draw(replace(ASK, stop=50))
+
+
+def test_a_negative_prompt_counts_where_guidance_is_a_number(tmp_path: Path) -> None:
+    """FLUX takes guidance as an input and would pass over what is not wanted."""
+    engine = loaded(familykit.write_flux(tmp_path / "toy"))
+    plain, kept_away = engine.draw(replace(ASK, negative="")), engine.draw(ASK)
+    assert plain.pictures[0].tobytes() != kept_away.pictures[0].tobytes()
+
+
+def test_those_who_wait_for_another_job_may_leave_before_their_turn(tmp_path: Path) -> None:
+    """Cancelled or late: they are told at the next step of the one that is drawn."""
+    engine = loaded(familykit.write_sd3(tmp_path / "toy"))
+    gone, late = engine.submit(replace(ASK, seeds=(9,))), engine.submit(replace(ASK, seeds=(8,), seconds=0.0))
+    told: list[tuple[bool, bool]] = []
+
+    def look(progress: Progress) -> None:
+        gone.cancel()
+        told.append((gone.result.done(), late.result.done()))
+
+    loop: Any = engine.loop
+    first = loop.submit(ASK, look)
+    loop._inbox.rotate(1)
+    while not first.result.done():
+        loop.tick()
+    assert told[0] == (False, True)
+    assert told[1] == (True, True)
+    assert isinstance(gone.result.exception(0), Cancelled)
+    assert isinstance(late.result.exception(0), TooLate)
 
 
 def test_single_files_are_told_by_their_tensors_and_never_unpickled(tmp_path: Path) -> None:

@@ -311,6 +311,28 @@ def test_closing_ends_what_waits(fresh: Engine) -> None:
         job.result.result(1)
 
 
+def test_after_closing_nothing_is_taken_in(fresh: Engine) -> None:
+    """A request that comes too late is told so, and nobody waits for it."""
+    fresh.close()
+    with pytest.raises(Cancelled):
+        fresh.submit(ASK).result.result(1)
+
+
+def test_two_who_draw_by_themselves_do_not_wait_for_each_other(fresh: Engine) -> None:
+    """The one whose request ends first stops drawing; the other goes on by itself."""
+    results: dict[int, Any] = {}
+
+    def draw(steps: int) -> None:
+        results[steps] = fresh.draw(replace(ASK, steps=steps, seeds=(steps,)))
+
+    threads = [threading.Thread(target=draw, args=(steps,), daemon=True) for steps in (2, 30, 60)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert sorted(results) == [2, 30, 60]
+
+
 def test_a_long_random_soak_leaks_nothing(fresh: Engine) -> None:
     """Two hours of a fast-forward clock: random requests, cancels, deadlines; at the end nothing is left behind."""
     loop: Any = fresh.loop

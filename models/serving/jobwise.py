@@ -6,109 +6,53 @@ Each runs in its stock pipeline; progress, previews, cancelling and deadlines co
 from __future__ import annotations
 
 import inspect
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import torch
+from diffusers import FlowMatchEulerDiscreteScheduler
 from PIL import Image
 from torch import Tensor
 
-from ..errors import TooLate, Unfit, Unrenderable
-from .asks import Ask, Drawn, OnProgress, Progress, no_progress
+from ..errors import Unfit, Unrenderable
+from .asks import Ask, Drawn, Progress
 from .cutout import cut_out
+from .drawing import last_step
 from .folder import native_size
+from .inbox import Inbox
 from .jobs import Cancelled, Job
 from .previews import grid_file
 from .schedule import preview_due
 
+#: Fields of a request that stock pipelines know nothing of, and their names where those differ.
+UNKNOWN = ("parts", "tile", "draft", "source", "adapters", "chaos")
+NAMES = {"parts": "parts with weights (::)"}
 
-class Jobwise:
+
+class Jobwise(Inbox):
     """Looks like `Loop` from outside."""
 
     def __init__(
         self, pipeline: Any, device: str, *, about: Mapping[str, Any], clock: Callable[[], float] = time.monotonic
     ) -> None:
+        super().__init__(clock)
         self._pipeline = pipeline
         self._device = device
         self._about = dict(about)
-        self._clock = clock
         self._takes = set(inspect.signature(pipeline.__call__).parameters)
-        self._news = threading.Condition()
-        self._driver = threading.Lock()
-        self._inbox: deque[Job] = deque()
-        self._closed = False
         self._now: Job | None = None
+        #: Steps and rows so far, for measurements.
         self.forwards = self.rows = 0
-
-    def submit(self, ask: Ask, on_progress: OnProgress = no_progress) -> Job:
-        """Put a request in; it begins when those before it are done."""
-        job = Job(ask, on_progress, self._clock(), self._wake)
-        with self._news:
-            self._inbox.append(job)
-            self._news.notify_all()
-        return job
-
-    def close(self) -> None:
-        """Let `run` return after its step; what is not finished ends with `Cancelled`."""
-        with self._news:
-            self._closed = True
-            if self._now is not None:
-                self._now.cancelled = True
-            self._news.notify_all()
-
-    def _wake(self) -> None:
-        with self._news:
-            self._news.notify_all()
-
-    def run(self) -> None:
-        """Draw until `close`."""
-        with self._driver:
-            while not self._closed:
-                if not self.tick():
-                    with self._news:
-                        self._news.wait_for(lambda: bool(self._inbox) or self._closed, timeout=1.0)
-            for job in self._inbox:
-                job.fail(Cancelled())
-
-    def draw(self, ask: Ask, on_progress: OnProgress = no_progress) -> Drawn:
-        """Submit and wait; draws itself where no other thread does.
-
-        Raises:
-            Cancelled, Unrenderable, TooLate: see there; and what `on_progress` raised.
-        """
-        raised: list[BaseException] = []
-
-        def told(progress: Progress) -> None:
-            try:
-                on_progress(progress)
-            except BaseException as error:
-                raised.append(error)
-                job.cancel()
-
-        job = self.submit(ask, told)
-        if self._driver.acquire(blocking=False):
-            try:
-                while not job.result.done():
-                    self.tick()
-            finally:
-                self._driver.release()
-        try:
-            return job.result.result()
-        except Cancelled:
-            raise raised[0] if raised else Cancelled from None
 
     def tick(self) -> bool:
         """One whole request; False where none waits."""
-        with self._news:
-            if not self._inbox:
-                return False
-            job = self._now = self._inbox.popleft()
+        self._leave()
+        if not self._waiting:
+            return False
+        job = self._now = self._waiting.pop(0)
         try:
-            self._check(job)
             begun = time.perf_counter()
             drawn = self._draw(job)
             job.finish(replace(drawn, seconds=time.perf_counter() - begun))
@@ -124,17 +68,19 @@ class Jobwise:
             self._now = None
         return True
 
+    def _begun(self) -> set[Job]:
+        return {self._now} if self._now is not None else set()
+
     def _check(self, job: Job) -> None:
-        if job.cancelled:
+        """Whoever waits may have left, and the one that is drawn."""
+        self._leave()
+        if job.result.done() or self._closed:
             raise Cancelled
-        if job.deadline <= self._clock():
-            raise TooLate(f"Not finished within {job.ask.seconds:.0f} s; ask for less, or later.")
 
     @torch.inference_mode()
     def _draw(self, job: Job) -> Drawn:
         ask, pipeline = job.ask, self._pipeline
-        if refused := [name for name in ("tile", "draft", "source", "adapters", "chaos") if getattr(ask, name)]:
-            raise Unfit(f"{type(pipeline).__name__} is drawn job by job and knows no {', '.join(refused)}.")
+        end = self._end(ask)
         width, height = self._size(ask)
         told = {
             "prompt": ask.prompt if not ask.style else f"{ask.prompt}, {ask.style} style",
@@ -145,9 +91,12 @@ class Jobwise:
             "width": width,
             "height": height,
             "generator": [torch.Generator("cpu").manual_seed(seed) for seed in ask.seeds],
-            "callback_on_step_end": self._each_step(job, (width, height)),
+            "callback_on_step_end": self._each_step(job, end, (width, height)),
             "output_type": "pil",
         }
+        if ask.negative:
+            # Guidance that FLUX learnt to take as a number knows no negative prompt; this one asks the network twice.
+            told["true_cfg_scale"] = ask.guidance
         found: list[Image.Image] = pipeline(
             **{name: value for name, value in told.items() if name in self._takes}
         ).images
@@ -161,6 +110,25 @@ class Jobwise:
         }  # fmt: skip
         return Drawn(tuple(pictures), about)
 
+    def _end(self, ask: Ask) -> int:
+        """The step before which drawing ends.
+
+        Raises:
+            Unfit: the request has something in it that this pipeline does not know.
+        """
+        pipeline = self._pipeline
+        refused = [NAMES.get(name, name) for name in UNKNOWN if getattr(ask, name)]
+        if ask.negative and "negative_prompt" not in self._takes:
+            refused.append("negative prompt")
+        # Only along a flow's straight lines do two steps tell the picture that they lead to.
+        if ask.stop < 100 and not (
+            isinstance(pipeline.scheduler, FlowMatchEulerDiscreteScheduler) and hasattr(pipeline, "interrupt")
+        ):
+            refused.append("stop")
+        if refused:
+            raise Unfit(f"{type(pipeline).__name__} is drawn job by job and knows no {', '.join(refused)}.")
+        return ask.steps if ask.stop == 100 else min(ask.steps, max(2, last_step(0, ask.steps, ask.stop)))
+
     def _size(self, ask: Ask) -> tuple[int, int]:
         pipeline = self._pipeline
         part = pipeline.components.get("transformer") or pipeline.components.get("unet")
@@ -168,34 +136,38 @@ class Jobwise:
         native = getattr(pipeline, "default_sample_size", None) or getattr(part.config, "sample_size", 64)
         return native_size(ask.width, ask.height, int(native) * factor, 2 * factor)
 
-    def _each_step(self, job: Job, size: tuple[int, int]) -> Callable[..., dict[str, Any]]:
+    def _each_step(self, job: Job, end: int, size: tuple[int, int]) -> Callable[..., dict[str, Any]]:
         before: list[tuple[float, Tensor]] = []
 
         def after(pipeline: Any, index: int, _: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+            if index >= end:
+                return tensors  # Nothing is drawn any more; some pipelines still call.
             self.forwards += 1
             self.rows += len(job.ask.seeds)
             self._check(job)
             now = self._clock()
             preview = None
-            last = index + 1 >= job.ask.steps
-            due = not last and preview_due(now, job.shown, others=bool(self._inbox))
-            if due or not before:
-                estimate = _estimate(pipeline, index, tensors["latents"], before)
-                if due and estimate is not None:
-                    preview = grid_file(_decoded(pipeline, estimate, size), (job.ask.width, job.ask.height))
-                    job.shown = self._clock()
+            due = index + 1 < end and preview_due(now, job.shown, others=bool(self._waiting))
+            estimate = _estimate(pipeline, index, tensors["latents"], before)
+            if due and estimate is not None:
+                preview = grid_file(_decoded(pipeline, estimate, size), (job.ask.width, job.ask.height))
+                job.shown = self._clock()
             try:
-                job.on_progress(Progress(index + 1, job.ask.steps, preview))
+                job.on_progress(Progress(index + 1, end, preview))
             except Exception:
                 job.cancelled = True
             self._check(job)
+            if index + 1 == end < job.ask.steps:
+                assert estimate is not None, "two steps were taken"
+                tensors["latents"] = estimate
+                pipeline._interrupt = True  # It goes on to its codec.
             return tensors
 
         return after
 
 
 def _estimate(pipeline: Any, index: int, latents: Tensor, before: list[tuple[float, Tensor]]) -> Tensor | None:
-    """x0 by the slope between two steps: exact for Euler on a flow, where x moves along v; None at the first step."""
+    """x0 by the slope of the last step: exact for Euler on a flow, where x moves along v; None at the first step."""
     sigmas = getattr(pipeline.scheduler, "sigmas", None)
     if sigmas is None or index + 1 >= len(sigmas):
         return latents

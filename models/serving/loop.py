@@ -7,7 +7,6 @@ steps, who is told, who is done.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -16,13 +15,14 @@ from typing import Any
 
 import torch
 
-from ..errors import TooLate, Unrenderable
+from ..errors import Unrenderable
 from . import drawing, schedule
-from .asks import Ask, Drawn, OnProgress, Progress, no_progress
+from .asks import Ask, Drawn, Progress
 from .begin import Kit, begin
 from .drawing import Lane, Picture
 from .finish import finish, to_image
-from .jobs import Cancelled, Job
+from .inbox import Inbox
+from .jobs import Job
 from .previews import grid_file
 from .profile import Paces
 from .schedule import Pace
@@ -35,7 +35,7 @@ MOST_PICTURES = 128
 DECODED = 1
 
 
-class Loop:
+class Loop(Inbox):
     """Draws the pictures of all requests together."""
 
     def __init__(
@@ -48,17 +48,12 @@ class Loop:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`about` goes into every picture's metadata; without `exact` batches are as large as they happen to be."""
+        super().__init__(clock)
         self._kit = kit
         self._paces = paces
         self._exact = exact
         self._about = dict(about or {})
-        self._clock = clock
-        self._news = threading.Condition()
-        self._driver = threading.Lock()
-        self._inbox: deque[Job] = deque()
-        self._closed = False
         # Of the engine's thread.
-        self._waiting: list[Job] = []
         self._active: dict[int, tuple[Job, Picture]] = {}
         self._done: deque[tuple[Job, Picture]] = deque()
         self._running: set[int] = set()
@@ -67,75 +62,7 @@ class Loop:
         #: Forwards and rows so far, for measurements.
         self.forwards = self.rows = 0
 
-    # From any thread
-
-    def submit(self, ask: Ask, on_progress: OnProgress = no_progress) -> Job:
-        """Put a request in; it takes its first step with the next tick that has room."""
-        job = Job(ask, on_progress, self._clock(), self._wake)
-        with self._news:
-            self._inbox.append(job)
-            self._news.notify_all()
-        return job
-
-    def close(self) -> None:
-        """Let `run` return after its step; what is not finished ends with `Cancelled`."""
-        with self._news:
-            self._closed = True
-            self._news.notify_all()
-
-    def _wake(self) -> None:
-        with self._news:
-            self._news.notify_all()
-
     # The engine's thread
-
-    def run(self) -> None:
-        """Draw until `close`. Blocks; nothing that goes wrong with a request ends it."""
-        with self._driver:
-            while not self._closed:
-                try:
-                    if self.tick():
-                        continue
-                except Exception as error:
-                    # A bug of this loop: those who wait are told, and the next ones are served.
-                    log.error("the engine failed at %s; its requests are lost", type(error).__name__)  # noqa: TRY400
-                    for job in self._jobs():
-                        self._drop(job, error)
-                with self._news:
-                    self._news.wait_for(lambda: bool(self._inbox) or self._closed or self._cancels(), timeout=1.0)
-            for job in {*self._inbox, *self._jobs()}:
-                job.fail(Cancelled())
-
-    def draw(self, ask: Ask, on_progress: OnProgress = no_progress) -> Drawn:
-        """Submit and wait; draws itself where no other thread does.
-
-        Raises:
-            Cancelled: what `on_progress` raised, or `Cancelled`.
-            Unrenderable, TooLate: see there.
-        """
-        raised: list[BaseException] = []
-
-        def told(progress: Progress) -> None:
-            try:
-                on_progress(progress)
-            except BaseException as error:
-                raised.append(error)
-                job.cancel()
-
-        job = self.submit(ask, told)
-        if self._driver.acquire(blocking=False):
-            try:
-                while not job.result.done():
-                    self.tick()
-            except BaseException:
-                job.cancel()
-                self._leave()
-                raise
-            finally:
-                self._driver.release()
-        with suppress(Cancelled):
-            return job.result.result()
-        raise raised[0] if raised else Cancelled
 
     @torch.inference_mode()
     def tick(self) -> bool:
@@ -146,31 +73,13 @@ class Loop:
         finished = self._finish(len(self._done) if not self._active else DECODED)
         return stepped or finished
 
-    def _jobs(self) -> set[Job]:
-        inside = {job for job, _ in (*self._active.values(), *self._done)}
-        return {*self._waiting, *inside}
-
-    def _cancels(self) -> bool:
-        return any(job.cancelled for job in self._jobs())
-
-    def _leave(self) -> None:
-        """Cancelled and late requests go, with all they hold."""
-        now = self._clock()
-        with self._news:
-            self._waiting += self._inbox
-            self._inbox.clear()
-        for job in self._jobs():
-            if job.cancelled:
-                self._drop(job, Cancelled())
-            elif job.deadline <= now:
-                self._drop(job, TooLate(f"Not finished within {job.ask.seconds:.0f} s; ask for less, or later."))
+    def _begun(self) -> set[Job]:
+        return {job for job, _ in (*self._active.values(), *self._done)}
 
     def _drop(self, job: Job, error: BaseException) -> None:
-        self._waiting = [other for other in self._waiting if other is not job]
         self._active = {number: pair for number, pair in self._active.items() if pair[0] is not job}
         self._done = deque(pair for pair in self._done if pair[0] is not job)
-        job.pictures = ()
-        job.fail(error)
+        super()._drop(job, error)
 
     def _admit(self) -> None:
         counts = [len(job.ask.seeds) for job in self._waiting]
