@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -91,6 +92,7 @@ class Database:
         self._writing = asyncio.Lock()
         self._waiting: list[tuple[Callable[[Connection], Any], asyncio.Future[Any]]] = []
         self._committing: asyncio.Task[None] | None = None
+        self._writer: Connection | None = None
         #: Awaited at the start of each write transaction; raises when this process may not write any more.
         self.fence: Callable[[AsyncConnection], Awaitable[None]] | None = None
         #: What the last transaction complained about, by kind; None once one of that kind has worked again.
@@ -195,8 +197,17 @@ class Database:
         direct = self.direct
 
         def commit() -> list[tuple[bool, Any]]:
-            with direct.connect().execution_options(daguerre_write=True) as connection, connection.begin():
-                return run(connection)
+            # One connection for all of them, as there is one writer: opening a transaction on it costs a third.
+            if self._writer is None:
+                self._writer = direct.connect().execution_options(daguerre_write=True)
+            try:
+                with self._writer.begin():
+                    return run(self._writer)
+            except BaseException:
+                # It may be the connection that is at fault.
+                writer, self._writer = self._writer, None
+                writer.close()
+                raise
 
         async with self._writing:
             with _Errors(self, "write"):
@@ -213,6 +224,9 @@ class Database:
             with suppress(asyncio.CancelledError):
                 await self._committing
         await self.engine.dispose()
+        if self._writer is not None:
+            await asyncio.to_thread(self._writer.close)
+            self._writer = None
         if self.direct is not None:
             await asyncio.to_thread(self.direct.dispose)
         self._threads.shutdown(wait=False)
@@ -231,8 +245,10 @@ class _Errors:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         if error is None:
             self._database.complaints[self._kind] = None
-        elif isinstance(error, SQLAlchemyError | OSError | TimeoutError):
-            reason = str(error.orig) if isinstance(error, DBAPIError) else f"{type(error).__name__} {error}".strip()
+        elif isinstance(error, SQLAlchemyError | sqlite3.Error | OSError | TimeoutError):
+            said = error.orig if isinstance(error, DBAPIError) else error
+            kind_of = "" if isinstance(error, DBAPIError | sqlite3.Error) else f"{type(error).__name__} "
+            reason = f"{kind_of}{said}".strip()
             if isinstance(error, StatementError) and not isinstance(error, DBAPIError):
                 reason = type(error).__name__  # Its text quotes values.
             if any(sign in reason.lower() for sign in _FULL):
@@ -258,4 +274,7 @@ def _set_up_sqlite(connection: Any, _: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     # A writer takes the lock at once, so that it cannot fail half-way with "database is locked".
     write = connection.get_execution_options().get("daguerre_write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    # Not by `exec_driver_sql`: going through SQLAlchemy takes ten times as long.
+    cursor = connection.connection.cursor()
+    cursor.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+    cursor.close()

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from pydantic import ValidationError
-from sqlalchemy import RowMapping
 
 from .capability import Needs
 from .fair import Entry, Lane
@@ -37,15 +36,14 @@ def _sound(value: Any) -> float:
     return float(value) if isinstance(value, int | float) and 1e-6 < value < 1e9 else 1.0
 
 
-def job_of(row: RowMapping) -> Job:
+def job_of(row: Mapping[str, Any]) -> Job:
     request, error = _request(row["request"])
     try:
         state = JobState(row["state"])
     except ValueError:
         state, error = JobState.FAILED, UNREADABLE
-    known = cast("Mapping[str, Any]", row)
-    reply, metadata = known["reply"], known["metadata"]
-    pictures = cast("list[str]", known["pictures"]) if isinstance(known["pictures"], list) else []
+    reply, metadata = row["reply"], row["metadata"]
+    pictures = cast("list[str]", row["pictures"]) if isinstance(row["pictures"], list) else []
     return Job(
         id=row["id"],
         key=row["key"],

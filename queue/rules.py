@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, Protocol, cast
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from .errors import QueueError
-from .rules_text import fold_word, is_disguise, pattern, plain, readings
+from .rules_text import anywhere, fold_word, is_disguise, pattern, plain, readings
 
 #: Longest pattern, in characters; and rules of one server.
 MAX_PATTERN = 200
@@ -60,6 +60,10 @@ class Rule(BaseModel):
     action: Action = Action.REFUSE
     #: For `replace`: what stands in the prompt instead.
     replacement: Annotated[str, StringConstraints(max_length=MAX_PATTERN)] = ""
+
+    def __hash__(self) -> int:
+        # Of all rules with each request, to find their book: a text keeps its hash, a model would work it out anew.
+        return hash(self.pattern)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,7 @@ class _Pattern(Protocol):
     """What is used of a compiled RE2 expression."""
 
     def finditer(self, text: str) -> Iterable[Any]: ...
+    def search(self, text: str) -> Any: ...
 
 
 class Book:
@@ -118,6 +123,7 @@ class Book:
             (rule, words, finder) for rule in rules if rule.kind == "word" for words, finder in [_word(rule)]
         ]
         self._expressions = [(rule, expression(rule.pattern)) for rule in rules if rule.kind == "regex"]
+        self._any_word = _any_of([words for _, words, _ in self._words])
 
     def check(self, texts: Mapping[str, str]) -> Verdict:
         """Everything that a rule finds in any of these texts, by their names."""
@@ -125,10 +131,12 @@ class Book:
 
     def _look(self, field: str, text: str) -> Iterable[Hit]:
         read = readings(text)
-        for rule, words, finder in self._words:
+        # Nearly every text has none of the words, and RE2 sees so in one look at all of them.
+        suspect = [folded for folded in read if self._any_word is None or self._any_word.search(folded.letters)]
+        for rule, words, finder in self._words if suspect else ():
             spans = {
                 (folded.places[match.start()], folded.places[match.end() - 1] + 1)
-                for folded in read
+                for folded in suspect
                 for match in finder.finditer(folded.letters)
                 if is_disguise(
                     match.group(), text[folded.places[match.start()] : folded.places[match.end() - 1] + 1], words
@@ -156,6 +164,20 @@ def _word(rule: Rule) -> tuple[tuple[str, ...], Any]:
     if not words or (len(words) == 1 and len(words[0]) == 1 and words[0].isascii()):
         raise BadRule("rules.bad.short", "a word has at least two letters or figures")
     return words, pattern(words, open_end=open_end)
+
+
+def _any_of(words: Collection[tuple[str, ...]]) -> _Pattern | None:
+    """Finds every text that holds one of the words, and some others; None when there are too many for one pattern."""
+    if not words:
+        return None
+    re2: Any = import_module("re2")  # it has no type hints
+    options: Any = re2.Options()
+    options.log_errors = False
+    try:
+        compiled: Any = re2.compile("|".join(anywhere(one) for one in words), options)
+    except re2.error:
+        return None
+    return cast("_Pattern", compiled)
 
 
 def expression(text: str) -> _Pattern:

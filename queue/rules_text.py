@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any
@@ -97,11 +97,16 @@ def pattern(words: tuple[str, ...], *, open_end: bool) -> re.Pattern[str]:
 
     Safe to run: each letter is matched by its own class, so that nothing is tried twice over.
     """
-    spread = f"[{BLANK}{JOINER}]*"
-    body = spread.join(spread.join(_letters(word)) for word in words)
+    body = anywhere(words)
     boundless = any(_unspaced(letter) for word in words for letter in word)
     before, after = ("", "") if boundless else (f"(?<![^{BLANK}{JOINER}])", f"(?![^{BLANK}{JOINER}])")
     return re.compile(before + body + ("" if open_end else after))
+
+
+def anywhere(words: tuple[str, ...]) -> str:
+    """What `pattern` looks for, as a regular expression that minds no ends of words."""
+    spread = f"[{BLANK}{JOINER}]*"
+    return spread.join(spread.join(_letters(word)) for word in words)
 
 
 def is_disguise(found: str, source: str, words: tuple[str, ...]) -> bool:
@@ -150,15 +155,21 @@ def _signs(text: str) -> list[tuple[str, int]]:
     """Every visible character, taken apart and put in lower case, with its place in the text."""
     found: list[tuple[str, int]] = []
     for place, typed in enumerate(text):
-        if typed.isspace() or typed in _EMPTY:
-            found.append((BLANK, place))
-            continue
-        for sign in unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", typed).casefold()):
-            if sign.isspace():
-                found.append((BLANK, place))
-            elif unicodedata.category(sign) not in _INVISIBLE:
-                found.append((sign, place))
+        found.extend([(sign, place) for sign in _taken_apart(typed)])
     return found
+
+
+@lru_cache(maxsize=4096)
+def _taken_apart(typed: str) -> tuple[str, ...]:
+    """What one character is made of, as far as it is visible."""
+    if typed.isspace() or typed in _EMPTY:
+        return (BLANK,)
+    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", typed).casefold())
+    return tuple(
+        BLANK if sign.isspace() else sign
+        for sign in folded
+        if sign.isspace() or unicodedata.category(sign) not in _INVISIBLE
+    )
 
 
 def _read(signs: list[tuple[str, int]], kind: str) -> Folded:
@@ -166,15 +177,16 @@ def _read(signs: list[tuple[str, int]], kind: str) -> Folded:
     letters: list[str] = []
     last = BLANK  # the sign before, leaving out stars and marks that may be letters
     for (sign, _), after in zip(signs, beyond, strict=True):
+        if sign not in _STARS and sign not in _EITHER:
+            letters.append(_letter(sign))
+            last = sign
+            continue
         between = _wordy(last) and _wordy(after)
         if sign in _STARS:
             letters.append(WILD if between and kind != "marks" else JOINER)
-        elif sign in _EITHER:
+        else:
             reads = {"letters": True, "before": _wordy(after), "between": between}.get(kind, False)
             letters.append(_EITHER[sign] if reads else JOINER)
-        else:
-            letters.append(_letter(sign))
-            last = sign
     return Folded("".join(letters), tuple(place for _, place in signs))
 
 
@@ -192,6 +204,7 @@ def _wordy(sign: str) -> bool:
     return sign.isalnum() or sign in _LEET
 
 
+@lru_cache(maxsize=4096)
 def _letter(sign: str) -> str:
     if sign == BLANK:
         return BLANK

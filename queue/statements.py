@@ -41,6 +41,13 @@ _MORE_ATTEMPTS = case(
 )
 
 
+#: What a new job is given; the rest is empty. In the order of `JobTable.add`.
+GIVEN = (
+    "id", "key", "member", "server", "lane", "weight", "cost", "model", "side", "pool", "state", "generation",
+    "attempts", "request", "reply", "told", "pictures", "metadata", "seconds", "created", "changed",
+)  # fmt: skip
+
+
 def _is(state: JobState) -> ColumnElement[str]:
     # Written out: SQLAlchemy expands lists of parameters anew each time.
     return literal_column(f"'{state.value}'", String)
@@ -117,4 +124,4 @@ REQUEUED: Mapping[tuple[str, ...], Update] = {
     for names in ((), ("attempts",), ("detail",), ("attempts", "detail"))
 }
 RETRIED = _move(JobState.QUEUED, (), among(BROKEN), sequence=None, group=None, attempts=0, error=None, told=False)
-REPLY = update(JOBS).where(_ONE).values(reply=bindparam("new_reply"))
+REPLY = update(JOBS).where(_ONE).values(reply=bindparam("new_reply")).returning(_OF.id)

@@ -10,12 +10,12 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from secrets import token_hex
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Connection, Table, Update, delete, insert, or_, select
+from sqlalchemy import Connection, Table, Update, bindparam, delete, insert, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from . import statements
+from . import prepared, statements
 from .database import Database
 from .errors import UnknownJob
 from .fair import Entry, Lane
@@ -56,8 +56,12 @@ class JobTable:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._insert: Any = postgresql.insert if database.url.get_backend_name() == "postgresql" else sqlite.insert
-        self._add = self._insert(JOBS).on_conflict_do_nothing(index_elements=["key"]).returning(JOBS)
-        self._use = self._adding(USAGE, "seconds", "day", "member")
+        columns: dict[str, Any] = {name: bindparam(f"new_{name}") for name in statements.GIVEN}
+        store = self._insert(JOBS).values(**columns)
+        self._add = store.on_conflict_do_nothing(index_elements=["key"]).returning(JOBS)
+        store = self._insert(USAGE).values(day=bindparam("on"), member=bindparam("of"), seconds=bindparam("more"))
+        more = USAGE.c.seconds + store.excluded["seconds"]
+        self._use = store.on_conflict_do_update(index_elements=["day", "member"], set_={"seconds": more})
         self._remember = self._replacing(MEMORY, "value", "name")
         self._keep_source = self._replacing(SOURCES, "kept", "name")
 
@@ -106,17 +110,18 @@ class JobTable:
             "created": now,
             "changed": now,
         }
+        given = {f"new_{name}": value for name, value in values.items()}
         begins_from = request.source_names
 
         def work(connection: Connection) -> Ticket:
-            row = connection.execute(self._add, values).mappings().first()
+            row = prepared.first(connection, self._add, given)
             if row is not None:
                 if begins_from:
                     connection.execute(insert(SOURCE_USES), [{"job": row["id"], "name": name} for name in begins_from])
                 if marks is not None:
                     connection.execute(insert(JOB_MARKS), {"job": row["id"], **marks})
                 return Ticket(job_of(row), created=True)
-            earlier = connection.execute(statements.FIND_KEY, {"key": key}).mappings().one()
+            (earlier,) = prepared.rows(connection, statements.FIND_KEY, {"key": key})
             return Ticket(job_of(earlier), created=False)
 
         return await self._database.change(work)
@@ -234,8 +239,8 @@ class JobTable:
         def work(connection: Connection) -> Job | None:
             job = _change(connection, statements.RENDERED, job_id, values)
             if job is not None and seconds > 0:
-                row = {"day": day(job.changed), "member": job.member, "seconds": seconds}
-                connection.execute(self._use, row)
+                row = {"on": day(job.changed), "of": job.member, "more": seconds}
+                prepared.rows(connection, self._use, row)
             return job
 
         return await self._database.change(work)
@@ -264,8 +269,7 @@ class JobTable:
         """Raises: UnknownJob."""
 
         def work(connection: Connection) -> None:
-            values = {"job": job_id, "new_reply": dict(reply)}
-            if connection.execute(statements.REPLY, values).rowcount == 0:
+            if not prepared.rows(connection, statements.REPLY, {"job": job_id, "new_reply": dict(reply)}):
                 raise UnknownJob(f"no job {job_id}")
 
         await self._database.change(work)
@@ -301,8 +305,8 @@ class JobTable:
 
     # Inside
 
-    async def _first(self, query: Any, values: Mapping[str, Any] | None = None) -> Job | None:
-        row = await self._database.view(lambda connection: connection.execute(query, values or {}).mappings().first())
+    async def _first(self, query: Any, values: Mapping[str, Any]) -> Job | None:
+        row = await self._database.view(lambda connection: prepared.first(connection, query, values))
         return None if row is None else job_of(row)
 
     async def _one(self, statement: Update, job_id: str, values: Mapping[str, Any] = _NOTHING) -> Job | None:
@@ -319,14 +323,9 @@ class JobTable:
         store = self._insert(table)
         return store.on_conflict_do_update(index_elements=key, set_={column: store.excluded[column]})
 
-    def _adding(self, table: Table, column: str, *key: str) -> Any:
-        """Insert a row, or add to its column where the key is there."""
-        store = self._insert(table)
-        return store.on_conflict_do_update(index_elements=key, set_={column: table.c[column] + store.excluded[column]})
-
     async def _jobs(self, query: Any) -> list[Job]:
         return await self._database.view(
-            lambda connection: [job_of(row) for row in connection.execute(query).mappings()]
+            lambda connection: [job_of(cast("Mapping[str, Any]", row)) for row in connection.execute(query).mappings()]
         )
 
 
@@ -336,5 +335,5 @@ def _of(one: Carried) -> dict[str, Any]:
 
 def _change(connection: Connection, statement: Update, job_id: str, values: Mapping[str, Any]) -> Job | None:
     """The one place where a job changes. None if it was in no state for it."""
-    row = connection.execute(statement, {"job": job_id, "now": time.time(), **values}).mappings().first()
+    row = prepared.first(connection, statement, {"job": job_id, "now": time.time(), **values})
     return None if row is None else job_of(row)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from daguerre.queue.rules import Action, BadRule, Book, Rule, book_of, checked_rule
+from daguerre.queue.rules import MAX_RULES, Action, BadRule, Book, Rule, _any_of, book_of, checked_rule
 from daguerre.queue.rules_default import default_rules
 
 FORBIDDEN = tuple(Rule(pattern=word) for word in (*WORDS, *PHRASES))
@@ -144,3 +144,20 @@ def test_whatever_is_typed_is_read_without_error_and_with_true_places(text: str)
     """Places lie inside the text, whatever its characters fold to."""
     for hit in book_of((Rule(pattern="ab*"), Rule(kind="regex", pattern="[a-f]+"))).check({"prompt": text}).hits:
         assert 0 <= hit.start < hit.end <= len(text)
+
+
+def test_looking_at_all_words_at_once_misses_none() -> None:
+    """One look at all words sorts texts out; what it lets through is found by each word on its own as before."""
+    texts = [attempt.text for attempt in attempts(3)] + ["a red apple", "a bass guitar", "grass", "", "ass" * 100]
+    one_by_one = Book(FORBIDDEN)
+    one_by_one._any_word = None
+    book = Book(FORBIDDEN)
+    assert [book.check({"prompt": text}) for text in texts] == [one_by_one.check({"prompt": text}) for text in texts]
+    assert book._any_word is not None
+    assert book._any_word.search("a red apple on a table") is None
+
+
+def test_more_words_than_fit_into_one_pattern_are_left_to_each_on_its_own() -> None:
+    """The longest list of the longest words; what nothing can be said of at once is looked at word by word."""
+    assert _any_of([(f"{number:03}" + "xyz" * 65,) for number in range(MAX_RULES)]) is None
+    assert _any_of([]) is None

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -216,14 +215,15 @@ async def test_small_changes_share_a_commit(tmp_path: Path) -> None:
 
 async def test_questions_asked_often_use_an_index(tmp_path: Path) -> None:
     """SQLite explains how it answers: no look-up walks the whole table, however many jobs wait."""
-    async with opened(tmp_path) as (database, table):
+    asked: list[str] = []
+    async with opened(tmp_path) as (_, table):
         job = await add(table, "k")
-        asked: list[tuple[str, Any]] = []
-
-        def note(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
-            asked.append((statement, parameters))
-
-        event.listen(database.direct, "before_cursor_execute", note)
+    database = Database(database_url("", tmp_path))
+    assert database.direct is not None
+    # As SQLite itself hears them, whichever way they took.
+    event.listen(database.direct, "connect", lambda driver, _: driver.set_trace_callback(asked.append))
+    table = JobTable(database)
+    try:
         await add(table, "k")
         await add(table, "another")
         await table.find(job.id)
@@ -239,15 +239,16 @@ async def test_questions_asked_often_use_an_index(tmp_path: Path) -> None:
         await table.broken_jobs()
         await table.history(job.id)
         await table.beginning_with(job.id[:8])
-        event.remove(database.direct, "before_cursor_execute", note)
-        plans = 0
-        with sqlite3.connect(tmp_path / "daguerre.db") as connection:
-            for statement, parameters in asked:
-                if statement.startswith(("SELECT", "UPDATE")):
-                    for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters):
-                        assert not step.startswith("SCAN"), f"{step}: {statement}"
-                        plans += 1
-        connection.close()
+    finally:
+        await database.close()
+    plans = 0
+    with sqlite3.connect(tmp_path / "daguerre.db") as connection:
+        for statement in asked:
+            if statement.startswith(("SELECT", "UPDATE")):
+                for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement}"):
+                    assert not step.startswith("SCAN"), f"{step}: {statement}"
+                    plans += 1
+    connection.close()
     assert plans >= 12
 
 
