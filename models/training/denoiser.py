@@ -12,6 +12,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -24,10 +25,11 @@ from transformers import PreTrainedTokenizerFast, T5EncoderModel
 from .. import networks
 from ..errors import TrainingError
 from . import checkpoints
-from .objectives import objective
+from .distil import Teacher
+from .objectives import by_data, objective
 from .progress import Progress
 from .schedule import learning_rate
-from .sources import Source
+from .sources import SceneSource, Source
 from .tokenizer import tokenize
 
 
@@ -92,6 +94,7 @@ def train_denoiser(
     stop: Callable[[], bool] = lambda: False,
     each_save: Callable[[TextToLatent, int, int], None] = lambda model, step, samples: None,
     start: UNet2DConditionModel | None = None,
+    teacher: Teacher | None = None,
 ) -> TextToLatent:
     """Train to the recipe's last step, from `run`'s checkpoint where there is one; gives the averaged networks.
 
@@ -99,10 +102,13 @@ def train_denoiser(
         source: where batches of latents and their captions come from.
         each_save: called by the first process with the averaged networks, steps and samples so far.
         start: a denoiser to begin from instead of a fresh one (`warm_start` tells what fits).
+        teacher: earlier weights that have a say in the target; needs a source that says what it shows.
 
     Raises:
         TrainingError: the loss is not a number, or the checkpoint cannot be used.
     """
+    if teacher is not None and not isinstance(source, SceneSource):
+        raise TrainingError("This run's batches come without their scenes: leave [distil] weights empty.")
     # Set up. bf16 on CUDA only: on processors it is two hundred times slower than fp32.
     accelerator = Accelerator(mixed_precision="bf16" if torch.cuda.is_available() else "no")
     torch.manual_seed(recipe.seed)
@@ -141,10 +147,17 @@ def train_denoiser(
             group["lr"] = recipe.rate * factor * group["share"]
         choose = random.Random(f"{recipe.seed}/{step}/{accelerator.process_index}")
         generator = torch.Generator(accelerator.device).manual_seed(choose.getrandbits(60))
-        clean, texts = source.batch(recipe.batch, choose, generator)
-        tokens = tokenize(tokenizer, dropped(texts, recipe.dropout, choose)).to(accelerator.device)
+        target = by_data
+        if teacher is not None and isinstance(source, SceneSource):
+            clean, texts, scenes = source.scenes(recipe.batch, choose, generator)
+            texts = dropped(texts, recipe.dropout, choose)
+            target = partial(teacher.target, scenes=scenes, texts=texts)
+        else:
+            clean, texts = source.batch(recipe.batch, choose, generator)
+            texts = dropped(texts, recipe.dropout, choose)
+        tokens = tokenize(tokenizer, texts).to(accelerator.device)
         with accelerator.autocast():
-            loss = aim.loss(network, clean, tokens, generator)
+            loss = aim.loss(network, clean, tokens, generator, target)
         if not torch.isfinite(loss):
             raise TrainingError(
                 f"The loss is {loss.item()} at step {step}. Lower `rate` and run again; {checkpoint} is good."

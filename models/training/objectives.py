@@ -16,12 +16,21 @@ from torch import Tensor
 
 #: The network: noisy latents (B, 4, h, w), times (B,) in [0, 1000], tokens (B, L) → prediction (B, 4, h, w).
 Network = Callable[[Tensor, Tensor, Tensor], Tensor]
+#: Noisy latents, times and what the data say (all as above) → what is to be predicted (B, 4, h, w).
+Target = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def by_data(noisy: Tensor, times: Tensor, truth: Tensor) -> Tensor:
+    """The data alone."""
+    return truth
 
 
 class Objective(Protocol):
     """One way of learning to denoise."""
 
-    def loss(self, network: Network, clean: Tensor, tokens: Tensor, generator: torch.Generator) -> Tensor:
+    def loss(
+        self, network: Network, clean: Tensor, tokens: Tensor, generator: torch.Generator, target: Target = by_data
+    ) -> Tensor:
         """Scalar loss of one batch."""
         ...
 
@@ -50,14 +59,17 @@ class Flow:
         anywhere = torch.rand(count, generator=generator, device=device)
         return torch.where(torch.rand(count, generator=generator, device=device) < self.uniform, anywhere, sigma)
 
-    def loss(self, network: Network, clean: Tensor, tokens: Tensor, generator: torch.Generator) -> Tensor:
+    def loss(
+        self, network: Network, clean: Tensor, tokens: Tensor, generator: torch.Generator, target: Target = by_data
+    ) -> Tensor:
         """Weighted squared error of the velocity."""
         sigma = self.levels(len(clean), generator)
         noise = torch.randn(clean.shape, generator=generator, device=clean.device)
         level = sigma[:, None, None, None]
         noisy = ((1 - level) * clean + level * noise).contiguous(memory_format=torch.channels_last)
+        wanted = target(noisy, sigma * 1000, noise - clean)
         velocity = network(noisy, sigma * 1000, tokens).float()
-        error = (velocity - (noise - clean)).square().mean((1, 2, 3))
+        error = (velocity - wanted).square().mean((1, 2, 3))
         return (error * sigma.square() / sigma.clamp(min=0.3)).mean()
 
     def scheduler(self) -> SchedulerMixin:
@@ -101,13 +113,17 @@ class Epsilon:
         mean = (noisy - beta / (1 - self.kept()[time]).sqrt() * predicted) / (1 - beta).sqrt()
         return mean + beta.sqrt() * noise if time > 0 else mean
 
-    def loss(self, network: Network, clean: Tensor, tokens: Tensor, generator: torch.Generator) -> Tensor:
+    def loss(
+        self, network: Network, clean: Tensor, tokens: Tensor, generator: torch.Generator, target: Target = by_data
+    ) -> Tensor:
         """L_simple, eq. 14: plain squared error of the noise at uniform times."""
         times = torch.randint(self.steps, (len(clean),), generator=generator, device=generator.device)
         noise = torch.randn(clean.shape, generator=generator, device=clean.device)
         noisy = self.forward(clean, times, noise).contiguous(memory_format=torch.channels_last)
-        predicted = network(noisy, times.float() * 1000 / self.steps, tokens).float()
-        return (predicted - noise).square().mean()
+        scaled = times.float() * 1000 / self.steps
+        wanted = target(noisy, scaled, noise)
+        predicted = network(noisy, scaled, tokens).float()
+        return (predicted - wanted).square().mean()
 
     def scheduler(self) -> SchedulerMixin:
         """DPM-Solver++ 2M over the same betas."""

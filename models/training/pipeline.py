@@ -30,6 +30,7 @@ from ..errors import TrainingError
 from ..networks import LATENT_FACTOR
 from .codec import CodecRecipe, train_codec
 from .denoiser import DenoiserRecipe, TextToLatent, train_denoiser
+from .distil import DistilRecipe, Teacher
 from .export import export
 from .latents import LatentRecipe, build_latents, draw_scenes, encode, normalise, posterior_deviation
 from .lexicon import Aliases, emojibase_rows
@@ -89,6 +90,7 @@ class PipelineRecipe:
     text: TextRecipe = field(default_factory=TextRecipe)
     latents: LatentRecipe = field(default_factory=LatentRecipe)
     denoiser: DenoiserRecipe = field(default_factory=DenoiserRecipe)
+    distil: DistilRecipe = field(default_factory=DistilRecipe)
     #: Without one, none is distilled.
     student: StudentRecipe | None = None
     upscaler: UpscalerRecipe | None = None
@@ -180,7 +182,13 @@ def train_pipeline(
         start = UNet2DConditionModel.from_pretrained(
             recipe.start.weights, subfolder="unet", local_files_only=True, use_safetensors=True
         )
-    model = train_denoiser(recipe.denoiser, source, text, tokenizer, run, progress, stop, each_save, start=start)
+    told = None
+    if recipe.distil.weights:
+        check_folder(Path(recipe.distil.weights))
+        told = Teacher(recipe.distil, scene.names, device)
+    model = train_denoiser(
+        recipe.denoiser, source, text, tokenizer, run, progress, stop, each_save, start=start, teacher=told
+    )
     if recipe.student is None or stop():
         return
 
@@ -279,5 +287,11 @@ def check_recipe(recipe: PipelineRecipe, file: Path) -> None:
         )
     if recipe.denoiser.objective not in ("flow", "epsilon"):
         raise TrainingError(f"{file}: [denoiser] objective must be flow or epsilon, not {recipe.denoiser.objective!r}.")
+    if recipe.distil.weights and recipe.denoiser.objective != "flow":
+        raise TrainingError(
+            f'{file}: [distil] compares velocities; take objective = "flow", or leave its weights empty.'
+        )
+    if not 0 <= recipe.distil.share <= 1:
+        raise TrainingError(f"{file}: [distil] share is a share of the target, 0 to 1, not {recipe.distil.share:g}.")
     if recipe.student and recipe.denoiser.objective != "flow":
         raise TrainingError(f'{file}: a [student] is distilled from a flow; take objective = "flow", or no student.')

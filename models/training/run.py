@@ -19,6 +19,7 @@ from . import recipes
 from .baseline_runs import DcganRecipe, VaeRecipe, train_dcgan, train_vae
 from .codec import CodecRecipe, train_codec
 from .denoiser import DenoiserRecipe
+from .distil import DistilRecipe
 from .finetune import finetune_folder, read_finetune
 from .latents import LatentRecipe
 from .pipeline import (
@@ -102,7 +103,7 @@ def read_pipeline(file: Path, objective: str = "") -> PipelineRecipe:
         name: recipes.section(file, name, record, content.pop(name, {}))
         for name, record in (
             ("start", Start), ("scenes", SceneRecipe), ("codec", CodecRecipe), ("text", TextRecipe),
-            ("latents", LatentRecipe), ("denoiser", DenoiserRecipe),
+            ("latents", LatentRecipe), ("denoiser", DenoiserRecipe), ("distil", DistilRecipe),
         )
     }  # fmt: skip
     if "student" in content:

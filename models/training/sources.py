@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -30,6 +30,17 @@ class Source(Protocol):
         ...
 
 
+@runtime_checkable
+class SceneSource(Source, Protocol):
+    """Gives batches, and says what they show."""
+
+    def scenes(
+        self, count: int, choose: random.Random, generator: torch.Generator
+    ) -> tuple[Tensor, list[str], list[Scene]]:
+        """As `batch`, with the scene of each row."""
+        ...
+
+
 class CachedLatents:
     """Draws from shards in memory; every batch has one aspect, drawn by how many scenes have it."""
 
@@ -45,15 +56,21 @@ class CachedLatents:
 
     def batch(self, count: int, choose: random.Random, generator: torch.Generator) -> tuple[Tensor, list[str]]:
         """See `Source`."""
+        return self.scenes(count, choose, generator)[:2]
+
+    def scenes(
+        self, count: int, choose: random.Random, generator: torch.Generator
+    ) -> tuple[Tensor, list[str], list[Scene]]:
+        """See `SceneSource`."""
         (shape,) = choose.choices(self._shapes, self._weights)
         rows = [
             (shard, choose.randrange(len(shard.scenes))) for shard in choose.choices(self._by_shape[shape], k=count)
         ]
         means = torch.stack([shard.means[row] for shard, row in rows]).float().to(generator.device)
         noise = torch.randn(means.shape, generator=generator, device=generator.device)
-        return means + self._deviation.to(means.device) * noise, [
-            caption(shard.scenes[row], self._names, choose) for shard, row in rows
-        ]
+        scenes = [shard.scenes[row] for shard, row in rows]
+        clean = means + self._deviation.to(means.device) * noise
+        return clean, [caption(scene, self._names, choose) for scene in scenes], scenes
 
 
 class ComposedScenes:
@@ -76,15 +93,21 @@ class ComposedScenes:
         self._size = size
         self._aspects = aspects
 
-    @torch.no_grad()
     def batch(self, count: int, choose: random.Random, generator: torch.Generator) -> tuple[Tensor, list[str]]:
         """See `Source`."""
+        return self.scenes(count, choose, generator)[:2]
+
+    @torch.no_grad()
+    def scenes(
+        self, count: int, choose: random.Random, generator: torch.Generator
+    ) -> tuple[Tensor, list[str], list[Scene]]:
+        """See `SceneSource`."""
         scenes = draw_scenes(self._sampler, count, choose.choice(self._aspects), choose)
         pictures = render(scenes, self._images, self._size, device=generator.device)
         posterior = self._codec.encode(pictures.contiguous(memory_format=torch.channels_last)).latent_dist
         noise = torch.randn(posterior.mean.shape, generator=generator, device=generator.device)
         clean = posterior.mean.float() + posterior.std.float() * noise
-        return clean, [caption(scene, self._names, choose) for scene in scenes]
+        return clean, [caption(scene, self._names, choose) for scene in scenes], scenes
 
 
 def caption(scene: Scene, names: Names, choose: random.Random) -> str:
