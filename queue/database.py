@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError, Statement
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from .errors import QueueError, QueueUnavailable, StorageFull
+from .together import Answer, Together
 
 Result = TypeVar("Result")
 #: Changes that share one transaction at most.
@@ -90,8 +91,9 @@ class Database:
         self._threads = ThreadPoolExecutor(max_workers=3, thread_name_prefix="database")
         # SQLite has one writer; waiting here is cheaper and fairer than its busy handler.
         self._writing = asyncio.Lock()
-        self._waiting: list[tuple[Callable[[Connection], Any], asyncio.Future[Any]]] = []
-        self._committing: asyncio.Task[None] | None = None
+        self._changes: Together[Callable[[Connection], Any]] = Together(
+            self._together, most=BATCH, name="database commits"
+        )
         self._writer: Connection | None = None
         #: Awaited at the start of each write transaction; raises when this process may not write any more.
         self.fence: Callable[[AsyncConnection], Awaitable[None]] | None = None
@@ -155,36 +157,12 @@ class Database:
         `work` runs in another thread, or in a greenlet. It may raise a QueueError as long as it has written nothing;
         that concerns itself alone.
         """
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append((work, future))
-        if self._committing is None or self._committing.done():
-            self._committing = asyncio.create_task(self._commit(), name="database commits")
-        return await future
+        return await self._changes.do(work)
 
-    async def _commit(self) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-            try:
-                answers = await self._together(batch)
-            except Exception as problem:
-                # One of several may be at fault: each for itself.
-                answers = [(False, problem)] if len(batch) == 1 else [await self._alone(one) for one in batch]
-            except BaseException:
-                for _, future in batch:
-                    future.cancel()
-                raise
-            for (_, future), (good, answer) in zip(batch, answers, strict=True):
-                if future.done():
-                    continue  # Nobody waits for it any more.
-                if good:
-                    future.set_result(answer)
-                else:
-                    future.set_exception(answer)
-
-    async def _together(self, batch: list[Any]) -> list[tuple[bool, Any]]:
-        def run(connection: Connection) -> list[tuple[bool, Any]]:
-            answers: list[tuple[bool, Any]] = []
-            for work, _ in batch:
+    async def _together(self, batch: Sequence[Callable[[Connection], Any]]) -> list[Answer]:
+        def run(connection: Connection) -> list[Answer]:
+            answers: list[Answer] = []
+            for work in batch:
                 try:
                     answers.append((True, work(connection)))
                 except QueueError as refusal:
@@ -196,7 +174,7 @@ class Database:
                 return await connection.run_sync(run)
         direct = self.direct
 
-        def commit() -> list[tuple[bool, Any]]:
+        def commit() -> list[Answer]:
             # One connection for all of them, as there is one writer: opening a transaction on it costs a third.
             if self._writer is None:
                 self._writer = direct.connect().execution_options(daguerre_write=True)
@@ -213,16 +191,8 @@ class Database:
             with _Errors(self, "write"):
                 return await asyncio.get_running_loop().run_in_executor(self._threads, commit)
 
-    async def _alone(self, one: Any) -> tuple[bool, Any]:
-        try:
-            return (await self._together([one]))[0]
-        except Exception as problem:
-            return False, problem
-
     async def close(self) -> None:
-        if self._committing is not None:
-            with suppress(asyncio.CancelledError):
-                await self._committing
+        await self._changes.end()
         await self.engine.dispose()
         if self._writer is not None:
             await asyncio.to_thread(self._writer.close)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from secrets import token_hex
 from typing import Any, Protocol, cast
 
 import fsspec  # pyright: ignore[reportMissingTypeStubs]  (it ships none)
 
+from . import durable
 from .errors import PictureGone, QueueUnavailable, StorageFull
+from .together import Answer, Together
 
 #: Errors that the owner mends on the disk: full, over quota, too large, read-only, not permitted, not a folder.
 _DISK = frozenset(
@@ -22,8 +22,9 @@ _DISK = frozenset(
 )
 
 
-#: Jobs whose pictures are written at a time.
+#: Jobs whose pictures are sent to an object store at a time, and that share a wait for a local disk at most.
 THREADS = 8
+AT_ONCE = 16
 
 
 class _FileSystem(Protocol):
@@ -48,6 +49,7 @@ class PictureStore:
         self._files, self._root = found
         # They wait for the disk nearly all the time.
         self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="pictures")
+        self._writing = Together(self._together, most=AT_ONCE, name="writing pictures")
         self._local = "://" not in str(url_or_folder) or str(url_or_folder).startswith("file://")
 
     async def put(self, job_id: str, pictures: Sequence[bytes]) -> tuple[str, ...]:
@@ -65,7 +67,10 @@ class PictureStore:
     async def write(self, files: Mapping[str, bytes]) -> None:
         """Store files of one folder under names of the caller's; like `put`."""
         with _Errors():
-            await asyncio.get_running_loop().run_in_executor(self._threads, self._write, files)
+            if self._local:
+                await self._writing.do(files)
+            else:
+                await asyncio.get_running_loop().run_in_executor(self._threads, self._send, files)
 
     async def get(self, name: str) -> bytes:
         """Raises: PictureGone when it is not there, QueueUnavailable when the storage does not answer."""
@@ -85,41 +90,13 @@ class PictureStore:
     def close(self) -> None:
         self._threads.shutdown(wait=False)
 
-    def _write(self, files: Mapping[str, bytes]) -> None:
-        if not self._local:
-            for name, picture in files.items():
-                self._files.pipe_file(f"{self._root}/{name}", picture)  # Object stores replace objects whole.
-            return
-        paths = [Path(self._root, name) for name in files]
-        drafts = {path: path.with_name(f".{path.name}.{token_hex(4)}") for path in paths}
-        folder = paths[0].parent
-        new = not folder.is_dir()
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        try:
-            for draft, picture in zip(drafts.values(), files.values(), strict=True):
-                with draft.open("wb") as file:
-                    file.write(picture)
-                    file.flush()
-                    os.fsync(file.fileno())
-            for path, draft in drafts.items():
-                draft.replace(path)
-            _sync_folder(folder)
-            if new:
-                _sync_folder(folder.parent)
-        except OSError:
-            for draft in drafts.values():
-                draft.unlink(missing_ok=True)
-            raise
+    async def _together(self, batch: Sequence[Mapping[str, bytes]]) -> Sequence[Answer]:
+        await asyncio.get_running_loop().run_in_executor(self._threads, durable.write, self._root, batch)
+        return [(True, None)] * len(batch)
 
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new name in a folder survive a power cut. Windows does so by itself and cannot open folders."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    def _send(self, files: Mapping[str, bytes]) -> None:
+        for name, picture in files.items():
+            self._files.pipe_file(f"{self._root}/{name}", picture)  # Object stores replace objects whole.
 
 
 class _Errors:

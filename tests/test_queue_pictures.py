@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +45,20 @@ async def test_a_full_disk_leaves_no_half_picture(tmp_path: Path) -> None:
         await store.put(JOB, [b"fits", b"x" * 5_000])
     assert await store.get(name) == b"small"
     assert [path.name for path in (tmp_path / JOB).iterdir()] == ["0.png"]
+
+
+async def test_many_at_once_share_the_disk_and_one_that_fails_fails_alone(tmp_path: Path) -> None:
+    """Pictures of 40 jobs arrive together, one of them too large for the disk; no draft stays."""
+    store = PictureStore(tmp_path / "not" / "there" / "yet")
+    jobs = [f"{number:032x}" for number in range(40)]
+    with small_files():
+        answers = await asyncio.gather(
+            *(store.put(job, [b"x" * (5_000 if job == jobs[7] else 9)]) for job in jobs), return_exceptions=True
+        )
+    assert [job for job, answer in zip(jobs, answers, strict=True) if isinstance(answer, StorageFull)] == [jobs[7]]
+    assert [await store.get(f"{job}/0.png") for job in jobs if job != jobs[7]] == [b"x" * 9] * 39
+    files = [path.relative_to(tmp_path / "not/there/yet") for path in tmp_path.rglob("*") if path.is_file()]
+    assert sorted(map(str, files)) == [f"{job}/0.png" for job in jobs if job != jobs[7]]
 
 
 async def test_what_cannot_be_a_folder_is_said_clearly(tmp_path: Path) -> None:

@@ -63,7 +63,9 @@ class Nursery:
         """Those who were born live on."""
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
-            await self._process.wait()
+            with suppress(TimeoutError):
+                # Python waits for the pipe as well, and whoever was born holds it.
+                await asyncio.wait_for(self._process.wait(), 10)
         if self._listening is not None:
             self._listening.cancel()
 
@@ -72,7 +74,8 @@ class Nursery:
         assert self._process.stdin is not None
         async with self._bearing:
             self._process.stdin.write(json.dumps([what, str(self._log), *arguments]).encode() + b"\n")
-            return Child(await asyncio.wait_for(self._births.get(), 60))
+            # A busy machine may stand still for a minute.
+            return Child(await asyncio.wait_for(self._births.get(), 300))
 
     async def _listen(self) -> None:
         assert self._process is not None

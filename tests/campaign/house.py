@@ -202,7 +202,9 @@ class House:
                 verdict.faults[fault.kind] += 1
                 verdict.struck_in[met] += 1
 
-        await asyncio.gather(*(strikes() for _ in range(AT_ONCE)))
+        async with asyncio.TaskGroup() as striking:
+            for _ in range(AT_ONCE):
+                striking.create_task(strikes())
         for number, child in enumerate(self._workers):
             if child is None or not child.alive:
                 await self.start_worker(number)
