@@ -1,6 +1,7 @@
 """Files on a local disk that are there whole or not at all, and that a power cut cannot take back. Blocking."""
 
-# ruff: noqa: PTH (this runs with every job, and pathlib takes ten times as long)
+# ruff: noqa: PTH
+# This runs with every job, and pathlib takes ten times as long.
 
 from __future__ import annotations
 
