@@ -45,7 +45,7 @@ def add_prefer(tree: app_commands.CommandTree[DaguerreClient]) -> None:
         layout=[app_commands.Choice(name=text(f"name.layout.{one}"), value=one) for one in LAYOUTS],
         language=[
             app_commands.Choice(name=text("name.language.discord"), value=NONE),
-            *(app_commands.Choice(name=text(f"name.language.{one.split('-')[0]}"), value=one) for one in languages()),
+            *(app_commands.Choice(name=text(f"name.language.{_code(one)}"), value=one) for one in languages()),
         ],
     )
     @app_commands.allowed_installs(guilds=True, users=True)
@@ -90,10 +90,15 @@ async def store(interaction: Asked, given: dict[str, Any], *, reset: bool) -> No
     )
 
 
+def _code(language: str) -> str:
+    """`zhcn` for `zh-CN`: what the name of a language is called in the catalogue. Pure."""
+    return language.lower().replace("-", "")
+
+
 def described(preferences: Preferences, locale: str) -> str:
     """The preferences as their member reads them. Pure."""
     nothing, yes, no = (text(f"prefer.{word}", locale) for word in ("nothing", "yes", "no"))
-    language = preferences.language.split("-")[0] or "discord"
+    language = _code(preferences.language) or "discord"
     return text(
         "prefer.all",
         locale,

@@ -3,7 +3,7 @@
 A code such as `card.place.eta` is the message `card-place-eta`. Codes read `<where>.<what>`: `name.*` and `command.*`
 are names and descriptions in Discord's command picker, `card.*` stands on the status message, `end.*` on the finished
 one, `reason.*` says why a worker refused, `refused.*` are private answers; the rest goes by feature. English has every
-text; a language that lacks one is a failed test.
+text; a language that lacks one is a failed test. zh-TW is made of zh-CN by scripts/traditional.py.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ class ServerSettings(BaseModel):
     # How answers look
 
     #: `en`, `zh-CN`; empty: each member's own.
-    language: Literal["", "en", "zh-CN"] = ""
+    language: Literal["", "en", "zh-CN", "zh-TW"] = ""
     #: Pictures as they stand while they are drawn.
     previews: bool = True
     #: All pictures behind a spoiler.

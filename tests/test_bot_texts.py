@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +183,7 @@ async def test_the_command_picker_is_localised_and_within_discords_limits() -> N
 
 async def _check(part: Any, tree: Any, seen: set[str]) -> None:
     """One command, group or option, with all below."""
-    wanted = {"zh-CN"}
+    wanted = set(OTHERS)
     seen.add(part["name"])
     is_choice = "value" in part
     menu = not is_choice and part.get("type") in (2, 3) and "description" not in part
@@ -202,14 +203,15 @@ async def _check(part: Any, tree: Any, seen: set[str]) -> None:
     for below in ("options", "choices"):
         inner = part.get(below) or []
         assert len(inner) <= 25
-        for names in ([each["name"] for each in inner], [_local(each) for each in inner]):
+        spoken = ([_local(each, language) for each in inner] for language in OTHERS)
+        for names in ([each["name"] for each in inner], *spoken):
             assert len(set(names)) == len(names), names
         for each in inner:
             await _check(each, tree, seen)
 
 
-def _local(part: Any) -> str:
-    return (part.get("name_localizations") or {}).get("zh-CN", part["name"])
+def _local(part: Any, language: str) -> str:
+    return (part.get("name_localizations") or {}).get(language, part["name"])
 
 
 def test_every_locale_of_discord_is_answered() -> None:
@@ -217,7 +219,16 @@ def test_every_locale_of_discord_is_answered() -> None:
     assert {language_of(locale.value) for locale in discord.Locale} == set(languages())
     assert language_of("de") == ENGLISH
     assert text("button.cancel", "zh-CN") == "取消"
+    assert text("button.info", "zh-TW") == "資訊" != text("button.info", "zh-CN")
     assert text("button.cancel", "en-GB") == text("button.cancel", "tlh") == "Cancel"
+
+
+def test_traditional_chinese_follows_simplified() -> None:
+    """zh-TW is made by scripts/traditional.py: run it after each change in zh-CN."""
+    made = runpy.run_path(str(BOT.parent / "scripts" / "traditional.py"))["converted"]()
+    there = {file.name: file.read_text(encoding="utf-8") for file in (LOCALES / "zh-TW").glob("*.ftl")}
+    assert there == made
+    assert not re.search("[图张请务队绘机个]", "".join(there.values()))
 
 
 def test_numbers_are_written_plainly() -> None:
