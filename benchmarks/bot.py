@@ -141,10 +141,14 @@ async def measure(seconds: float, rate: float, jobs: int, milliseconds: float) -
             try:
                 await discord.wait_for_commands("imagine")
                 process = psutil.Process(bot.pid)
-                first, used = process.memory_info().rss, sum(process.cpu_times()[:2])
+                first = process.memory_info().rss
+                who = {"bot": process, "worker": psutil.Process(worker.pid), "standin": psutil.Process()}
+                who["nats"] = next(child for child in process.children() if "nats" in child.name())
+                used = {name: processor(one) for name, one in who.items()}
                 asked = await flood(discord, members, channels, seconds, rate)
                 found = acks(asked)
-                found["bot_cpu_ms_per_job"] = 1000 * (sum(process.cpu_times()[:2]) - used) / len(asked)
+                for name, one in who.items():
+                    found[f"{name}_cpu_ms_per_job"] = 1000 * (processor(one) - used[name]) / len(asked)
                 say(f"{len(asked)} interactions; p99 {found['ack_p99_ms']:.0f} ms")
                 while len(asked) < jobs:
                     more = await flood(discord, members, channels, min(5.0, (jobs - len(asked)) / rate), rate)
@@ -165,6 +169,12 @@ async def measure(seconds: float, rate: float, jobs: int, milliseconds: float) -
                     one.kill()
                     await one.wait()
     return found
+
+
+def processor(process: psutil.Process) -> float:
+    """Seconds of processor time that it has used."""
+    times = process.cpu_times()
+    return times.user + times.system
 
 
 async def flood(discord: StandIn, members: Any, channels: Any, seconds: float, rate: float) -> list[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from .buttons import view_of
 from .cancel import cancel, may_touch
 from .cards import one_picture_card
 from .delivery import Attached
-from .encode import ladder, next_fitting
+from .encode import fitting, ladder
 from .errors import Refused
 from .expressions import ask_name
 from .faults import Verdict, verdict
@@ -197,7 +196,7 @@ async def send_files(
 ) -> None:
     """Fill the deferred answer with files, made smaller until Discord takes them. Raises: Refused if it takes none."""
     steps = ladder(tuple(part.data for part in parts))
-    while (encoded := await asyncio.to_thread(next_fitting, steps, interaction.filesize_limit)) is not None:
+    while (encoded := await fitting(steps, interaction.filesize_limit)) is not None:
         try:
             await interaction.edit_original_response(
                 content=content,

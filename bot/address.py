@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -57,6 +58,12 @@ class Address:
         if fields.pop("kind", None) != KIND:
             return None
         try:
-            return TypeAdapter(cls).validate_python(fields)
+            return _reader().validate_python(fields)
         except ValidationError:
             return None
+
+
+@cache
+def _reader() -> TypeAdapter[Address]:
+    """Making one costs as much as everything else that is done for a job's first answer."""
+    return TypeAdapter(Address)

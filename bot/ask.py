@@ -105,7 +105,9 @@ async def admit(interaction: Asked, request: ImageRequest) -> ImageRequest:
     Raises:
         Refused: says what to change.
     """
-    await asyncio.to_thread(check_words, request.prompt, interaction.client.services.vocabulary)
+    vocabulary = interaction.client.services.vocabulary
+    if vocabulary is not None:
+        await asyncio.to_thread(check_words, request.prompt, vocabulary)
     return request
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
 import discord
@@ -31,11 +32,10 @@ class PictureButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], 
             style = discord.ButtonStyle.danger
         elif key.action in _BLUE:
             style = discord.ButtonStyle.primary
-        number = "" if key.picture is None else key.picture + 1
         super().__init__(
             discord.ui.Button(
-                label=text(f"button.{key.action}", locale, number=str(number)),
-                emoji=EMOJI.get(key.action) or None,
+                label=_label(key.action, key.picture, locale),
+                emoji=_emoji(key.action),
                 style=style,
                 custom_id=key.custom_id,
             )
@@ -53,6 +53,17 @@ class PictureButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         client: DaguerreClient = interaction.client
         await guarded(interaction, lambda: client.services.press(interaction, self.key))
+
+
+@cache
+def _label(action: str, picture: int | None, locale: str) -> str:
+    """Said again and again: each finished picture has some fifteen buttons."""
+    return text(f"button.{action}", locale, number="" if picture is None else str(picture + 1))
+
+
+@cache
+def _emoji(action: str) -> discord.PartialEmoji | None:
+    return discord.PartialEmoji.from_str(EMOJI[action]) if EMOJI.get(action) else None
 
 
 def view_of(rows: Rows, locale: str = ENGLISH) -> discord.ui.View | None:

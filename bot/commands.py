@@ -24,7 +24,7 @@ from .moderation import add_moderation
 from .preferences import add_prefer
 from .queue_commands import add_queue
 from .settings import add_settings
-from .translate import Translator
+from .texts import LOCALES
 
 if TYPE_CHECKING:
     from .client import DaguerreClient
@@ -57,11 +57,11 @@ class HouseTree(app_commands.CommandTree["DaguerreClient"]):
 
     async def digest(self) -> str:
         """Changes whenever a command, a text in any language or the application changes."""
-        translator = self.translator or Translator()
-        payloads = [await command.get_translated_payload(self, translator) for command in self.get_commands()]
-        commands = sorted(payloads, key=lambda known: known["name"])
+        commands = sorted((command.to_dict(self) for command in self.get_commands()), key=lambda known: known["name"])
         whole = {"application": self.client.application_id, "commands": commands}
-        return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+        # The files as they are: reading every language costs a second and some MB, and few are spoken.
+        files = await asyncio.to_thread(_locale_files)
+        return hashlib.sha256(json.dumps(whole, sort_keys=True).encode() + files).hexdigest()
 
     async def sync_if_changed(self, folder: Path) -> bool:
         """Register the commands with Discord unless it knows them. Whether it was asked.
@@ -81,6 +81,10 @@ class HouseTree(app_commands.CommandTree["DaguerreClient"]):
         await asyncio.to_thread(_write, path, digest)
         log.info("slash commands registered with Discord")
         return True
+
+
+def _locale_files() -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(LOCALES.glob("*/*.ftl")))
 
 
 def _read(path: Path) -> str:

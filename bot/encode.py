@@ -5,6 +5,7 @@ Blocking: run it in a thread. Pillow is imported when first needed, so that the 
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -38,8 +39,31 @@ class Encoded:
         return all(len(file) <= file_limit for file in self.files) and sum(map(len, self.files)) <= REQUEST_LIMIT
 
 
-def ladder(pictures: tuple[bytes, ...]) -> Iterator[Encoded]:
+class Ladder(Iterator[Encoded]):
     """The same pictures, ever smaller: as they are, packed harder, lossy, scaled down. Lazy: each step costs time."""
+
+    def __init__(self, pictures: tuple[bytes, ...]) -> None:
+        #: The first step, which costs nothing; None once it was taken.
+        self.free: Encoded | None = Encoded("PNG", ".png", pictures)
+        self._steps = _steps(pictures)
+
+    def __next__(self) -> Encoded:
+        self.free = None
+        return next(self._steps)
+
+
+def ladder(pictures: tuple[bytes, ...]) -> Ladder:
+    return Ladder(pictures)
+
+
+async def fitting(steps: Ladder, file_limit: int) -> Encoded | None:
+    """`next_fitting`, in a thread unless the pictures fit as they are."""
+    if steps.free is not None and steps.free.fits(file_limit):
+        return next(steps)
+    return await asyncio.to_thread(next_fitting, steps, file_limit)
+
+
+def _steps(pictures: tuple[bytes, ...]) -> Iterator[Encoded]:
     yield Encoded("PNG", ".png", pictures)
     yield _again(pictures, "PNG", ".png", optimize=True)
     yield _again(pictures, "WebP", ".webp", quality=90)

@@ -18,9 +18,9 @@ from ..queue.vocabulary import Vocabulary, VocabularyReport
 from .address import Address
 from .cards import Card, broken_card, finished_card, live_card, lost_card, too_large_card
 from .delivery import Attached, Delivered, Delivery, TooLarge
-from .encode import ladder, next_fitting
+from .encode import fitting, ladder
 from .guard import log_error
-from .layout import laid_out, named
+from .layout import lay_out, named
 from .moderation_checks import held_card, look_at, may_preview
 from .status import StatusEditor
 
@@ -117,9 +117,10 @@ class Followers:
         try:
             async for event in self._queue.events(job.id):
                 editor.update(event)
+                if isinstance(event, Job):
+                    job = event
         finally:
             address = await editor.close()
-        job = await self._queue.job(job.id)
         if job.state in LIVE or job.told:
             return
         self._finishing.add(job.id)
@@ -144,9 +145,9 @@ class Followers:
             await self._tell(job, address, held_card(locale))
             return
         preferences = self._queue.members.known(job.member)
-        parts = await asyncio.to_thread(laid_out, job.request, pictures, preferences.layout, locale)
+        parts = await lay_out(job.request, pictures, preferences.layout, locale)
         steps = ladder(tuple(part.data for part in parts))
-        while (encoded := await asyncio.to_thread(next_fitting, steps, address.file_limit)) is not None:
+        while (encoded := await fitting(steps, address.file_limit)) is not None:
             card = finished_card(job, report=report, sent_as=encoded.format, locale=locale)
             files = look.files(named(parts, encoded))
             # The limit that Discord named may be wrong in either direction, so 413 counts whatever we computed.
@@ -161,7 +162,7 @@ class Followers:
         """The job's PNG files; None when they cannot be read for minutes, as when somebody deleted them."""
         for pause in PICTURE_SECONDS:
             try:
-                return await self._queue.pictures(job.id)
+                return await self._queue.pictures(job)
             except QueueUnavailable as error:
                 log.warning("job %s: its pictures cannot be read (%s)", job.id[:8], error)
                 await asyncio.sleep(pause)
@@ -203,7 +204,7 @@ class Followers:
         waiting = job.state in (JobState.QUEUED, JobState.SENT)
         place = await self._queue.position(job.id) + 1 if waiting else 1
         workers = len(await self._queue.workers())
-        why = await self._queue.why(job.id) if job.state is JobState.QUEUED else None
+        why = await self._queue.why(job) if job.state is JobState.QUEUED else None
         return live_card(job, place=place, workers=workers, progress=progress, report=report, why=why, locale=locale)
 
     async def _report(self, job: Job) -> VocabularyReport | None:

@@ -1,7 +1,8 @@
-"""Which files an answer carries: a grid, single pictures, or both. Blocking: run `laid_out` in a thread."""
+"""Which files an answer carries: a grid, single pictures, or both. `laid_out` blocks where it makes a grid."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Literal
 
@@ -21,6 +22,15 @@ def laid_out(request: ImageRequest, pictures: Sequence[bytes], layout: Layout, l
         return single
     whole = Attached(f"{file_name(request, 0, '')}-grid", grid(pictures), alt_text(request, locale, grid=True))
     return (whole, *single) if layout == "both" else (whole,)
+
+
+async def lay_out(
+    request: ImageRequest, pictures: Sequence[bytes], layout: Layout, locale: str
+) -> tuple[Attached, ...]:
+    """`laid_out`, in a thread where pictures are put together: where they go as they are, a thread costs more."""
+    if len(pictures) == 1 or layout == "single":
+        return laid_out(request, pictures, layout, locale)
+    return await asyncio.to_thread(laid_out, request, pictures, layout, locale)
 
 
 def named(parts: Sequence[Attached], encoded: Encoded) -> tuple[Attached, ...]:

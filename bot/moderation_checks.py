@@ -36,10 +36,11 @@ class Look:
 
 async def look_at(queue: Queue, job: Job) -> Look:
     """Whether a rendered job waits for review, and whether it is shown behind a spoiler; opens the review."""
-    held = await queue.moderation.held(job.id, job.server, job.metadata)
+    marks = await queue.moderation.store.marks(job.id)
+    held = await queue.moderation.held(job.id, job.server, job.metadata, marks)
     if held:
         await queue.moderation.reports.file(job.server, job.id, "review", "daguerre")
-    return Look(held, (await queue.moderation.store.marks(job.id)).spoiler)
+    return Look(held, marks.spoiler)
 
 
 async def may_preview(queue: Queue, job: Job, *, taught: bool = False) -> bool:

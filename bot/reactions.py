@@ -6,7 +6,6 @@ in private.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from ..queue.members import WITH_PICTURES
 from .address import Address
 from .cards import finished_card
 from .delivery import Delivery
-from .encode import ladder, next_fitting
+from .encode import fitting, ladder
 from .faults import FAILURES
 from .layout import laid_out, named
 from .menus import job_of_message
@@ -67,8 +66,8 @@ async def _send(client: DaguerreClient, job: Job, user: int) -> None:
     address = Address.of(job.reply)
     locale = address.locale if address is not None else "en"
     pictures = await client.services.queue.pictures(job.id)
-    parts = await asyncio.to_thread(laid_out, job.request, pictures, "single", locale)
-    encoded = await asyncio.to_thread(next_fitting, ladder(tuple(part.data for part in parts)), 10 * 2**20)
+    parts = laid_out(job.request, pictures, "single", locale)
+    encoded = await fitting(ladder(tuple(part.data for part in parts)), 10 * 2**20)
     if address is None or encoded is None:
         return
     delivery: Delivery = client.services.followers.delivery

@@ -212,9 +212,9 @@ class Queue:
         await self._table.job(job_id)
         return 0
 
-    async def why(self, job_id: str) -> Why:
-        """What a job waits for, and for how long. Raises: UnknownJob."""
-        job = await self._table.job(job_id)
+    async def why(self, job_id: str | Job) -> Why:
+        """What a job waits for, and for how long; a `Job` given as it is now is not read again. Raises: UnknownJob."""
+        job = await self._table.job(job_id) if isinstance(job_id, str) else job_id
         return explain(job, self._line, self._roster, self._news.share_done, time.monotonic())
 
     async def history(self, job_id: str) -> tuple[Transition, ...]:
@@ -235,14 +235,14 @@ class Queue:
             async for event in events:
                 yield event
 
-    async def pictures(self, job_id: str) -> tuple[bytes, ...]:
-        """The PNG files of a rendered job, in order; none for another.
+    async def pictures(self, job_id: str | Job) -> tuple[bytes, ...]:
+        """The PNG files of a rendered job, in order; none for another. A `Job` given is not read again.
 
         Raises:
             UnknownJob: there is no such job.
             QueueUnavailable: they are gone or the store does not answer.
         """
-        job = await self._table.job(job_id)
+        job = await self._table.job(job_id) if isinstance(job_id, str) else job_id
         return tuple([await self._pictures.get(name) for name in job.pictures])
 
     # For those who answer

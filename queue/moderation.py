@@ -229,9 +229,12 @@ class Moderation:
         """Whether the output check could still hold a picture that is being drawn."""
         return self.options.output_check != "off" and holds(settings, marks)
 
-    async def held(self, job: str, server: str, metadata: Mapping[str, Any]) -> bool:
-        """Whether a rendered job waits for review: by a rule, or by what the output check found; marked so then."""
-        marks = await self.store.marks(job)
+    async def held(self, job: str, server: str, metadata: Mapping[str, Any], marks: Marks | None = None) -> bool:
+        """Whether a rendered job waits for review: by a rule, or by what the output check found; marked so then.
+
+        `marks` are the job's, where they have just been read.
+        """
+        marks = await self.store.marks(job) if marks is None else marks
         if marks.review:
             return marks.review == "held"
         settings = await self._settings.get(server)
