@@ -75,6 +75,14 @@ class RenderOptions(BaseModel):
             "where the last bits may then differ; pictures say so."
         ),
     )
+    precision: Literal["float32", "bfloat16"] = Field(
+        default="float32",
+        description=(
+            'What the denoiser computes in on a processor. "bfloat16" takes about half the time where the processor '
+            "multiplies it by itself (AMX, AVX-512 BF16) and changes details of the pictures; elsewhere it counts for "
+            "nothing. GPUs always compute in half precision."
+        ),
+    )
     drain_seconds: float = Field(
         default=5.0,
         ge=0.0,

@@ -31,6 +31,7 @@ DECIDES = {
     "draft": "the student for drafts",
     "canonical": "the batch shape",
     "device": "the kind of device",
+    "precision": "the precision",
     "torch": "the version of torch",
     "diffusers": "the version of diffusers",
 }
@@ -72,7 +73,8 @@ def reproduce(
         raise Refused(f"{file} began from another picture: name that one with --source (and its --mask).")
     check_weights(configuration.weights)
     settings = configuration.settings.render
-    engine = load_engine(configuration, settings.devices[0] if settings.devices else "auto")
+    device = settings.devices[0] if settings.devices else "auto"
+    engine = load_engine(configuration, device, str(making.engine.get("precision", "")))
     files = {name: path.read_bytes() for name, path in _named(making, source, mask).items()}
     return compare(engine, old, making, files)
 
@@ -136,6 +138,8 @@ def _difference(old: Image.Image, new: Image.Image) -> tuple[float, int]:
 
 
 def _reasons(then: Mapping[str, Any], now: Mapping[str, Any]) -> Sequence[str]:
+    # Pictures from before it could be chosen do not name it.
+    then = {"precision": now.get("precision"), **then}
     return [
         f"{words} is another: {_short(then.get(name))} then, {_short(now.get(name))} now"
         for name, words in DECIDES.items()

@@ -45,8 +45,8 @@ def check_weights(weights: Path) -> None:
         )
 
 
-def load_engine(configuration: Configuration, device: str) -> EngineLike:
-    """Blocking, slow: import torch and read the weights.
+def load_engine(configuration: Configuration, device: str, precision: str = "") -> EngineLike:
+    """Blocking, slow: import torch and read the weights. `precision` other than that of the settings, if given.
 
     Raises:
         WorkerError: the weights or the device cannot be used; says what to do.
@@ -74,6 +74,7 @@ def load_engine(configuration: Configuration, device: str) -> EngineLike:
             adapters=configuration.folder / Path(render.adapters).expanduser() if render.adapters else None,
             profile=configuration.data_dir / "paces.json",
             exact=render.exact,
+            precision=precision or render.precision,
         )
         engine.load()
     except EngineError as error:

@@ -22,6 +22,8 @@ from daguerre.models.serving.asks import Source
 from daguerre.models.serving.loop import Loop
 from daguerre.models.serving.network import Network
 from daguerre.models.serving.previews import drawing
+from daguerre.models.serving.profile import Paces
+from daguerre.models.serving.schedule import Pace, Room
 
 ASK = Ask("a red apple", (1,), 4, 2.0, 64, 64)
 
@@ -241,6 +243,26 @@ def test_memory_that_ends_halves_the_batch_and_loses_nothing(fresh: Engine) -> N
     failed = narrow.full
     fresh.draw(replace(ASK, seeds=(1, 2, 3, 4), guidance=1.0))
     assert narrow.full == failed <= 2
+
+
+def test_memory_that_has_room_again_is_used_again(fresh: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After enough steps that went well: first in vain, then with success, with the same pictures all along."""
+    monkeypatch.setattr(Room.__init__, "__defaults__", (0, 2, False))
+    four = Pace(((1, 1.0), (2, 1.0), (4, 1.0), (8, 4.0)))
+    monkeypatch.setattr(Paces, "get", lambda *_: four)
+    many = replace(ASK, seeds=(1, 2, 3, 4), guidance=1.0, steps=6)
+    expected = [each.tobytes() for each in fresh.draw(many).pictures]
+    narrow = Narrow(fresh, 2)
+    fresh.draw(many)
+    failed = narrow.full
+    for _ in range(2):
+        assert [each.tobytes() for each in fresh.draw(many).pictures] == expected
+    assert narrow.full > failed
+    narrow.rows = 64
+    for _ in range(8):
+        forwards = fresh.loop.forwards
+        assert [each.tobytes() for each in fresh.draw(many).pictures] == expected
+    assert fresh.loop.forwards - forwards == 6
 
 
 def test_a_picture_whose_rows_do_not_fit_together_is_drawn_row_by_row(fresh: Engine) -> None:

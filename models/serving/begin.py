@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,8 +83,7 @@ def begin(kit: Kit, ask: Ask, first: int) -> Begun:
     cells = (height // network.factor, width // network.factor)
 
     # Words.
-    texts = ask.parts or ((ask.prompt, 1.0),)
-    asked = [(network.words(variant, _worded(kit, ask, text)), weight) for text, weight in texts]
+    asked = [(network.words(variant, text), weight) for text, weight in _texts(kit, ask)]
     words, shares = drawing.rows_and_shares(asked, network.words(variant, ask.negative), how.guidance)
 
     # What is there before the first step.
@@ -111,6 +111,22 @@ def begin(kit: Kit, ask: Ask, first: int) -> Begun:
         **({"adapters": dict(used)} if (used := kit.adapters.about(ask.adapters, draft=ask.draft)) else {}),
     }
     return Begun(tuple(pictures), canvas, about)
+
+
+def read_together(kit: Kit, asks: Sequence[Ask]) -> None:
+    """Encode the texts of requests that begin at the same time in one forward, for `begin` to find.
+
+    Requests with adapters are left to `begin`, and so is whatever goes wrong: it can say whose it was.
+    """
+    plain = [ask for ask in asks if not ask.adapters and not ask.draft]
+    texts = [text for ask in plain for text in (*(text for text, _ in _texts(kit, ask)), ask.negative)]
+    with suppress(Exception):
+        kit.network.read(kit.network.plain, texts)
+
+
+def _texts(kit: Kit, ask: Ask) -> list[tuple[str, float]]:
+    """What is asked for, with weights."""
+    return [(_worded(kit, ask, text), weight) for text, weight in ask.parts or ((ask.prompt, 1.0),)]
 
 
 def _worded(kit: Kit, ask: Ask, text: str) -> str:

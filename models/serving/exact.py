@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import platform
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+
+#: Largest sum of weights that is kept a second time, in the order that oneDNN multiplies in, in bytes: for
+#: larger networks putting them into that order at each call is little beside the multiplying.
+PACKED = 256 * 2**20
 
 
 def rows_apart(unet: nn.Module) -> None:
     """Let no row of a batch on a processor depend on how many there are, to the last bit.
 
-    Matrix products sum in another order for other numbers of rows, convolutions only for a single row (measured). So
-    linear layers multiply each row by itself, and a single row goes in twice.
+    In float32 matrix products sum in another order for other numbers of rows, convolutions only for a single row
+    (measured). So linear layers multiply each row by itself, and convolutions go by oneDNN even for a single row, with
+    their weights put into its order once: 3 to 10 % faster for any number of rows, a third for a single one. Where
+    that cannot be, a single row goes in twice. In bfloat16 all goes by oneDNN, whose products then keep the order
+    (measured too), and packing makes two rows twice as fast.
     """
-    for module in unet.modules():
-        if isinstance(module, nn.Linear):
-            module.forward = partial(_linear, module)
+    layers = [module for module in unet.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    packs = _packs(layers)
+    for layer in layers:
+        if isinstance(layer, nn.Conv2d):
+            layer.forward = PackedConvolution(layer) if packs else layer.forward
+        elif layer.weight.dtype == torch.bfloat16:
+            layer.forward = PackedLinear(layer) if packs else layer.forward
+        else:
+            layer.forward = partial(_linear, layer)
+    if packs:
+        return
     forward = unet.forward
 
     def at_least_two(sample: Tensor, timestep: Any, encoder_hidden_states: Tensor, **others: Any) -> Any:
@@ -31,6 +48,61 @@ def rows_apart(unet: nn.Module) -> None:
         return (made[0][:1],)
 
     unet.forward = at_least_two
+
+
+def can_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16 by itself; elsewhere it would be slower than float32."""
+    return _onednn() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def _onednn() -> bool:
+    return platform.machine() in {"x86_64", "AMD64"} and torch.backends.mkldnn.is_available()
+
+
+def _packs(layers: Sequence[nn.Conv2d | nn.Linear]) -> bool:
+    """Whether a network can keep its weights packed, beside those that adapters and copies are made from."""
+    kinds = {layer.weight.dtype for layer in layers}
+    packed = [layer for layer in layers if isinstance(layer, nn.Conv2d) or layer.weight.dtype == torch.bfloat16]
+    size = sum(layer.weight.numel() * layer.weight.element_size() for layer in packed)
+    odd = any(isinstance(layer, nn.Conv2d) and isinstance(layer.padding, str) for layer in layers)
+    return _onednn() and size <= PACKED and not odd and kinds in ({torch.float32}, {torch.bfloat16})
+
+
+class PackedConvolution:
+    """A convolution with its weights in oneDNN's own order."""
+
+    def __init__(self, layer: nn.Conv2d) -> None:
+        self._layer = layer
+        # Made for the size that comes first, which is the model's own; others are right too, and reordered if need be.
+        self._weight: Tensor | None = None
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """(R, C, H, W) → (R, C', H', W')"""
+        layer = self._layer
+        padding: Any = layer.padding
+        if layer.padding_mode != "zeros":
+            rows = functional.pad(rows, layer._reversed_padding_repeated_twice, mode=layer.padding_mode)
+            padding = (0, 0)
+        if self._weight is None:
+            shape = [max(8, len(rows)), *rows.shape[1:]]
+            self._weight = torch._C._nn.mkldnn_reorder_conv2d_weight(
+                layer.weight.detach().to_mkldnn(), padding, layer.stride, layer.dilation, layer.groups, shape
+            )
+        return torch.ops.mkldnn._convolution_pointwise(
+            rows, self._weight, layer.bias, padding, layer.stride, layer.dilation, layer.groups, "none", [], ""
+        )
+
+
+class PackedLinear:
+    """A linear layer with its weights in oneDNN's own order."""
+
+    def __init__(self, layer: nn.Linear) -> None:
+        self._bias = layer.bias
+        self._weight: Tensor = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach(), None)
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """(R, …, in) → (R, …, out)"""
+        return torch.ops.mkldnn._linear_pointwise(rows, self._weight, self._bias, "none", [], "")
 
 
 def _twice(value: Any) -> Any:

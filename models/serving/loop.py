@@ -18,14 +18,14 @@ import torch
 from ..errors import Unrenderable
 from . import drawing, schedule
 from .asks import Ask, Drawn, Progress
-from .begin import Kit, begin
+from .begin import Kit, begin, read_together
 from .drawing import Lane, Picture
 from .finish import finish, to_image
 from .inbox import Inbox
 from .jobs import Job
 from .previews import grid_file
 from .profile import Paces
-from .schedule import Pace
+from .schedule import Pace, Room
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Loop(Inbox):
         self._active: dict[int, tuple[Job, Picture]] = {}
         self._done: deque[tuple[Job, Picture]] = deque()
         self._running: set[int] = set()
-        self._limits: dict[Lane, int] = {}
+        self._rooms: dict[Lane, Room] = {}
         self._numbers = 0
         #: Forwards and rows so far, for measurements.
         self.forwards = self.rows = 0
@@ -84,6 +84,8 @@ class Loop(Inbox):
     def _admit(self) -> None:
         counts = [len(job.ask.seeds) for job in self._waiting]
         fits = schedule.admit(counts, len(self._active), MOST_PICTURES)
+        if fits > 1 and not self._exact and not self._kit.network.exact_rows:
+            read_together(self._kit, [job.ask for job in self._waiting[:fits]])
         for job in self._waiting[:fits]:
             self._waiting.remove(job)
             try:
@@ -102,7 +104,8 @@ class Loop(Inbox):
     def _pace(self, picture: Picture) -> Pace:
         lane = picture.lane
         pace = self._paces.get(self._kit.network, picture.variant, lane.height, lane.width)
-        return Pace(pace.seconds, min(pace.most, self._limits.get(lane, pace.most)))
+        room = self._rooms.get(lane)
+        return pace if room is None else Pace(pace.seconds, min(pace.most, room.rows))
 
     # A step
 
@@ -115,7 +118,8 @@ class Loop(Inbox):
         lane = self._active[batch.units[0]][1].lane
         pairs = [self._active[number] for number in batch.units]
         free = self._kit.network.exact_rows or not self._exact
-        canonical = self._limits.get(lane, 0) if free else paces[lane].knee
+        room = self._rooms.get(lane)
+        canonical = paces[lane].knee if not free else room.rows if room is not None else 0
         begun = time.perf_counter()
         try:
             self._advance(pairs, canonical)
@@ -124,11 +128,16 @@ class Loop(Inbox):
             return True
         except Exception as error:
             self._each_alone(pairs, canonical, error)
+        if room is not None and lane in self._rooms:
+            whole = self._paces.get(self._kit.network, pairs[0][1].variant, lane.height, lane.width)
+            self._rooms[lane] = room.held(whole.most)
         self._running = {*batch.units, *(n for n in self._running if n in self._active and self._lane(n) != lane)}
         how = "rows apart" if self._kit.network.exact_rows else "free" if free else f"padded to {canonical}"
         taken = time.perf_counter() - begun
         for job, picture in pairs:
-            job.about["canonical"] = how
+            if job.about["canonical"] != how:
+                # The memory of the device was full meanwhile, or is no longer.
+                job.about["canonical"] = ", then ".join(filter(None, (job.about["canonical"], how)))
             job.seconds += taken * len(picture.words) / batch.rows
             if picture.id in self._active and not picture.left:
                 del self._active[picture.id]
@@ -155,10 +164,11 @@ class Loop(Inbox):
         device = self._kit.network.device
         if device != "cpu":
             torch.cuda.empty_cache()
-        held = min(rows, self._limits.get(lane, rows))
+        room = self._rooms.get(lane, Room(rows))
+        held = min(rows, room.rows)
         if held > 1:
-            self._limits[lane] = held // 2
-            log.warning("memory of %s full at %d rows; now %d at a time", device, held, held // 2)
+            self._rooms[lane] = room.full(held)
+            log.warning("memory of %s full at %d rows; now %d at a time", device, held, self._rooms[lane].rows)
         else:
             self._drop(job, Unrenderable(_too_large(job.ask, device)))
 

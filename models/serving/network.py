@@ -59,6 +59,8 @@ class Network:
         self.factor: int = pipeline.vae_scale_factor
         self.native: int = unet.config.sample_size * self.factor
         self.channels: int = unet.config.in_channels
+        #: What the U-Net computes in.
+        self.kind: torch.dtype = unet.dtype
         self.scheduler = solver.scheduler_for(pipeline.scheduler)
         # The prediction type is looked at now, not at the first picture.
         solver.table(self.scheduler, 1)
@@ -80,33 +82,47 @@ class Network:
     # Words
 
     def words(self, variant: Variant, text: str) -> Words:
-        """The vectors of one text, remembered. Each text is encoded by itself, so that no bit depends on another."""
-        key = (variant.name, text)
-        if (known := self._words.get(key)) is not None:
-            self._words.move_to_end(key)
-            return known
-        made = self._encode_xl(variant.pipeline, text) if self.xl else self._encode(variant.pipeline, text)
-        self._words[key] = made
+        """The vectors of one text, remembered; encoded by itself, so that no bit depends on another."""
+        if (variant.name, text) not in self._words:
+            self._encode(variant, [text])
+        self._words.move_to_end((variant.name, text))
+        return self._words[variant.name, text]
+
+    def read(self, variant: Variant, texts: Sequence[str]) -> None:
+        """Remember the vectors of texts that are about to be asked for, in one forward: faster, and the last bits of
+        one may depend on the others (sums in another order; activations are approximated in blocks of lanes).
+        """
+        unknown = list(dict.fromkeys(text for text in texts if (variant.name, text) not in self._words))
+        if len(unknown) > 1:
+            self._encode(variant, unknown[:REMEMBERED])
+
+    def _encode(self, variant: Variant, texts: Sequence[str]) -> None:
+        made = self._states_xl(variant.pipeline, texts) if self.xl else self._states(variant.pipeline, texts)
+        for text, words in zip(texts, made, strict=True):
+            self._words[variant.name, text] = words
         while len(self._words) > REMEMBERED:
             self._words.popitem(last=False)
-        return made
 
-    def _encode(self, pipeline: StableDiffusionPipeline, text: str) -> Words:
+    def _states(self, pipeline: StableDiffusionPipeline, texts: Sequence[str]) -> list[Words]:
         tokenizer: Any = pipeline.tokenizer
         found = tokenizer(
-            text, padding="max_length", max_length=tokenizer.model_max_length, truncation=True, return_tensors="pt"
-        )
+            list(texts), padding="max_length", max_length=tokenizer.model_max_length, truncation=True,
+            return_tensors="pt",
+        )  # fmt: skip
         encoder: Any = pipeline.text_encoder
         mask = found.attention_mask.to(self.device) if getattr(encoder.config, "use_attention_mask", False) else None
-        return Words(encoder(found.input_ids.to(self.device), attention_mask=mask)[0])
+        states = encoder(found.input_ids.to(self.device), attention_mask=mask)[0].to(self.kind)
+        return [Words(each) for each in states.split(1)]
 
-    def _encode_xl(self, pipeline: StableDiffusionXLPipeline, text: str) -> Words:
+    def _states_xl(self, pipeline: StableDiffusionXLPipeline, texts: Sequence[str]) -> list[Words]:
         states, _, pooled, _ = pipeline.encode_prompt(
-            text, device=self.device, num_images_per_prompt=1, do_classifier_free_guidance=False
+            list(texts), device=self.device, num_images_per_prompt=1, do_classifier_free_guidance=False
         )
-        if not text and pipeline.config.force_zeros_for_empty_prompt:
-            return Words(torch.zeros_like(states), torch.zeros_like(pooled))
-        return Words(states, pooled)
+        made: list[Words] = []
+        for text, one, whole in zip(texts, states.to(self.kind).split(1), pooled.to(self.kind).split(1), strict=True):
+            nothing = not text and pipeline.config.force_zeros_for_empty_prompt
+            made.append(Words(torch.zeros_like(one), torch.zeros_like(whole)) if nothing else Words(one, whole))
+        return made
 
     # The U-Net
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import inf
 
@@ -25,6 +25,8 @@ PATIENCE = 30.0
 BUCKETS = (1, 2, 4, 8, 16, 32, 64)
 #: Share of the best rows per second that is good enough: the smallest such batch is the knee.
 NEAR_BEST = 0.95
+#: Forwards that must go well after memory was full before twice as many rows are tried again.
+PATIENT_FORWARDS = 256
 #: Shortest time between two previews of one job, in seconds.
 PREVIEW_SECONDS = 0.5
 
@@ -70,6 +72,32 @@ class Pace:
                 return low + (high - low) * (rows - below) / (above - below)
         first, last = self.seconds[0], self.seconds[-1]
         return first[1] if rows <= first[0] else last[1] * rows / last[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many rows at a time the memory holds, after it was found full: less, and more again when it has been well.
+
+    Memory is full because of others, too, and they go. Each try that fails makes the next one twice as far away.
+    """
+
+    rows: int
+    #: Forwards that went well since the last change, and how many there must be before more is tried.
+    well: int = 0
+    patience: int = PATIENT_FORWARDS
+    #: More was tried; whether that holds shows within its patience.
+    tried: bool = False
+
+    def full(self, rows: int) -> Room:
+        """It did not hold `rows`."""
+        in_vain = self.tried and self.well < self.patience
+        return Room(max(1, min(rows, self.rows) // 2), 0, 2 * self.patience if in_vain else self.patience)
+
+    def held(self, most: int) -> Room:
+        """It held a forward; nothing is tried beyond `most`."""
+        if self.rows >= most or self.well + 1 < self.patience:
+            return replace(self, well=self.well + 1)
+        return replace(self, rows=min(most, 2 * self.rows), well=0, tried=True)
 
 
 @dataclass(frozen=True, slots=True)
