@@ -1,6 +1,7 @@
 """/queue …: everybody's own jobs, and what a server's moderators may do about the jobs of their own server.
 
-Workers and other servers' jobs are not theirs: those are steered by `daguerre queue` on the machine.
+Other servers' jobs are not theirs, nor are workers that other servers use: those are steered by `daguerre queue` on
+the machine.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord import app_commands
 
+from ..queue.errors import UnknownJob
 from ..queue.jobs import BROKEN, Job
 from .about import list_mine
 from .cancel import may_moderate
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 #: Dead jobs that one answer lists.
 LISTED = 15
 JobNumber = app_commands.Range[str, 4, 32]
+WorkerName = app_commands.Range[str, 1, 100]
 
 
 def add_queue(tree: app_commands.CommandTree[DaguerreClient]) -> None:
@@ -67,6 +70,11 @@ def add_queue(tree: app_commands.CommandTree[DaguerreClient]) -> None:
     @app_commands.describe(job=text("command.queue.job"))
     async def cancel(interaction: discord.Interaction[DaguerreClient], job: JobNumber) -> None:
         await guarded(interaction, lambda: cancel_job(interaction, job))
+
+    @group.command(name="drain", description=text("command.queue.drain"))
+    @app_commands.describe(worker=text("command.queue.worker"))
+    async def drain(interaction: discord.Interaction[DaguerreClient], worker: WorkerName | None = None) -> None:
+        await guarded(interaction, lambda: send_home(interaction, worker))
 
     tree.add_command(group)
 
@@ -125,6 +133,18 @@ async def cancel_job(interaction: Asked, number: str) -> None:
     if await interaction.client.services.queue.cancel(job.id) == "gone":
         raise Refused("cancel.gone")
     await _reply(interaction, text("queue.cancelled", speaks(interaction), job=short_id(job)))
+
+
+async def send_home(interaction: Asked, worker: str | None) -> None:
+    """Have workers finish what runs and end, where this server is the only one that they work for."""
+    _server(interaction)
+    if len(interaction.client.guilds) > 1:
+        raise Refused("queue.drain.shared")
+    try:
+        told = await interaction.client.services.queue.drain(worker)
+    except UnknownJob:
+        raise Refused("queue.drain.unknown", worker=worker or "") from None
+    await _reply(interaction, text("queue.draining", speaks(interaction), count=len(told)))
 
 
 async def _job(interaction: Asked, number: str) -> Job:

@@ -59,9 +59,25 @@ async def test_moderators_steer_their_servers_jobs(
         assert "No job of this server" in await answer("cancel", job="ffffffff")
         other = await queue.submit(job.request, key="elsewhere", member="x", server="another", reply={})
         assert "No job of this server" in await answer("cancel", job=other.job.id)
+        assert "No connected worker" in await answer("drain", worker="nobody")
         held = await standin.slash(ada, studio, "queue pause", checked=False)
         assert "Manage Messages" in (await held.message()).text
+        assert "One worker finishes" in await answer("drain")
+        async with asyncio.timeout(20):
+            while await queue.workers():  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
     assert len(asked.arrivals) == 1
+
+
+async def test_workers_that_other_servers_use_are_not_for_one_servers_moderators(
+    standin: StandIn, queue: Queue, easel: Easel, tmp_path: Path, studio: Channel, mona: Member
+) -> None:
+    """Draining them is refused where the bot is in a second server; they go on."""
+    standin.guild("Elsewhere")
+    async with a_worker(queue, easel), a_bot(standin, queue, tmp_path):
+        refused = await standin.slash(mona, studio, "queue drain")
+        assert "Other servers use these workers" in (await refused.message()).text
+        assert len(await queue.workers()) == 1
 
 
 # ---- exactly once

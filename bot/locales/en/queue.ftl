@@ -11,6 +11,14 @@ queue-resumed = This server's jobs go on.
 queue-dead-none = No job of this server ended without pictures.
 queue-dead-title = **Jobs that ended without pictures**, newest first
 queue-dead-line = `{ $job }` { $state } after { $attempts } attempts, <t:{ $when }:R>
+queue-draining =
+    { $count ->
+        [0] No worker is connected.
+        [one] One worker finishes what it draws, hands back the rest and ends.
+       *[other] { $count } workers finish what they draw, hand back the rest and end.
+    }
+queue-drain-shared = Other servers use these workers too, so the people who run this bot do that, with “daguerre queue drain” on the machine.
+queue-drain-unknown = No connected worker is called “{ $worker }”. Leave the name out to mean all of them.
 queue-retried = Job { $job } is tried again; its message says how it goes.
 queue-cancelled = Job { $job } is cancelled.
 queue-not_dead = Job { $job } did not end without pictures, so there is nothing to try again.

@@ -11,6 +11,13 @@ queue-resumed = 本服务器的任务继续进行。
 queue-dead-none = 本服务器没有画不成的任务。
 queue-dead-title = **没有画成的任务**，最新的在前
 queue-dead-line = `{ $job }` { $state }，尝试了 { $attempts } 次，<t:{ $when }:R>
+queue-draining =
+    { $count ->
+        [0] 没有机器在线。
+       *[other] { $count } 台机器会画完手上的任务，交还其余的，然后停止。
+    }
+queue-drain-shared = 别的服务器也在使用这些机器，所以这件事要由运行本机器人的人在机器上用“daguerre queue drain”来做。
+queue-drain-unknown = 没有叫“{ $worker }”的机器在线。不填名字就是全部。
 queue-retried = 任务 { $job } 正在重试；进展会显示在它原来的消息里。
 queue-cancelled = 任务 { $job } 已取消。
 queue-not_dead = 任务 { $job } 并没有失败，不需要重试。

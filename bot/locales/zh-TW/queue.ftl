@@ -11,6 +11,13 @@ queue-resumed = 本伺服器的任務繼續進行。
 queue-dead-none = 本伺服器沒有畫不成的任務。
 queue-dead-title = **沒有畫成的任務**，最新的在前
 queue-dead-line = `{ $job }` { $state }，嘗試了 { $attempts } 次，<t:{ $when }:R>
+queue-draining =
+    { $count ->
+        [0] 沒有機器線上。
+       *[other] { $count } 臺機器會畫完手上的任務，交還其餘的，然後停止。
+    }
+queue-drain-shared = 別的伺服器也在使用這些機器，所以這件事要由執行本機器人的人在機器上用「daguerre queue drain」來做。
+queue-drain-unknown = 沒有叫「{ $worker }」的機器線上。不填名字就是全部。
 queue-retried = 任務 { $job } 正在重試；進展會顯示在它原來的訊息裡。
 queue-cancelled = 任務 { $job } 已取消。
 queue-not_dead = 任務 { $job } 並沒有失敗，不需要重試。
