@@ -39,6 +39,9 @@ async def test_nothing_is_lost_and_nothing_comes_twice(tmp_path: Path, seed: int
         try:
             await house.up()
             verdict = await house.campaign(faults)
+        except BaseException:
+            print((tmp_path / "log").read_text(errors="replace")[-20_000:])
+            raise
         finally:
             await house.down()
     print(f"\n{verdict}")

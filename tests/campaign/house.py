@@ -26,6 +26,8 @@ from .proxy import Proxy
 WORKERS = 3
 #: Faults that may be at work at the same time.
 AT_ONCE = 2
+#: Seconds that a process may take to come up on a busy machine.
+PATIENCE = 180.0
 #: Ways of Discord's answers that get lost after the work is done.
 ANSWERS = ("PATCH /webhooks/*/*/messages/@original", "POST /interactions/*/*/callback", "POST /channels/*/messages")
 
@@ -154,7 +156,7 @@ class House:
                     await self._control.kill()
                     await asyncio.sleep(fault.seconds / 3)
                     await self.start_control()
-                    await self.standin.connected(timeout=60)
+                    await self.standin.connected(timeout=PATIENCE)
                 case "kill", "worker":
                     child = self._workers[fault.worker]
                     assert child is not None
@@ -188,7 +190,7 @@ class House:
     async def campaign(self, faults: Sequence[Fault], *, patience: float = 120.0) -> Verdict:
         """Strike all faults, up to AT_ONCE at a time, while members keep asking; then peace, until all are answered."""
         began, verdict = time.monotonic(), Verdict()
-        await self.standin.connected(timeout=60)
+        await self.standin.connected(timeout=PATIENCE)
         await self.standin.wait_for_commands("imagine", timeout=30)
         await self.ask(4)
         left = iter(faults)
@@ -201,6 +203,8 @@ class House:
                 met = await self.strike(fault)
                 verdict.faults[fault.kind] += 1
                 verdict.struck_in[met] += 1
+                if (struck := sum(verdict.faults.values())) % 100 == 0:
+                    print(f"{time.monotonic() - began:.0f} s: {struck} faults, {dict(self.states())}", flush=True)
 
         async with asyncio.TaskGroup() as striking:
             for _ in range(AT_ONCE):
