@@ -19,6 +19,7 @@ from ..queue.errors import QueueUnavailable, UnknownJob
 from ..queue.jobs import Job
 from .buttons import PictureButton
 from .cards import alt_text, short_id, shown
+from .errors import Refused
 from .guard import guarded
 from .keys import Key
 from .language import speaks
@@ -94,7 +95,9 @@ async def open_album(interaction: Asked, kind: Kind) -> None:
 
 
 async def turn(interaction: Asked, kind: Kind, page: int) -> None:
-    """Another page in the same message."""
+    """Another page in the same message, which only its member sees. Raises: Refused."""
+    if interaction.message is None or not interaction.message.flags.ephemeral:
+        raise Refused("button.not_yours")
     await interaction.response.defer()
     entries, number = await page_of(interaction, kind, page)
     await _show(interaction, kind, page, entries, number)

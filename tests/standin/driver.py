@@ -9,7 +9,7 @@ from . import actions, payloads
 from .actions import MESSAGE_MENU, SLASH, USER_MENU, Typed
 from .interactions import AUTOCOMPLETE, COMMAND, COMPONENT, MODAL_SUBMIT, Interaction
 from .messages import Message
-from .records import Json, SeenMessage
+from .records import EPHEMERAL, Json, SeenMessage
 from .server import Server
 from .tracks import InteractionRecord, Predicate, arrivals, describe, message_of
 from .world import DM_REACTIONS, GUILD_REACTIONS, Channel, Guild, Member, Upload, User
@@ -128,6 +128,33 @@ class StandIn(Server):
         part = actions.find_component(on, self._user(who), custom_id or button, (2,))
         data = {"component_type": 2, "custom_id": part["custom_id"], "id": part["id"]}
         return self._send(COMPONENT, who, on.channel, data, source=on, age=age)
+
+    async def forge(
+        self,
+        who: Someone,
+        channel: Channel,
+        custom_id: str,
+        *,
+        values: Sequence[str] | None = None,
+        private: bool = False,
+    ) -> InteractionRecord:
+        """Press a button (with `values`: choose from a menu) of this id, on a message of the bot made for it.
+
+        `private`: on one that only `who` sees.
+        """
+        await self.connected()
+        on = Message(self.world, self.world.ids.next(), channel, self.world.bot, self.world.clock.now())
+        on.content = "" if private else "forged"
+        on.flags, on.viewer = (EPHEMERAL, self._user(who)) if private else (0, None)
+        part: Json = {"type": 2, "style": 2, "label": "x", "custom_id": custom_id, "id": 2}
+        data: Json = {"component_type": 2, "custom_id": custom_id, "id": 2}
+        if values is not None:
+            options = [{"label": value, "value": value} for value in values]
+            part = {"type": 3, "custom_id": custom_id, "id": 2, "options": options}
+            data |= {"component_type": 3, "values": list(values)}
+        on.components = [{"type": 1, "id": 1, "components": [part]}]
+        on.publish()
+        return self._send(COMPONENT, who, channel, data, source=on)
 
     async def select(
         self, who: Someone, message: SomeMessage, custom_id: str, values: Sequence[str]
