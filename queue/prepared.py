@@ -25,7 +25,8 @@ def rows(connection: Connection, statement: Executable, values: Mapping[str, Any
     """
     driver = _driver(connection)
     if driver is None:
-        return cast("Sequence[Mapping[str, Any]]", connection.execute(statement, values).mappings().all())
+        result = connection.execute(statement, values)
+        return cast("Sequence[Mapping[str, Any]]", result.mappings().all()) if result.returns_rows else ()
     return _prepared(statement).run(driver, values)
 
 

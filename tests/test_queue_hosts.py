@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ from daguerre.queue.jobs import JobState, Rendered
 from daguerre.queue.nats import Credentials
 from daguerre.queue.requests import ImageRequest
 from daguerre.queue.service import Queue, open_queue
-from daguerre.queue.worker import JobContext, Worker
+from daguerre.queue.worker import Handler, JobContext, Worker
 
 
 @pytest.fixture
@@ -87,6 +88,25 @@ async def test_jobs_go_where_they_fit(queue: Queue) -> None:
         ticket = await queue.submit(small.request, key="attic", member="m", server="s", reply={}, pool="attic")
         async with worker(queue, name="upstairs", pool="attic"):
             assert (await state(queue, ticket.job, JobState.RENDERED)).worker == "upstairs"
+
+
+async def test_slow_and_fast_workers_share_by_pull(queue: Queue) -> None:
+    """Of two workers the one that is ten times as fast renders by far the most; neither is given an equal half."""
+
+    def takes(seconds: float) -> Handler:
+        async def render(request: ImageRequest, context: JobContext) -> Rendered:
+            await asyncio.sleep(seconds)
+            return await paint(request, context)
+
+        return render
+
+    async with worker(queue, takes(0.05), name="fast"), worker(queue, takes(0.5), name="slow"):
+        await until(lambda: len(queue._roster.workers(asyncio.get_running_loop().time())) == 2)
+        jobs = [await submit(queue, str(number), member=f"m{number}") for number in range(22)]
+        done = [await state(queue, job, JobState.RENDERED, seconds=60) for job in jobs]
+    share = Counter(job.worker for job in done)
+    assert share["slow"] >= 1
+    assert share["fast"] >= 3 * share["slow"]
 
 
 async def test_jobs_of_a_group_that_is_gone_go_to_others(queue: Queue) -> None:

@@ -57,7 +57,7 @@ async def test_many_at_once_share_the_disk_and_one_that_fails_fails_alone(tmp_pa
         )
     assert [job for job, answer in zip(jobs, answers, strict=True) if isinstance(answer, StorageFull)] == [jobs[7]]
     assert [await store.get(f"{job}/0.png") for job in jobs if job != jobs[7]] == [b"x" * 9] * 39
-    found = (path.relative_to(tmp_path / "not/there/yet") for path in tmp_path.rglob("*.*"))
+    found = (path.relative_to(tmp_path / "not/there/yet") for path in tmp_path.rglob("*.*"))  # noqa: ASYNC240
     assert sorted(map(str, found)) == [f"{job}/0.png" for job in jobs if job != jobs[7]]
 
 
