@@ -175,3 +175,26 @@ async def test_health(queue: Queue, client: Client) -> None:
     body = await (await client.get("/healthz", headers={"Host": "evil.example"})).json()
     assert (body["status"], body["workers"], body["bot"], body["jobs"]["queued"]) == ("ok", 0, "off", 0)
     assert "no worker" in body["problem"]
+
+
+async def test_a_prompt_is_read_by_the_one_grammar(queue: Queue, client: Client) -> None:
+    """Flags and weights as on Discord; a field beside the prompt wins; what is malformed points at its character."""
+    typed = "a cat::2 hat --seed 7 --ar 2:1 --no clouds --n 2 --s 200"
+    answer = await client.post("/api/v1/jobs", json={"prompt": typed, "count": 1})
+    assert answer.status == 202
+    asked = (await answer.json())["request"]
+    assert [(part["text"], part["weight"]) for part in asked["parts"]] == [("a cat", 2.0), ("hat", 1.0)]
+    assert (asked["seed"], asked["negative"], asked["count"], asked["guidance"]) == (7, "clouds", 1, 5.0)
+    assert asked["width"] > asked["height"]
+    refusals = {
+        "an apple --sed 7": ("--seed", "\n         ^"),
+        "a {red, green} apple": ("send each by itself", "^"),
+        "https://cdn.discordapp.com/x.png a cat": ("on Discord only", ""),
+        "a cat --repeat 3": ("send each by itself", ""),
+    }
+    for prompt, (says, at) in refusals.items():
+        answer = await client.post("/api/v1/jobs", json={"prompt": prompt})
+        body = await answer.json()
+        assert (answer.status, body["error"], body["field"]) == (400, "invalid_prompt", "prompt")
+        assert says in body["message"], prompt
+        assert at in body["message"], prompt

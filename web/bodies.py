@@ -8,10 +8,18 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from ..queue.errors import InvalidRequest
+from ..queue.grammar import MalformedPrompt, parse, pointer
+from ..queue.grammar import fields as fields_of
 from ..queue.jobs import FINISHED, Job, JobState
 from ..queue.requests import MAX_SEED, ImageRequest, image_request
 from .problems import FIELDS, Problem, failure
 
+#: What a request is that says nothing else, as the record has it.
+USUAL: Mapping[str, Any] = {
+    "size": ImageRequest.model_fields["width"].default,
+    "steps": ImageRequest.model_fields["steps"].default,
+    "guidance": ImageRequest.model_fields["guidance"].default,
+}
 #: States in which the pictures can be fetched.
 WITH_PICTURES = frozenset({JobState.RENDERED, JobState.DELIVERED})
 
@@ -19,8 +27,10 @@ WITH_PICTURES = frozenset({JobState.RENDERED, JobState.DELIVERED})
 def parse_request(text: str) -> tuple[ImageRequest, bool]:
     """The request in a JSON body, and whether its seed was drawn here for want of one.
 
+    The prompt is read by the one grammar (queue/grammar.py); a field beside it wins over a flag in it.
+
     Raises:
-        Problem: the body is not a JSON object.
+        Problem: the body is not a JSON object, or the prompt breaks the grammar; points at the character.
         InvalidRequest: a field is unknown, missing or out of range.
     """
     try:
@@ -39,10 +49,30 @@ def parse_request(text: str) -> tuple[ImageRequest, bool]:
         if "width" in fields or "height" in fields:
             raise Problem(400, "invalid_request", "send either size or width and height, not both", "size")
         fields["width"] = fields["height"] = fields.pop("size")
+    said = _said(fields.get("prompt"))
+    fields = said | {name: value for name, value in fields.items() if not (name == "prompt" and said)}
     drawn = fields.get("seed") is None
     if drawn:
         fields["seed"] = random.randint(0, MAX_SEED)
     return image_request(**fields), drawn
+
+
+def _said(prompt: Any) -> dict[str, Any]:
+    """What the flags and weights of a prompt ask for; nothing for a prompt without any."""
+    if not isinstance(prompt, str):
+        return {}
+    try:
+        wish = parse(prompt)
+    except MalformedPrompt as error:
+        if error.code == "empty":
+            return {}
+        several = "; one request is one job here: send each by itself" if error.code.startswith("brace.") else ""
+        raise Problem(400, "invalid_prompt", f"{error}{several}\n{pointer(prompt, error.at)}", "prompt") from None
+    if wish.link:
+        raise Problem(400, "invalid_prompt", "a link to a picture works on Discord only", "prompt")
+    if wish.repeat and wish.repeat > 1:
+        raise Problem(400, "invalid_prompt", "--repeat asks for several jobs; send each by itself", "prompt")
+    return {"seed": wish.seed, **fields_of(wish, **USUAL)}
 
 
 def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
