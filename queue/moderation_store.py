@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar
 from sqlalchemy import Connection, Double, String, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from . import prepared
 from .audit import append
 from .database import Database
 from .errors import QueueError
@@ -237,12 +238,16 @@ class ModerationStore:
         asked = {"of": server, "now": now, "today": today}
 
         def work(connection: Connection) -> Held:
-            rules = connection.execute(_RULES_OF, asked).mappings().all()
-            bans: dict[tuple[str, str], Ban] = {}
-            for ban in sorted((Ban(*row) for row in connection.execute(_BANS_OF, asked)), key=_end):
-                bans[ban.kind, ban.subject] = ban
-            granted = {member: float(seconds) for member, seconds in connection.execute(_GRANTS_OF, asked)}
-            return Held(tuple(Rule.model_validate(dict(row)) for row in rules), bans, today, granted)
+            with connection.begin():
+                rules = prepared.rows(connection, _RULES_OF, asked)
+                held = [Ban(**row) for row in prepared.rows(connection, _BANS_OF, asked)]
+                granted = prepared.rows(connection, _GRANTS_OF, asked)
+            return Held(
+                rules=tuple(Rule.model_validate(dict(row)) for row in rules),
+                bans={(ban.kind, ban.subject): ban for ban in sorted(held, key=_end)},
+                day=today,
+                granted={row["member"]: float(row["seconds"]) for row in granted},
+            )
 
         return await self._database.view(work)
 
@@ -285,7 +290,7 @@ _RULES_OF = (
 )
 _BANS_OF = _bans().where(BANS.c.server == _OF, *_hold(bindparam("now", type_=Double)))
 _GRANTS_OF = (
-    select(GRANTS.c.member, func.sum(GRANTS.c.seconds))
+    select(GRANTS.c.member, func.sum(GRANTS.c.seconds).label("seconds"))
     .where(GRANTS.c.server == _OF, GRANTS.c.day == bindparam("today", type_=String))
     .group_by(GRANTS.c.member)
 )

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_serializer, field_validator
 from sqlalchemy import Connection, String, bindparam, insert, select
 
+from . import prepared
 from .audit import append
 from .database import Database
 from .fresh import Fresh
@@ -226,8 +227,8 @@ _NEWEST = (
 
 
 def _newest(connection: Connection, server: str) -> tuple[int, ServerSettings]:
-    row = connection.execute(_NEWEST, {"of": server}).first()
-    return (0, ServerSettings()) if row is None else (row[0], _settings(row[1]))
+    row = prepared.first(connection, _NEWEST, {"of": server})
+    return (0, ServerSettings()) if row is None else (row["version"], _settings(row["new"]))
 
 
 def _settings(stored: dict[str, Any]) -> ServerSettings:

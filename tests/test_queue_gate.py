@@ -47,18 +47,24 @@ def statements(queue: Queue) -> Iterator[list[str]]:
     """All SQL that the queue's database runs meanwhile."""
     seen: list[str] = []
 
-    def note(_: Any, __: Any, statement: str, *___: Any) -> None:
+    database = queue.moderation.database
+    assert database.direct is not None
+
+    def listen(driver: Any, *_: Any) -> None:
+        driver.set_trace_callback(seen.append)  # SQLite tells, whichever way they took.
+
+    def through_sqlalchemy(_: Any, __: Any, statement: str, *___: Any) -> None:
         seen.append(statement)
 
-    database = queue.moderation.database
-    engines = [engine for engine in (database.engine.sync_engine, database.direct) if engine is not None]
-    for engine in engines:
-        event.listen(engine, "before_cursor_execute", note)
+    if database._writer is not None:
+        listen(database._writer.connection.dbapi_connection)
+    event.listen(database.direct, "checkout", listen)
+    event.listen(database.engine.sync_engine, "before_cursor_execute", through_sqlalchemy)
     try:
         yield seen
     finally:
-        for engine in engines:
-            event.remove(engine, "before_cursor_execute", note)
+        event.remove(database.direct, "checkout", listen)
+        event.remove(database.engine.sync_engine, "before_cursor_execute", through_sqlalchemy)
 
 
 async def submit(queue: Queue, prompt: str = "a red apple", *, member: str, server: str = "1", **more: Any) -> None:
