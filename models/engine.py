@@ -77,6 +77,7 @@ class Engine:
         Raises:
             WeightsMissing: there is no pipeline in the folder.
             WeightsRefused: it holds pickles, names foreign code, or is damaged.
+            DeviceMissing: torch has no such device here.
         """
         pipeline = load_pipeline(self.weights, self.device)
         if self.device == "cpu" and self._precision == "bfloat16" and steps_together(pipeline) and can_bfloat16():

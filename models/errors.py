@@ -9,6 +9,7 @@ ModelError
 └── EngineError
     ├── WeightsMissing      no pipeline in the weights folder
     ├── WeightsRefused      the folder holds pickles, code or a damaged file
+    ├── DeviceMissing       torch has no such device here
     ├── Unrenderable        this model cannot render such a request
     │   └── Unfit           what it brings along (source, mask, adapter) does not fit
     └── TooLate             its deadline passed
@@ -51,6 +52,10 @@ class WeightsMissing(EngineError):
 
 class WeightsRefused(EngineError):
     """The weights folder holds something that is never loaded, or a damaged file."""
+
+
+class DeviceMissing(EngineError):
+    """Torch has no such device here."""
 
 
 class Unrenderable(EngineError):

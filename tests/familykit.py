@@ -19,6 +19,7 @@ from diffusers import (
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
+from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from toyweights import WORDS
 from transformers import (
@@ -126,3 +127,57 @@ def write_sd3(folder: Path) -> Path:
         tokenizer_2=tokenizer(), tokenizer_3=tokenizer(), scheduler=FlowMatchEulerDiscreteScheduler(),
     ).save_pretrained(folder, safe_serialization=True)  # fmt: skip
     return folder
+
+
+def write_sd15_file(folder: Path) -> Path:
+    """The same as one .safetensors file in the layout of the original checkpoints, its configurations beside it."""
+    file = folder / "model.safetensors"
+    beside = write_sd15(folder / "model")
+    pipeline: Any = StableDiffusionPipeline.from_pretrained(beside, local_files_only=True)
+    tensors = {f"model.diffusion_model.{_original_unet(name)}": w for name, w in pipeline.unet.state_dict().items()}
+    tensors |= {f"first_stage_model.{_original_codec(name)}": w for name, w in pipeline.vae.state_dict().items()}
+    prefix = "" if any(name.startswith("text_model.") for name in pipeline.text_encoder.state_dict()) else "text_model."
+    tensors |= {
+        f"cond_stage_model.transformer.{prefix}{name}": w for name, w in pipeline.text_encoder.state_dict().items()
+    }
+    save_file({name: weight.contiguous().clone() for name, weight in tensors.items()}, file)
+    for weights in beside.rglob("*.safetensors"):
+        weights.unlink()
+    return file
+
+
+def _original_unet(name: str) -> str:
+    """Name of a tensor of `unet()` in a checkpoint of CompVis: blocks are counted through, parts have other names."""
+    places = (
+        ("time_embedding.linear_1", "time_embed.0"), ("time_embedding.linear_2", "time_embed.2"),
+        ("conv_norm_out", "out.0"), ("conv_out", "out.2"), ("conv_in", "input_blocks.0.0"),
+        ("down_blocks.0.resnets.0", "input_blocks.1.0"), ("down_blocks.0.downsamplers.0.conv", "input_blocks.2.0.op"),
+        ("down_blocks.1.resnets.0", "input_blocks.3.0"), ("down_blocks.1.attentions.0", "input_blocks.3.1"),
+        ("mid_block.resnets.0", "middle_block.0"), ("mid_block.attentions.0", "middle_block.1"),
+        ("mid_block.resnets.1", "middle_block.2"),
+        ("up_blocks.0.resnets.0", "output_blocks.0.0"), ("up_blocks.0.attentions.0", "output_blocks.0.1"),
+        ("up_blocks.0.resnets.1", "output_blocks.1.0"), ("up_blocks.0.attentions.1", "output_blocks.1.1"),
+        ("up_blocks.0.upsamplers.0.conv", "output_blocks.1.2.conv"),
+        ("up_blocks.1.resnets.0", "output_blocks.2.0"), ("up_blocks.1.resnets.1", "output_blocks.3.0"),
+    )  # fmt: skip
+    parts = (
+        ("norm1", "in_layers.0"), ("conv1", "in_layers.2"), ("time_emb_proj", "emb_layers.1"),
+        ("norm2", "out_layers.0"), ("conv2", "out_layers.3"), ("conv_shortcut", "skip_connection"),
+    )  # fmt: skip
+    old, new = next(place for place in places if name.startswith(place[0] + "."))
+    rest = name.removeprefix(old)
+    if ".resnets." in old:
+        for part, original in parts:
+            rest = rest.replace(part, original)
+    return new + rest
+
+
+def _original_codec(name: str, blocks: int = 2) -> str:
+    for part, original in (
+        ("mid_block.resnets.0", "mid.block_1"), ("mid_block.resnets.1", "mid.block_2"), ("conv_norm_out", "norm_out"),
+        ("conv_shortcut", "nin_shortcut"), (".resnets.", ".block."), ("downsamplers.0", "downsample"),
+        ("upsamplers.0", "upsample"), ("down_blocks", "down"),
+        *((f"up_blocks.{k}.", f"up.{blocks - 1 - k}.") for k in range(blocks)),
+    ):  # fmt: skip
+        name = name.replace(part, original)
+    return name

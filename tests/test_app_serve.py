@@ -24,7 +24,8 @@ from standin.driver import StandIn
 
 from daguerre.app.errors import ConfigError, DataFolderError, PortTaken
 from daguerre.app.machine import address_of, data_folder_text, listen, prepare_data_dir, read_address
-from daguerre.app.serve import worker_environment
+from daguerre.app.serve import worker_commands, worker_environment
+from daguerre.app.settings import Configuration, Secrets, Settings
 from daguerre.web.options import WebOptions
 
 TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4OQ.GabcdE.abcdefghijklmnopqrstuvwxyz0123456789ab"
@@ -124,6 +125,17 @@ def test_missing_weights_leave_the_rest_usable(tmp_path: Path) -> None:
         health = running.health()
         assert "starts again" in health["worker_processes"]["worker cpu"]
         assert "no worker is connected" in health["problem"]
+
+
+def test_every_device_gets_a_worker_process_of_its_own(tmp_path: Path) -> None:
+    """Each is told its device; the same one twice would only be half as fast."""
+    with serve(tmp_path, DAGUERRE_RENDER__DEVICES='["cpu", "cuda:1", "cuda:0", "cpu"]') as running:
+        wanted = {"worker cpu", "worker cuda:0", "worker cuda:1"}
+        running.until(lambda: running.health()["worker_processes"].keys() == wanted)
+    commands = worker_commands(Configuration(Settings(), Secrets(), None, tmp_path), ("cpu", "cuda:1"))
+    assert {name: command[command.index("--device") + 1] for name, command in commands.items()} == {
+        "worker cpu": "cpu", "worker cuda:1": "cuda:1",
+    }  # fmt: skip
 
 
 def test_a_second_serve_is_refused(tmp_path: Path) -> None:

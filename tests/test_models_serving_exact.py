@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,22 +45,33 @@ def shipped(kind: torch.dtype = torch.float32) -> Any:
     return unet.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 
+@pytest.fixture
+def threads() -> Iterator[Callable[[int], None]]:
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize("packed", [exact.PACKED, 0])
 @pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
 def test_a_row_of_the_shipped_network_is_the_same_alone_and_among_others(
-    kind: torch.dtype, packed: int, monkeypatch: pytest.MonkeyPatch
+    kind: torch.dtype, packed: int, monkeypatch: pytest.MonkeyPatch, threads: Callable[[int], None]
 ) -> None:
-    """To the bit, with weights packed and not; and it is what the stock network says, to rounding."""
+    """To the bit, with any number of threads, weights packed and not; and what the stock network says, to rounding."""
     if kind == torch.bfloat16 and not exact.can_bfloat16():
         pytest.skip("this processor does not multiply bfloat16")
     monkeypatch.setattr(exact, "PACKED", packed)
     unet = shipped(kind)
     stock = predicted(unet, 2)
     rows_apart(unet)
+    threads(1)
     alone = predicted(unet, 1)
-    assert isinstance(unet.conv_in.forward, PackedConvolution) == bool(packed)
-    for rows in (2, 3, 9):
-        assert torch.equal(predicted(unet, rows), alone), rows
+    assert isinstance(unet.conv_in.forward, PackedConvolution)
+    assert (unet.conv_in.forward._weight is unet.conv_in.weight) == (not packed)
+    for number, counts in ((1, (2, 17)), (2, (1,)), (3, (2,))):
+        threads(number)
+        for rows in counts:
+            assert torch.equal(predicted(unet, rows), alone), (number, rows)
     assert (alone - stock).norm() / stock.norm() < (1e-5 if kind == torch.float32 else 0.02)
 
 

@@ -15,7 +15,7 @@ from diffusers import DiffusionPipeline, DPMSolverMultistepScheduler
 from safetensors.torch import save_file
 
 from daguerre.models.engine import Ask, Cancelled, Engine, Progress
-from daguerre.models.errors import TooLate, Unfit, WeightsMissing, WeightsRefused
+from daguerre.models.errors import DeviceMissing, TooLate, Unfit, WeightsMissing, WeightsRefused
 from daguerre.models.serving.jobwise import Jobwise
 from daguerre.models.serving.loading import family_of
 from daguerre.models.serving.loop import Loop
@@ -155,3 +155,32 @@ def test_single_files_are_told_by_their_tensors_and_never_unpickled(tmp_path: Pa
         Engine(pickled, device="cpu").load()
     with pytest.raises(WeightsMissing):
         Engine(tmp_path / "absent", device="cpu").load()
+
+
+def test_a_single_file_draws_what_its_folder_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All weights in one file, in the original layout; a folder of its name gives what it lacks. Steps are shared."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    engine = loaded(familykit.write_sd15_file(tmp_path))
+    assert isinstance(engine.loop, Loop)
+    made = engine.draw(ASK)
+    assert made.about["model"] == "model"
+    same = loaded(familykit.write_sd15(tmp_path / "folder")).draw(ASK)
+    assert [each.tobytes() for each in made.pictures] == [each.tobytes() for each in same.pictures]
+
+
+def test_a_single_file_without_its_configurations_says_what_to_put_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is fetched; the folder beside the file is named, with what belongs into it."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    file = tmp_path / "model.safetensors"
+    save_file({"model.diffusion_model.input_blocks.0.0.weight": torch.zeros(320, 4, 3, 3)}, file)
+    with pytest.raises(WeightsRefused, match=r"nothing is fetched: put .* into .*/model\.$"):
+        Engine(file, device="cpu").load()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """Not torch's assertion."""
+    with pytest.raises(DeviceMissing, match=r"no device cuda:1 .*\[render\] devices"):
+        Engine(familykit.write_sd15(tmp_path / "toy"), device="cuda:1").load()

@@ -18,36 +18,35 @@ PACKED = 256 * 2**20
 
 
 def rows_apart(unet: nn.Module) -> None:
-    """Let no row of a batch on a processor depend on how many there are, to the last bit.
+    """Let no row of a batch on a processor depend on how many there are, nor on the threads, to the last bit.
 
-    In float32 matrix products sum in another order for other numbers of rows, convolutions only for a single row
-    (measured). So linear layers multiply each row by itself, and convolutions go by oneDNN even for a single row, with
-    their weights put into its order once: 3 to 10 % faster for any number of rows, a third for a single one. Where
-    that cannot be, a single row goes in twice. In bfloat16 all goes by oneDNN, whose products then keep the order
-    (measured too), and packing makes two rows twice as fast.
+    In float32 matrix products sum in another order for other numbers of rows: linear layers multiply each row by
+    itself. Convolutions all go by oneDNN, which torch leaves for some numbers of rows, and take at least as many rows
+    as there are threads, the first one repeated: for fewer oneDNN sums in another order (all measured). Their weights
+    are put into its order once where there is room: 3 to 10 % faster for any number of rows, a third for a single one.
+    In bfloat16 all goes by oneDNN, whose products then keep the order; packing makes two rows twice as fast.
     """
     layers = [module for module in unet.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
     packs = _packs(layers)
     for layer in layers:
         if isinstance(layer, nn.Conv2d):
-            layer.forward = PackedConvolution(layer) if packs else layer.forward
+            layer.forward = PackedConvolution(layer, packs=packs) if _onednn(layer) else layer.forward
         elif layer.weight.dtype == torch.bfloat16:
             layer.forward = PackedLinear(layer) if packs else layer.forward
         else:
             layer.forward = partial(_linear, layer)
-    if packs:
-        return
     forward = unet.forward
 
-    def at_least_two(sample: Tensor, timestep: Any, encoder_hidden_states: Tensor, **others: Any) -> Any:
-        if len(sample) > 1:
+    def enough(sample: Tensor, timestep: Any, encoder_hidden_states: Tensor, **others: Any) -> Any:
+        rows, least = len(sample), max(torch.get_num_threads(), 1 if _onednn() else 2)
+        if rows >= least:
             return forward(sample, timestep, encoder_hidden_states, **others)
-        twice = {name: _twice(value) for name, value in others.items()}
-        times = _twice(timestep) if isinstance(timestep, Tensor) and timestep.ndim else timestep
-        made = forward(sample.repeat(2, 1, 1, 1), times, encoder_hidden_states.repeat(2, 1, 1), **twice)
-        return (made[0][:1],)
+        more = {name: _filled(value, least) for name, value in others.items()}
+        times = _filled(timestep, least) if isinstance(timestep, Tensor) and timestep.ndim else timestep
+        made = forward(padded(sample, least), times, padded(encoder_hidden_states, least), **more)
+        return (made[0][:rows],)
 
-    unet.forward = at_least_two
+    unet.forward = enough
 
 
 def can_bfloat16() -> bool:
@@ -55,26 +54,25 @@ def can_bfloat16() -> bool:
     return _onednn() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def _onednn() -> bool:
-    return platform.machine() in {"x86_64", "AMD64"} and torch.backends.mkldnn.is_available()
+def _onednn(layer: nn.Conv2d | None = None) -> bool:
+    """Whether there is oneDNN as it was measured, and it takes `layer`."""
+    there = platform.machine() in {"x86_64", "AMD64"} and torch.backends.mkldnn.is_available()
+    return there and (layer is None or not isinstance(layer.padding, str))
 
 
 def _packs(layers: Sequence[nn.Conv2d | nn.Linear]) -> bool:
     """Whether a network can keep its weights packed, beside those that adapters and copies are made from."""
-    kinds = {layer.weight.dtype for layer in layers}
     packed = [layer for layer in layers if isinstance(layer, nn.Conv2d) or layer.weight.dtype == torch.bfloat16]
-    size = sum(layer.weight.numel() * layer.weight.element_size() for layer in packed)
-    odd = any(isinstance(layer, nn.Conv2d) and isinstance(layer.padding, str) for layer in layers)
-    return _onednn() and size <= PACKED and not odd and kinds in ({torch.float32}, {torch.bfloat16})
+    return _onednn() and sum(layer.weight.numel() * layer.weight.element_size() for layer in packed) <= PACKED
 
 
 class PackedConvolution:
-    """A convolution with its weights in oneDNN's own order."""
+    """A convolution by oneDNN, with its weights in oneDNN's own order where `packs`."""
 
-    def __init__(self, layer: nn.Conv2d) -> None:
+    def __init__(self, layer: nn.Conv2d, *, packs: bool = True) -> None:
         self._layer = layer
         # Made for the size that comes first, which is the model's own; others are right too, and reordered if need be.
-        self._weight: Tensor | None = None
+        self._weight: Tensor | None = None if packs else layer.weight
 
     def __call__(self, rows: Tensor) -> Tensor:
         """(R, C, H, W) → (R, C', H', W')"""
@@ -105,10 +103,10 @@ class PackedLinear:
         return torch.ops.mkldnn._linear_pointwise(rows, self._weight, self._bias, "none", [], "")
 
 
-def _twice(value: Any) -> Any:
+def _filled(value: Any, rows: int) -> Any:
     if isinstance(value, Mapping):
-        return {name: _twice(inner) for name, inner in value.items()}
-    return torch.cat([value, value]) if isinstance(value, Tensor) else value
+        return {name: _filled(inner, rows) for name, inner in value.items()}
+    return padded(value, rows) if isinstance(value, Tensor) else value
 
 
 def _linear(layer: nn.Linear, rows: Tensor) -> Tensor:

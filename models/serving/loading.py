@@ -16,7 +16,7 @@ from diffusers import (
 from diffusers.utils import logging
 from safetensors import SafetensorError, safe_open
 
-from ..errors import WeightsRefused
+from ..errors import DeviceMissing, WeightsRefused
 from .folder import check_folder
 
 #: Names of tensors that tell what a single file holds.
@@ -34,18 +34,28 @@ def load_pipeline(weights: Path, device: str) -> Any:
 
     Raises:
         WeightsMissing, WeightsRefused: there is none, or it holds pickles, foreign code or damage.
+        DeviceMissing: see there.
     """
     check_folder(weights)
+    check_device(device)
     # Warnings of diffusers quote prompts (what was cut off); bars are for nobody here.
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     # bf16 has no fast path on most CPUs; fp16 keeps our half-precision weights exact on CUDA.
     kind = torch.float16 if device.startswith("cuda") else torch.float32
+    what = f"The weights in {weights}"
+    advice = "Fetch or export them again."
     try:
         if weights.is_file():
             # What a single file leaves out (configurations, tokenizer) lies in a folder of its name beside it, or in
             # the local cache of whoever used that model before.
             beside = weights.with_suffix("")
+            what = f"The file {weights} with what lies in {beside}" if beside.is_dir() else f"The file {weights} alone"
+            advice = (
+                "A single file lacks configurations and the tokenizer, and nothing is fetched: put those of its "
+                "diffusers folder (model_index.json, scheduler/, tokenizer/, config.json of the other parts) into "
+                f"{beside}."
+            )
             told = {"config": str(beside)} if beside.is_dir() else {}
             pipeline: Any = family_of(weights).from_single_file(
                 str(weights), torch_dtype=kind, local_files_only=True, **told
@@ -56,11 +66,26 @@ def load_pipeline(weights: Path, device: str) -> Any:
             )
         pipeline.to(device)
     except (SafetensorError, OSError, ValueError, RuntimeError, KeyError) as problem:
-        raise WeightsRefused(
-            f"The weights in {weights} cannot be used on {device}: {problem}. Fetch or export them again."
-        ) from problem
+        raise WeightsRefused(f"{what} cannot be used on {device}: {problem}. {advice}") from problem
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def check_device(device: str) -> None:
+    """Whether torch has that device.
+
+    Raises:
+        DeviceMissing: it has not; says which there are.
+    """
+    if not device.startswith("cuda"):
+        return
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    number = device.partition(":")[2] or "0"
+    if not number.isdigit() or int(number) >= count:
+        there = ", ".join(f"cuda:{k}" for k in range(count)) or "no GPU that this torch can use"
+        raise DeviceMissing(f"There is no device {device} here, but {there}. Name another in [render] devices.")
+    # Whatever torch does without naming a device (emptying its cache, events) shall be done on this one.
+    torch.cuda.set_device(int(number))
 
 
 def family_of(file: Path) -> Any:

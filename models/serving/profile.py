@@ -31,7 +31,7 @@ def measure(network: Network, variant: Variant, height: int, width: int, budget:
         def run() -> None:
             network.forward(variant, samples, times, [words] * rows)
             if not cpu:
-                torch.cuda.synchronize()
+                torch.cuda.synchronize(network.device)
 
         return run
 
