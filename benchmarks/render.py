@@ -5,7 +5,9 @@
 
 Open loop: requests arrive by a Poisson process whether or not earlier ones are done, at 0.3, 0.6, 0.9 and 1.2 of what
 the plain pipeline manages, and once all together. Compared: (a) `pipe(prompt)` first come, first served; (b) the same
-compiled; (c) requests of one shape that arrive within 50 ms together in one call; (d) ours.
+compiled, with `--compile`; (c) requests of one shape that arrive within 50 ms together in one call; (d) ours. All in
+one precision. (b) compiles for minutes for each shape, so one call is measured, and what a queue before it comes to is
+worked out for the traces of that shape.
 
 The traces are played by a virtual clock: it goes on by what each forward, decode or call really took, in the time that
 the process computed, and jumps over idle time. So with `--threads 1` a busy machine hardly changes the figures, and
@@ -18,12 +20,12 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import random
 import resource
+import shutil
 import statistics
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -38,82 +40,15 @@ from daguerre.models.serving import schedule
 from daguerre.models.serving.finish import finish
 from daguerre.models.serving.folder import native_size
 
-PROMPTS = ("a red apple", "a pizza", "a rocket", "a cat face", "two lemons", "a house on a blue background")
+# At the end: `-P` keeps this folder off the path because of queue.py, which stands in for the standard library's.
+sys.path.append(str(Path(__file__).parent))
+from render_traces import USUAL, Arrival, Clock, Outcome, figures, make_trace
+
 #: Window of request-level batching, in seconds.
 WINDOW = 0.05
 LOADS = (0.3, 0.6, 0.9, 1.2)
 #: What requests must agree on to share one call of the stock pipeline.
 SHAPE = attrgetter("steps", "guidance", "width", "height")
-#: Completed within so many times what it takes alone on an idle machine.
-GOOD = 4.0
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """One request of a trace."""
-
-    at: float
-    ask: Ask
-    #: Seconds after its arrival at which it is cancelled; inf for never.
-    cancel: float = float("inf")
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What became of a request."""
-
-    arrival: Arrival
-    done: float = float("nan")
-    preview: float = float("nan")
-    cancelled: bool = False
-
-    @property
-    def seconds(self) -> float:
-        return self.done - self.arrival.at
-
-
-class Clock:
-    """Goes on by what this process computes, and jumps where it would only wait.
-
-    With several threads the time of day counts instead: what one thread waits for another is part of the cost.
-    """
-
-    def __init__(self, device: str) -> None:
-        self.cpu = device == "cpu" and torch.get_num_threads() == 1
-        self.cuda = device != "cpu"
-        self.jumped = 0.0
-        self.zero = self.spent()
-
-    def spent(self) -> float:
-        if self.cpu:
-            return time.process_time()
-        if self.cuda:
-            torch.cuda.synchronize()
-        return time.perf_counter()
-
-    def __call__(self) -> float:
-        return self.spent() - self.zero + self.jumped
-
-    def wait_until(self, when: float) -> None:
-        self.jumped += max(0.0, when - self())
-
-
-def make_trace(load: float, capacity: float, count: int, *, mixed: bool, seed: int) -> list[Arrival]:
-    """`count` requests at `load` × `capacity` pictures per second; inf for all at once."""
-    choose = random.Random(f"{load}/{mixed}/{seed}")
-    now, made = 0.0, list[Arrival]()
-    members = [1 / (k + 1) for k in range(8)]
-    for number in range(count):
-        now += 0.0 if load == float("inf") else choose.expovariate(load * capacity)
-        sides = choose.choices([(256, 256), (256, 384), (384, 384)], [50, 30, 20])[0] if mixed else (256, 256)
-        ask = Ask(
-            choose.choice(PROMPTS), (choose.randrange(2**32),), choose.choice([4, 8, 20, 30]) if mixed else 16,
-            3.0 if not mixed or choose.random() < 0.7 else 1.0, *sides,
-            member=f"m{choose.choices(range(8), members)[0]}",
-        )  # fmt: skip
-        cancel = choose.uniform(0.05, 1.0) if mixed and choose.random() < 0.1 else float("inf")
-        made.append(Arrival(now, replace(ask, seeds=(number + 1,)), cancel))
-    return made
 
 
 def play_ours(engine: Engine, trace: Sequence[Arrival]) -> tuple[list[Outcome], dict[str, Any]]:
@@ -164,9 +99,9 @@ class Baseline:
     """The stock pipeline with the same upscaler; `together` requests of one kind in one call."""
 
     def __init__(self, engine: Engine, weights: Path, window: float | None) -> None:
-        self.pipeline: Any = DiffusionPipeline.from_pretrained(
-            weights, dtype=torch.float16 if engine.device != "cpu" else torch.float32, local_files_only=True
-        ).to(engine.device)
+        kind = getattr(torch, engine.describe()["precision"])
+        self.pipeline: Any = DiffusionPipeline.from_pretrained(weights, dtype=kind, local_files_only=True)
+        self.pipeline.to(engine.device)
         self.pipeline.set_progress_bar_config(disable=True)
         self.pipeline.unet.to(memory_format=torch.channels_last)
         self.kit: Any = engine.loop._kit  # pyright: ignore
@@ -212,28 +147,27 @@ class Baseline:
         return outcomes
 
 
-def figures(outcomes: Sequence[Outcome], idle: float) -> dict[str, float]:
-    """Of one trace: seconds unless the name says otherwise."""
-    done = [each for each in outcomes if not each.cancelled]
-    seconds = sorted(each.seconds for each in done)
-    span = max(each.done for each in done) - min(each.arrival.at for each in done)
-    members = {each.arrival.ask.member for each in done}
-    rates = [statistics.fmean(each.seconds for each in done if each.arrival.ask.member == one) for one in members]
-    first = [each.preview - each.arrival.at for each in done if each.preview == each.preview]
+class Compiled:
+    """(b): `pipe(prompt)` with its U-Net compiled, first come, first served; requests of the usual shape only."""
 
-    def at(share: float) -> float:
-        return seconds[min(len(seconds) - 1, int(share * len(seconds)))]
+    def __init__(self, engine: Engine, weights: Path) -> None:
+        """Compiles; minutes. Reason in `missing` where it cannot."""
+        self.seconds, self.missing = float("nan"), ""
+        if engine.device == "cpu" and not (shutil.which("g++") or shutil.which("clang++")):
+            self.missing = "not measured: no compiler"
+            return
+        own = Baseline(engine, weights, None)
+        own.pipeline.unet = torch.compile(own.pipeline.unet)
+        own.draw([USUAL])
+        self.seconds = spent(engine, lambda: own.draw([USUAL]))
 
-    return {
-        "p50": at(0.5),
-        "p95": at(0.95),
-        "p99": at(0.99),
-        "pictures_per_s": len(done) / span,
-        "goodput_per_s": sum(each <= GOOD * idle for each in seconds) / span,
-        # Jain's index over the members' mean waiting times: 1 is the same for all.
-        "fairness": sum(rates) ** 2 / (len(rates) * sum(rate**2 for rate in rates)),
-        "first_preview_p50": statistics.median(first) if first else float("nan"),
-    }
+    def play(self, trace: Sequence[Arrival]) -> list[Outcome]:
+        """What one server that takes `seconds` for each makes of a trace."""
+        now, outcomes = 0.0, list[Outcome]()
+        for arrival in trace:
+            now = max(now, arrival.at) + self.seconds
+            outcomes.append(Outcome(arrival, done=now))
+        return outcomes
 
 
 def spent(engine: Engine, work: Callable[[], object], times: int = 3) -> float:
@@ -246,10 +180,19 @@ def spent(engine: Engine, work: Callable[[], object], times: int = 3) -> float:
     return min(taken)
 
 
+def machine() -> str:
+    """The processor's name, where the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
 def matmul_peak(engine: Engine) -> float:
-    """FLOP/s of a large matrix product, the best of some."""
+    """FLOP/s of a large matrix product in the precision of the U-Net, the best of some."""
     side = 1536 if engine.device == "cpu" else 8192
-    kind = torch.float32 if engine.device == "cpu" else torch.float16
+    kind = getattr(torch, engine.describe()["precision"])
     a = torch.randn(side, side, dtype=kind, device=engine.device)
     return 2 * side**3 / spent(engine, lambda: a @ a, 6)
 
@@ -281,7 +224,7 @@ def bit_identical(engine: Engine, count: int = 32) -> bool:
 
 def alone(engine: Engine, plain: Baseline, quick: bool) -> dict[str, Any]:
     """One picture and one grid with nobody else about; seconds."""
-    single = Ask(PROMPTS[0], (1,), 16, 3.0, 256, 256)
+    single = USUAL
     grid = replace(single, seeds=(1, 2, 3, 4))
     plain.draw([single])
     stock, ours = spent(engine, lambda: plain.draw([single])), spent(engine, lambda: engine.draw(single))
@@ -306,7 +249,9 @@ def alone(engine: Engine, plain: Baseline, quick: bool) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def play_all(engine: Engine, baselines: dict[str, Baseline], seconds: dict[str, Any], count: int) -> dict[str, Any]:
+def play_all(
+    engine: Engine, baselines: Mapping[str, Baseline | Compiled], seconds: dict[str, Any], count: int
+) -> dict[str, Any]:
     """Every trace through every way of serving it."""
     stock, burst = seconds["sequential_s"], float("inf")
     kinds = [*((rate, False) for rate in (*LOADS, burst)), (0.9, True), (burst, True)]
@@ -317,6 +262,8 @@ def play_all(engine: Engine, baselines: dict[str, Baseline], seconds: dict[str, 
         outcomes, extra = play_ours(engine, trace)
         table[name] = {"ours": figures(outcomes, seconds["single_s"]) | extra}
         for who, baseline in baselines.items():
+            if mixed and isinstance(baseline, Compiled):
+                continue
             table[name][who] = figures(baseline.play(trace), stock)
         report({f"{name} {who}": {k: round(v, 3) for k, v in row.items()} for who, row in table[name].items()})
     return table
@@ -333,6 +280,8 @@ def conclude(engine: Engine, table: dict[str, Any]) -> dict[str, float]:
     return {
         "throughput_over_sequential": ratio("single_burst", "pictures_per_s"),
         "throughput_over_sequential_mixed": ratio("mixed_burst", "pictures_per_s"),
+        "goodput_over_sequential": table["single_0.9"]["ours"]["goodput_per_s"]
+        / max(1e-9, table["single_0.9"]["sequential"]["goodput_per_s"]),
         "p95_over_sequential": ratio("single_0.9", "p95"),
         "cancel_steps": max(each["ours"]["cancel_steps"] for each in table.values()),
         "flop_over_peak": max(rows * row / seconds for rows, seconds in pace(engine)) / peak,
@@ -347,28 +296,32 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, default=load(None).weights)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--precision", default="float32", help="of the U-Net on a processor: float32 or bfloat16")
     parser.add_argument("--quick", action="store_true", help="fewer requests; at most 10 minutes on 2 idle cores")
     parser.add_argument("--requests", type=int, help="of each trace")
-    parser.add_argument("--compile", action="store_true", help="baseline (b) too; compiling takes minutes")
+    parser.add_argument("--compile", action="store_true", help="baseline (b) too: compiling takes minutes")
     parser.add_argument("--json", type=Path)
     wanted = parser.parse_args()
     count = wanted.requests or (12 if wanted.quick else 60)
-    engine = Engine(wanted.weights, device=wanted.device, threads=wanted.threads)
+    engine = Engine(wanted.weights, device=wanted.device, threads=wanted.threads, precision=wanted.precision)
     engine.load()
     loop: Any = engine.loop
     loop._clock = Clock(engine.device)
     found: dict[str, Any] = {
-        "machine": platform.processor() or platform.machine(), "device": engine.device,
-        "threads": torch.get_num_threads(), "torch": torch.__version__, "model": engine.weights.name,
+        "machine": machine(), "threads": torch.get_num_threads(),
+        **{name: engine.describe()[name] for name in ("device", "precision", "torch", "diffusers", "model")},
         "requests": count, "slots": engine.slots, "pace": [list(pair) for pair in pace(engine)],
     }  # fmt: skip
-    baselines = {"sequential": Baseline(engine, wanted.weights, None)}
-    baselines["request_batching"] = Baseline(engine, wanted.weights, WINDOW)
+    plain = Baseline(engine, wanted.weights, None)
+    baselines: dict[str, Baseline | Compiled] = {
+        "sequential": plain, "request_batching": Baseline(engine, wanted.weights, WINDOW)
+    }  # fmt: skip
     if wanted.compile:
-        baselines["compiled"] = Baseline(engine, wanted.weights, None)
-        baselines["compiled"].pipeline.unet = torch.compile(baselines["compiled"].pipeline.unet)
-        baselines["compiled"].draw([Ask(PROMPTS[0], (1,), 2, 3.0, 256, 256)])
-    found |= alone(engine, baselines["sequential"], wanted.quick)
+        compiled = Compiled(engine, wanted.weights)
+        found["compiled_s"] = compiled.missing or compiled.seconds
+        if not compiled.missing:
+            baselines["compiled"] = compiled
+    found |= alone(engine, plain, wanted.quick)
     report(found)
     found["traces"] = play_all(engine, baselines, found, count)
     found |= (ends := conclude(engine, found["traces"]))
