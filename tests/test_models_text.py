@@ -245,6 +245,31 @@ def learnt(corpus: Corpus, vocabulary: Vocabulary, tokenizer: Any, tmp_path_fact
     return train_text(recipe, corpus, vocabulary, tokenizer, tmp_path_factory.mktemp("learnt"), Lines(report=str))
 
 
+def test_an_encoder_that_goes_on_learns_and_stays_with_what_it_said(
+    learnt: Any, corpus: Corpus, vocabulary: Vocabulary, tokenizer: Any, tmp_path: Path
+) -> None:
+    """Held to its states of plain captions it moves far less there than unheld, and the rest is learnt all the same."""
+    before, _ = learnt
+    state = {name: value.clone() for name, value in before.state_dict().items()}
+    recipe = dataclasses.replace(TOY, width=96, layers=2, steps=40, warmup=4, captions=24, seed=5)
+    tokens = tokenize(tokenizer, ["a cat", "a car", ""])
+    moved, losses = [], []
+    for weight in (0.0, 50.0):
+        told = Lines(report=str)
+        told.step = lambda stage, step, steps, scalars: losses.append(scalars["captions"])  # type: ignore[method-assign]
+        after, _ = train_text(
+            dataclasses.replace(recipe, anchor=weight), corpus, vocabulary, tokenizer, tmp_path / f"{weight}", told,
+            begun=before,
+        )  # fmt: skip
+        with torch.no_grad():
+            moved.append((after(tokens)[0] - before(tokens)[0]).square().mean().item())
+        # The heads begin anew, so the captions' loss falls only where something is learnt.
+        assert losses[-1] < 0.6 * losses[0]
+        losses.clear()
+    assert moved[1] < 0.3 * moved[0]
+    assert all(torch.equal(value, state[name]) for name, value in before.state_dict().items())
+
+
 def test_binding_is_learnt(learnt: Any, vocabulary: Vocabulary, tokenizer: Any) -> None:
     """Which thing has which colour and lies where: the swap is told apart, the turned sentence is not."""
     encoder, examiner = learnt

@@ -58,6 +58,8 @@ class Start:
     codec: bool = True
     text: bool = True
     denoiser: bool = True
+    #: Teach the start's text encoder more, holding it to what it says of plain captions.
+    teach: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,11 +235,15 @@ def text_part(
 ) -> tuple[PreTrainedTokenizerFast, T5EncoderModel] | None:
     """Tokenizer and text encoder: from the start, or taught here; None where `stop` came first."""
     folder, file = run / "tokenizer", run / "text.safetensors"
+    begun = None
     if recipe.start.weights and recipe.start.text and not file.is_file():
         start = Path(recipe.start.weights)
-        shutil.copytree(start / "tokenizer", folder, dirs_exist_ok=True)
-        begun = T5EncoderModel.from_pretrained(start / "text_encoder", local_files_only=True, use_safetensors=True)
-        save_encoder(begun.float(), file)
+        before = T5EncoderModel.from_pretrained(start / "text_encoder", local_files_only=True, use_safetensors=True)
+        if recipe.start.teach:
+            begun = PreTrainedTokenizerFast.from_pretrained(start / "tokenizer", local_files_only=True), before.float()
+        else:
+            shutil.copytree(start / "tokenizer", folder, dirs_exist_ok=True)
+            save_encoder(before.float(), file)
     if file.is_file():
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
         return tokenizer, load_encoder(recipe.text, len(tokenizer), file)
@@ -245,8 +251,9 @@ def text_part(
     emojibase = cache / "packages" / EMOJIBASE.folder
     every = [*(emojibase_rows(emojibase) if emojibase.is_dir() else ()), *scene.sprites.rows]
     taught = text_stage(
-        recipe.text, every, scene.concepts, scene.sampler, scene.names, run, cache / "teacher", progress, stop, device
-    )
+        recipe.text, every, scene.concepts, scene.sampler, scene.names, run, cache / "teacher", progress, stop, device,
+        begun,
+    )  # fmt: skip
     return (taught.tokenizer, taught.encoder) if taught else None
 
 

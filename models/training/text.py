@@ -10,6 +10,7 @@ the meaning, too.
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 import time
@@ -28,6 +29,7 @@ from ..errors import TrainingError
 from ..networks import TEXT_LENGTH
 from . import checkpoints
 from .corpus import Corpus
+from .distil import known
 from .meaning import (
     Examiner,
     Vocabulary,
@@ -38,10 +40,12 @@ from .meaning import (
 )
 from .progress import Progress
 from .schedule import learning_rate
-from .tokenizer import tokenize_split
+from .tokenizer import tokenize, tokenize_split
 
 #: Second name of the embedding table in a T5 encoder.
 TIED = "encoder.embed_tokens.weight"
+#: Share of the batches in which the empty caption is held in its place.
+SILENT = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,8 @@ class TextRecipe:
     contrast: float = 0.1
     #: Temperature of the teacher's choice among concepts.
     temperature: float = 0.1
+    #: Where it begins from an encoder that a denoiser knows: weight of staying with its states of plain captions.
+    anchor: float = 10.0
     #: Share of the names that are kept for the examination.
     examined: float = 0.02
     seed: int = 1
@@ -95,24 +101,24 @@ def train_text(
     progress: Progress,
     stop: Callable[[], bool] = lambda: False,
     device: torch.device | str = "cpu",
+    begun: T5EncoderModel | None = None,
 ) -> tuple[T5EncoderModel, Examiner]:
     """Train to the recipe's last step, from `run`'s checkpoint where there is one; gives the encoder and its examiner.
 
     `text.safetensors`, the encoder alone, is written when the last step is done.
+
+    Args:
+        begun: an encoder to go on from, which a denoiser was trained with. Its states of captions of one plain thing
+            are kept (`anchor`), so that the denoiser still understands them while the encoder learns the rest.
 
     Raises:
         TrainingError: the loss is not a number, or the checkpoint cannot be used.
     """
     # Set up.
     torch.manual_seed(recipe.seed)
-    encoder = networks.text_encoder(len(tokenizer), recipe.width, recipe.layers)
-    biases = encoder.encoder.block[0].layer[0].SelfAttention.relative_attention_bias.weight
-    nn.init.normal_(biases, std=recipe.positions)
-    nn.init.normal_(encoder.shared.weight, std=recipe.embeddings)
-    with torch.no_grad():
-        # Padding begins as nothing of its own, so that from the first step its states are what they attend to.
-        encoder.shared.weight[tokenizer.pad_token_id] *= recipe.padding
+    encoder = copy.deepcopy(begun).train() if begun is not None else fresh_encoder(recipe, tokenizer)
     encoder.to(device)
+    anchor = None if begun is None else Anchor(begun.to(device), recipe.captions)
     examiner = Examiner(recipe.width, vocabulary.classes()).to(device)
     weights = [*encoder.parameters(), *examiner.parameters()]
     optimizer = torch.optim.AdamW(weights, lr=recipe.rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
@@ -162,6 +168,11 @@ def train_text(
             relate = relation_loss(logits[2 * count :], vectors, concepts, recipe.temperature)
             loss = loss + recipe.distil * distil + recipe.relate * relate
             scalars |= {"distil": distil.item(), "relate": relate.item()}
+        if anchor is not None:
+            tokens = tokenize(tokenizer, anchor.captions(corpus, choose)).to(device)
+            kept = anchor.loss(encoder, tokens)
+            loss = loss + recipe.anchor * kept
+            scalars["anchor"] = kept.item()
         if not torch.isfinite(loss):
             raise TrainingError(
                 f"The loss of the text encoder is {loss.item()} at step {step}. Lower its `rate` and run again; "
@@ -185,6 +196,40 @@ def train_text(
     if step >= recipe.steps:
         save_encoder(encoder, run / "text.safetensors")
     return encoder, examiner
+
+
+def fresh_encoder(recipe: TextRecipe, tokenizer: PreTrainedTokenizerFast) -> T5EncoderModel:
+    """An encoder that knows nothing, ready to learn; drawn from torch's current random state."""
+    encoder = networks.text_encoder(len(tokenizer), recipe.width, recipe.layers)
+    biases = encoder.encoder.block[0].layer[0].SelfAttention.relative_attention_bias.weight
+    nn.init.normal_(biases, std=recipe.positions)
+    nn.init.normal_(encoder.shared.weight, std=recipe.embeddings)
+    with torch.no_grad():
+        # Padding begins as nothing of its own, so that from the first step its states are what they attend to.
+        encoder.shared.weight[tokenizer.pad_token_id] *= recipe.padding
+    return encoder
+
+
+class Anchor:
+    """What an encoder said before, so that who learnt to listen to it still understands."""
+
+    def __init__(self, before: T5EncoderModel, count: int) -> None:
+        self._before = before.eval().requires_grad_(False)
+        self._count = count
+
+    def captions(self, corpus: Corpus, choose: random.Random) -> list[str]:
+        """Captions of one thing as drawn, and now and then of nothing: what guidance compares with."""
+        found = [""] if choose.random() < SILENT else []
+        while len(found) < self._count:
+            found += [text for text, scene in corpus.captions(self._count, choose) if known(scene)]
+        return found[: self._count]
+
+    def loss(self, encoder: T5EncoderModel, tokens: Tensor) -> Tensor:
+        """Squared distance of all states (padding's too) to those before, over the variance of those."""
+        with torch.no_grad():
+            before = self._before(tokens)[0]
+        away: Tensor = (encoder(tokens)[0] - before).square().mean() / before.var()
+        return away
 
 
 def pooled(encoder: T5EncoderModel, tokens: Tensor) -> Tensor:

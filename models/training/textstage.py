@@ -79,6 +79,7 @@ def text_stage(
     progress: Progress,
     stop: Callable[[], bool] = lambda: False,
     device: torch.device | str = "cpu",
+    begun: tuple[PreTrainedTokenizerFast, T5EncoderModel] | None = None,
 ) -> TextStage | None:
     """Train the encoder, or read it where `run` holds it; None where it was stopped before its end.
 
@@ -89,6 +90,7 @@ def text_stage(
         aliases: the concepts of the scenes, which are drawn more often; with their further names.
         sampler, names: of the scenes.
         cache: folder of the teacher's vectors.
+        begun: tokenizer and encoder to go on from (see `train_text`).
 
     Raises:
         TrainingError: says what to do.
@@ -109,7 +111,8 @@ def text_stage(
     if folder.is_dir():
         tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
     else:
-        tokenizer = text_tokenizer(corpus, recipe.vocabulary, random.Random(f"tokenizer/{recipe.seed}"))
+        fresh = random.Random(f"tokenizer/{recipe.seed}")
+        tokenizer = begun[0] if begun else text_tokenizer(corpus, recipe.vocabulary, fresh)
         tokenizer.save_pretrained(folder)
     file = run / "text.safetensors"
     if file.is_file():
@@ -120,7 +123,9 @@ def text_stage(
     vocabulary = Vocabulary(
         {concept: i for i, concept in enumerate(words.concepts)}, {style: i for i, style in enumerate(styles)}
     )
-    encoder, examiner = train_text(recipe, corpus, vocabulary, tokenizer, run, progress, stop, device)
+    encoder, examiner = train_text(
+        recipe, corpus, vocabulary, tokenizer, run, progress, stop, device, begun=begun[1] if begun else None
+    )
     if not file.is_file():
         return None
     synonyms = {
