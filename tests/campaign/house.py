@@ -193,10 +193,10 @@ class House:
         await self.standin.connected(timeout=PATIENCE)
         await self.standin.wait_for_commands("imagine", timeout=30)
         await self.ask(4)
-        left = iter(faults)
+        coming = iter(faults)
 
         async def strikes() -> None:
-            for fault in left:
+            for fault in coming:
                 live = sum(self.states()[name] for name in ("queued", "sent", "running"))
                 if self.standin.socket.attached and live < 12:
                     await self.ask(2)
@@ -212,8 +212,11 @@ class House:
         for number, child in enumerate(self._workers):
             if child is None or not child.alive:
                 await self.start_worker(number)
-        deadline = time.monotonic() + patience
-        while self._untold() and time.monotonic() < deadline:  # noqa: ASYNC110
+        # As long as somebody is told now and then: after many doubts, the stand-in checks long lists of messages.
+        deadline, least = time.monotonic() + patience, self._untold()
+        while (left := self._untold()) and time.monotonic() < deadline:
+            if left < least:
+                deadline, least = time.monotonic() + patience, left
             await asyncio.sleep(0.1)
         self._judge(verdict)
         verdict.seconds = time.monotonic() - began
