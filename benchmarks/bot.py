@@ -151,7 +151,7 @@ async def measure(seconds: float, rate: float, jobs: int, milliseconds: float) -
                     found[f"{name}_cpu_ms_per_job"] = 1000 * (processor(one) - used[name]) / len(asked)
                 say(f"{len(asked)} interactions; p99 {found['ack_p99_ms']:.0f} ms")
                 while len(asked) < jobs:
-                    more = await flood(discord, members, channels, min(5.0, (jobs - len(asked)) / rate), rate)
+                    more = await flood(discord, members, channels, min(30.0, (jobs - len(asked)) / rate), rate)
                     asked += [None] * len(more)
                     discord.rest.requests.clear()
                 state = await settled(bot)

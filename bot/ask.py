@@ -72,7 +72,9 @@ async def ask(interaction: Asked, make: Callable[[ServerSettings], Awaitable[Seq
     services = interaction.client.services
     address = address_of(interaction, time.time())
     queueing = asyncio.create_task(_queue(interaction, address, make))
-    done, _ = await asyncio.wait({queueing}, timeout=PATIENCE_SECONDS)
+    # Where many ask at once, this one may have waited for its turn already.
+    waited = interaction.client.lag.of(interaction.created_at.timestamp(), address.received)
+    done, _ = await asyncio.wait({queueing}, timeout=max(0.0, PATIENCE_SECONDS - waited))
     if not done:
         await _defer(interaction, address.private)
     queued = await queueing

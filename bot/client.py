@@ -37,6 +37,7 @@ from .faults import TRANSIENT
 from .follow import Followers
 from .forms import filled, region, remix, typed_prompt
 from .guard import guarded, log_error
+from .lag import Lag
 from .menus import start, start_draft
 from .moderation import ITEMS
 from .moderation_commands import leave_stranger
@@ -104,10 +105,12 @@ class DaguerreClient(discord.Client):
         self._announce = announce
         self._resuming: asyncio.Task[None] | None = None
         self.desk = Desk(self)
+        self.lag = Lag()
 
     async def setup_hook(self) -> None:
         self.add_dynamic_items(PictureButton, ConfirmButton, PageButton, *ITEMS)
         await self.services.queue.members.load()
+        await asyncio.to_thread(self.services.queue.moderation.prepare)
         self.desk.open()
         await self.tree.set_translator(Translator())
         if self._options.sync_commands:

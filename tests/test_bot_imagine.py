@@ -16,6 +16,7 @@ from PIL import Image
 from standin.driver import StandIn
 from standin.world import Channel, Member
 
+from daguerre.bot.lag import Lag
 from daguerre.queue.errors import BrokerUnavailable, StorageFull
 from daguerre.queue.jobs import JobState
 from daguerre.queue.service import Queue, Ticket
@@ -290,6 +291,41 @@ async def test_a_slow_disk_costs_no_interaction(
         go.set()
         assert "a red apple" in (await asked.message()).content
         await asked.wait_for(lambda seen: bool(seen.attachments))
+
+
+async def test_one_that_has_waited_its_turn_is_deferred_at_once(
+    standin: StandIn,
+    queue: Queue,
+    easel: Easel,
+    tmp_path: Path,
+    studio: Channel,
+    ada: Member,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where many ask at once, Discord's three seconds have begun before the handler has."""
+    go, submit = asyncio.Event(), queue.submit
+
+    async def slow(*given: Any, **more: Any) -> Ticket:
+        await go.wait()
+        return await submit(*given, **more)
+
+    async with a_worker(queue, easel), a_bot(standin, queue, tmp_path):
+        await (await standin.slash(ada, studio, "imagine", prompt="a red apple")).message()
+        monkeypatch.setattr(queue, "submit", slow)
+        asked = await standin.slash(ada, studio, "imagine", prompt="a green apple", age=1.4)
+        ack = await asked.ack()
+        assert (ack.type, ack.after < 1.0) == (5, True)
+        go.set()
+        await asked.wait_for(lambda seen: bool(seen.attachments))
+        await told(queue)
+
+
+def test_lag_is_what_others_were_quicker_by() -> None:
+    """The two clocks differ by 100 s here; the quickest interaction tells by how much."""
+    lag = Lag()
+    assert [round(lag.of(1000 + n, 900 + n + late), 3) for n, late in enumerate((0.5, 2.0, 0.1, 0.1, 1.1))] == [
+        0, 1.5, 0, 0, 1.0,
+    ]  # fmt: skip
 
 
 async def test_a_queued_job_is_answered_even_when_its_place_is_unknown(
