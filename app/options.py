@@ -79,8 +79,9 @@ class RenderOptions(BaseModel):
         default="float32",
         description=(
             'What the denoiser computes in on a processor. "bfloat16" takes about half the time where the processor '
-            "multiplies it by itself (AMX, AVX-512 BF16) and changes details of the pictures; elsewhere it counts for "
-            "nothing. GPUs always compute in half precision."
+            "multiplies it by itself (AMX, AVX-512 BF16); details of the pictures are others, and their last bits "
+            "depend on what else is drawn, as the pictures say. Elsewhere it counts for nothing; GPUs always compute "
+            "in half precision."
         ),
     )
     drain_seconds: float = Field(

@@ -57,7 +57,8 @@ class Engine:
 
         Without `exact`, pictures on a GPU are drawn in batches as large as they happen to be: faster for few requests,
         and the same seed may differ in some bits with its neighbours. The metadata says so. `precision`: of the U-Net
-        on a processor; "bfloat16" counts only where the processor multiplies it by itself.
+        on a processor; "bfloat16" counts only where the processor multiplies it by itself, and its bits depend on
+        neighbours as without `exact`.
         """
         self.weights = weights
         self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
@@ -110,7 +111,8 @@ class Engine:
             paces = Paces(self._machine(), self._profile)
             cells = network.native // network.factor
             self._slots = slots_for(paces.get(network, network.plain, cells, cells))
-        self._loop = Loop(kit, paces, exact=self._exact, about=self._about)
+        exact = self._exact and (self.device != "cpu" or network.kind == torch.float32)
+        self._loop = Loop(kit, paces, exact=exact, about=self._about)
 
     def _machine(self) -> str:
         name = torch.cuda.get_device_name(self.device) if self.device.startswith("cuda") else "cpu"
