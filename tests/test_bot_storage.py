@@ -63,7 +63,9 @@ async def test_a_database_that_is_away_is_told_to_whoever_asks(
             await before.wait_for(lambda seen: bool(seen.attachments), 60)
 
 
-@pytest.mark.parametrize(("request_row", "words"), [("{broken", "cannot be read"), ('{"version": 9}', "another version")])
+@pytest.mark.parametrize(
+    ("request_row", "words"), [("{broken", "cannot be read"), ('{"version": 9}', "another version")]
+)
 async def test_a_row_that_cannot_be_read_is_told_to_who_waits_for_it(
     standin: StandIn, queue: Queue, tmp_path: Path, easel: Easel, studio: Channel, ada: Member, request_row: str,
     words: str,
