@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from pydantic import ValidationError
+from sqlalchemy import RowMapping
 
 from .capability import Needs
 from .fair import Entry, Lane
@@ -36,7 +37,7 @@ def _sound(value: Any) -> float:
     return float(value) if isinstance(value, int | float) and 1e-6 < value < 1e9 else 1.0
 
 
-def job_of(row: Mapping[str, Any]) -> Job:
+def job_of(row: Mapping[str, Any] | RowMapping) -> Job:
     request, error = _request(row["request"])
     try:
         state = JobState(row["state"])

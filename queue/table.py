@@ -10,7 +10,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from secrets import token_hex
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import Connection, Table, Update, bindparam, delete, insert, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -325,7 +325,7 @@ class JobTable:
 
     async def _jobs(self, query: Any) -> list[Job]:
         return await self._database.view(
-            lambda connection: [job_of(cast("Mapping[str, Any]", row)) for row in connection.execute(query).mappings()]
+            lambda connection: [job_of(row) for row in connection.execute(query).mappings()]
         )
 
 
