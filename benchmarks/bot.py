@@ -165,9 +165,13 @@ async def measure(seconds: float, rate: float, jobs: int, milliseconds: float) -
                     "load": os.getloadavg()[0],
                 }
             finally:
+                # nats-server outlives a control process that is killed.
+                servers = psutil.Process(bot.pid).children() if bot.returncode is None else []
                 for one in (bot, worker):
                     one.kill()
                     await one.wait()
+                for server in servers:
+                    server.kill()
     return found
 
 
