@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Seconds of Discord's three that looking and queueing may take before the answer is deferred.
-PATIENCE_SECONDS = 1.5
+#: Seconds that looking and queueing may take before the answer is deferred: a member waits for the first sign only.
+PATIENCE_SECONDS = 0.1
 #: Everybody who asks in private is one server for the fair queue.
 PRIVATE_SERVER = "dm"
 
@@ -139,16 +139,17 @@ async def _queue(
     tickets: list[Ticket] = []
     for number, order in enumerate(admitted):
         try:
-            ticket = await queue.submit(
-                order.request,
-                key=str(interaction.id) if number == 0 else f"{interaction.id}.{number}",
-                member=str(interaction.user.id),
-                server=str(interaction.guild_id or PRIVATE_SERVER),
-                reply=(address if number == 0 else replace(address, followup=True)).reply(),
-                lane=order.lane,
-                roles=[str(role) for role in role_ids(interaction)],
-                relaxed=is_relaxed(settings, interaction),
-            )
+            async with interaction.client.turns:
+                ticket = await queue.submit(
+                    order.request,
+                    key=str(interaction.id) if number == 0 else f"{interaction.id}.{number}",
+                    member=str(interaction.user.id),
+                    server=str(interaction.guild_id or PRIVATE_SERVER),
+                    reply=(address if number == 0 else replace(address, followup=True)).reply(),
+                    lane=order.lane,
+                    roles=[str(role) for role in role_ids(interaction)],
+                    relaxed=is_relaxed(settings, interaction),
+                )
         except InvalidRequest as problem:
             raise refusal_of(problem, order.request.prompt) from None
         except QueueError as problem:

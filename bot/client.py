@@ -56,6 +56,9 @@ log = logging.getLogger(__name__)
 CONNECT_SECONDS = 10.0
 #: Seconds without a gateway after which connecting starts afresh: discord.py's own pauses grow to a quarter of an hour.
 PATIENCE_SECONDS = 90.0
+#: Requests that are written into the queue at a time. More at once are no quicker, one processor does it all, but they
+#: would stand between a new interaction and its first answer.
+TURNS = 8
 #: Seconds between two looks at something that is away.
 LOOK_SECONDS = 5.0
 #: discord.py calls the bot ready this long after the last server came in; nothing here waits for servers.
@@ -106,6 +109,7 @@ class DaguerreClient(discord.Client):
         self._resuming: asyncio.Task[None] | None = None
         self.desk = Desk(self)
         self.lag = Lag()
+        self.turns = asyncio.Semaphore(TURNS)
 
     async def setup_hook(self) -> None:
         self.add_dynamic_items(PictureButton, ConfirmButton, PageButton, *ITEMS)

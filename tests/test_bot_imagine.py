@@ -16,6 +16,7 @@ from PIL import Image
 from standin.driver import StandIn
 from standin.world import Channel, Member
 
+from daguerre.bot.client import TURNS
 from daguerre.bot.lag import Lag
 from daguerre.queue.errors import BrokerUnavailable, StorageFull
 from daguerre.queue.jobs import JobState
@@ -291,6 +292,38 @@ async def test_a_slow_disk_costs_no_interaction(
         go.set()
         assert "a red apple" in (await asked.message()).content
         await asked.wait_for(lambda seen: bool(seen.attachments))
+
+
+async def test_a_crowd_is_answered_at_once_and_queued_a_few_at_a_time(
+    standin: StandIn,
+    queue: Queue,
+    easel: Easel,
+    tmp_path: Path,
+    studio: Channel,
+    ada: Member,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While the queue takes no more, those behind get their first answer all the same; then each gets its picture."""
+    go, submit, inside, most = asyncio.Event(), queue.submit, 0, 0
+
+    async def slow(*given: Any, **more: Any) -> Ticket:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        await go.wait()
+        inside -= 1
+        return await submit(*given, **more)
+
+    monkeypatch.setattr(queue, "submit", slow)
+    async with a_worker(queue, easel), a_bot(standin, queue, tmp_path):
+        crowd = [await standin.slash(ada, studio, "imagine", prompt=f"apple {number}") for number in range(TURNS + 4)]
+        acks = [await asked.ack() for asked in crowd]
+        assert all(ack.type == 5 and ack.after < 2 for ack in acks)
+        assert most == TURNS
+        go.set()
+        for asked in crowd:
+            await asked.wait_for(lambda seen: bool(seen.attachments))
+        await told(queue)
 
 
 async def test_one_that_has_waited_its_turn_is_deferred_at_once(
