@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 from diffusers import UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
@@ -60,6 +61,8 @@ class DenoiserRecipe:
     save_minutes: float = 2.0
     #: torch.compile the network; worth its minute on CUDA only.
     compile: bool = False
+    #: Multiply in bfloat16 on processors that have tiles for it (AMX): 1.6 times as many pictures. Others pass it over.
+    tiles: bool = False
 
 
 class TextToLatent(nn.Module):
@@ -109,13 +112,17 @@ def train_denoiser(
     """
     if teacher is not None and not isinstance(source, SceneSource):
         raise TrainingError("This run's batches come without their scenes: leave [distil] weights empty.")
-    # Set up. bf16 on CUDA only: on processors it is two hundred times slower than fp32.
-    accelerator = Accelerator(mixed_precision="bf16" if torch.cuda.is_available() else "no")
+    # Set up. bf16 on CUDA, and on processors with AMX: on others it is two hundred times slower than fp32.
+    tiles = recipe.tiles and torch.cpu.get_capabilities().get("amx_bf16", False)
+    accelerator = Accelerator(mixed_precision="bf16" if torch.cuda.is_available() or tiles else "no")
     torch.manual_seed(recipe.seed)
     model = build(recipe, text)
     if start is not None:
         progress.line(warm_start(model.unet, start))
     model.to(accelerator.device)
+    if accelerator.device.type == "cpu":
+        # Few places attend to few words: the fused kernel only costs, a tenth of a step in fp32, a third in bf16.
+        model.unet.set_attn_processor(AttnProcessor())
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
     optimizer = torch.optim.AdamW(
         [
