@@ -134,6 +134,11 @@ class DaguerreClient(discord.Client):
                 log_error("taking up unfinished jobs broke", error)
                 return None
 
+    def dispatch(self, event: str, /, *args: Any, **kwargs: Any) -> None:
+        """As discord.py's, but for events of a connection that breaks while the client closes: nobody hears them."""
+        if not self.is_closed():
+            super().dispatch(event, *args, **kwargs)
+
     async def on_connect(self) -> None:
         self.connected.set()
 

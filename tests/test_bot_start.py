@@ -9,11 +9,13 @@ import logging
 from pathlib import Path
 
 import pytest
-from botkit import Easel, a_bot, a_worker, told
+from botkit import Easel, a_bot, a_worker, told, until
 from standin.driver import StandIn
 from standin.world import Channel, Member
 
+from daguerre.bot.client import DaguerreClient
 from daguerre.bot.errors import ApiUnreachable, BadToken, GatewayRefused, GatewayUnreachable, IntentsRefused
+from daguerre.bot.options import DiscordOptions
 from daguerre.queue.service import Queue
 
 pytest_plugins = ("botfixtures",)
@@ -52,6 +54,20 @@ async def test_a_gateway_that_refuses_for_good_ends_the_bot(
     with pytest.raises(error, match=r"Daguerre|DISCORD_TOKEN"):
         async with a_bot(standin, queue, tmp_path):
             pass
+
+
+async def test_a_connection_that_breaks_while_the_bot_stops_is_not_talked_about(queue: Queue, tmp_path: Path) -> None:
+    """A closed client has no loop any more to run handlers on: discord.py would leave a coroutine behind."""
+    client = DaguerreClient(
+        DiscordOptions(), queue=queue, settings=queue.server_settings, vocabulary=None, data_dir=tmp_path, announce=None
+    )
+    async with client:
+        client.connected.set()
+        client.dispatch("disconnect")
+        await until(lambda: not client.connected.is_set())
+    client.connected.set()
+    client.dispatch("disconnect")
+    assert client.connected.is_set()
 
 
 async def test_commands_are_registered_only_when_they_changed(standin: StandIn, queue: Queue, tmp_path: Path) -> None:
