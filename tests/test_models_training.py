@@ -11,6 +11,7 @@ from typing import Any
 import modelkit
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from diffusers import AutoPipelineForImage2Image, DiffusionPipeline, StableDiffusionImg2ImgPipeline
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -74,6 +75,24 @@ def test_a_denoiser_run_that_was_stopped_goes_on_to_the_same_bits(
     train_denoiser(recipe, source, text, tokenizer, tmp_path / "parts", QUIET, interrupted_after(3))
     parts = train_denoiser(recipe, source, text, tokenizer, tmp_path / "parts", QUIET)
     assert same(whole, parts)
+
+
+@pytest.mark.parametrize("amx", [True, False])
+def test_tiles_are_used_where_the_processor_has_them_and_by_the_student_too(
+    amx: bool, source: CachedLatents, text: Any, tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The precision is one for the whole process, so the stage after the denoiser's must not ask for another."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx})
+    AcceleratorState._reset_state(reset_partial_state=True)
+    try:
+        recipe = dataclasses.replace(DENOISER, tiles=True, steps=2)
+        model = train_denoiser(recipe, source, text, tokenizer, tmp_path, QUIET)
+        assert AcceleratorState().mixed_precision == ("bf16" if amx else "no")
+        assert all(each.dtype == torch.float32 for each in model.parameters())
+        student = StudentRecipe(rank=2, windows=2, inner=1, steps=2, batch=2)
+        train_student(student, source, model.unet, model.text, tokenizer, tmp_path, QUIET)
+    finally:
+        AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.mark.parametrize("aim", ["flow", "epsilon"])

@@ -92,7 +92,8 @@ def train_student(
         TrainingError: the loss is not a number, or the checkpoint cannot be used.
     """
     # Set up: the teacher is the same network with its adapter switched off.
-    accelerator = Accelerator(mixed_precision="bf16" if torch.cuda.is_available() else "no")
+    # On processors as the teacher was trained in this process: accelerate holds one precision for each.
+    accelerator = Accelerator(mixed_precision="bf16" if torch.cuda.is_available() else None)
     torch.manual_seed(recipe.seed)
     add_adapter(unet, recipe.rank)
     unet.to(accelerator.device)
