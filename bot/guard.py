@@ -88,12 +88,13 @@ def queue_full(error: QueueFull, locale: str) -> str:
 
 
 async def tell(interaction: discord.Interaction[Any], words: str) -> None:
-    """Answer privately; by editing the answer that is there when the interaction was already acknowledged."""
+    """Answer privately, also where the answer was deferred for all to see: that placeholder goes first."""
     nobody = discord.AllowedMentions.none()
     try:
         if interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
-            await interaction.edit_original_response(content=words, view=None, allowed_mentions=nobody)
-        elif interaction.response.is_done():
+            # What is sent behind a placeholder takes its place, and is as public as it was.
+            await interaction.delete_original_response()
+        if interaction.response.is_done():
             await interaction.followup.send(words, ephemeral=True, allowed_mentions=nobody)
         else:
             await interaction.response.send_message(words, ephemeral=True, allowed_mentions=nobody)

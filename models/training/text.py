@@ -116,9 +116,9 @@ def train_text(
     """
     # Set up.
     torch.manual_seed(recipe.seed)
-    encoder = copy.deepcopy(begun).train() if begun is not None else fresh_encoder(recipe, tokenizer)
+    encoder = fresh_encoder(recipe, tokenizer) if begun is None else copy.deepcopy(begun).train()
     encoder.to(device)
-    anchor = None if begun is None else Anchor(begun.to(device), recipe.captions)
+    anchor = None if begun is None else Anchor(copy.deepcopy(begun).to(device), recipe.captions)
     examiner = Examiner(recipe.width, vocabulary.classes()).to(device)
     weights = [*encoder.parameters(), *examiner.parameters()]
     optimizer = torch.optim.AdamW(weights, lr=recipe.rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
