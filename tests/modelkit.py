@@ -15,6 +15,7 @@ from daguerre.models.data.describe import names_of
 from daguerre.models.data.raster import rasterise
 from daguerre.models.data.sampler import SceneSampler
 from daguerre.models.data.store import SpriteSet
+from daguerre.models.training.codec import CodecRecipe
 from daguerre.models.training.denoiser import DenoiserRecipe
 from daguerre.models.training.latents import Shard, draw_scenes, encode
 from daguerre.models.training.sources import CachedLatents
@@ -22,6 +23,8 @@ from daguerre.models.training.tokenizer import train_tokenizer
 
 CONCEPTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {"red apple": (("apple",), ("苹果",)), "pizza": ((), ())}
 CODEC_CHANNELS = (16, 32, 32)
+#: A codec that one thread trains in seconds.
+CODEC = CodecRecipe(channels=CODEC_CHANNELS, size=16, crop=8, batch=2, steps=8, warmup=2)
 DENOISER = DenoiserRecipe(channels=(16, 16, 32), attention=(False, True, True), batch=4, steps=8, warmup=2)
 SIZE = 32
 _SHAPES = {

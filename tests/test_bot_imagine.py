@@ -5,22 +5,18 @@ Discord is the stand-in on real sockets, the queue is real (SQLite, nats-server)
 
 from __future__ import annotations
 
-import asyncio
 import io
 from pathlib import Path
-from typing import Any
 
 import pytest
-from botkit import WORDS, Easel, a_bot, a_queue, a_worker, in_state, only_job, told, until
+from botkit import WORDS, Easel, a_bot, a_queue, a_worker, only_job, told
 from PIL import Image
 from standin.driver import StandIn
 from standin.world import Channel, Member
 
-from daguerre.bot.client import TURNS
-from daguerre.bot.lag import Lag
 from daguerre.queue.errors import BrokerUnavailable, StorageFull
 from daguerre.queue.jobs import JobState
-from daguerre.queue.service import Queue, Ticket
+from daguerre.queue.service import Queue
 
 pytest_plugins = ("botfixtures",)
 
@@ -265,147 +261,3 @@ async def test_a_queue_in_trouble_is_a_private_refusal(
         asked = await standin.slash(ada, studio, "imagine", prompt="a red apple")
         assert (await asked.ack()).ephemeral
         assert says in (await asked.message()).content
-
-
-async def test_a_slow_disk_costs_no_interaction(
-    standin: StandIn,
-    queue: Queue,
-    easel: Easel,
-    tmp_path: Path,
-    studio: Channel,
-    ada: Member,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Discord waits three seconds: when queueing takes longer, the answer is deferred first."""
-    go, submit = asyncio.Event(), queue.submit
-
-    async def slow(*given: Any, **more: Any) -> Ticket:
-        await go.wait()
-        return await submit(*given, **more)
-
-    monkeypatch.setattr(queue, "submit", slow)
-    async with a_worker(queue, easel), a_bot(standin, queue, tmp_path):
-        asked = await standin.slash(ada, studio, "imagine", prompt="a red apple")
-        ack = await asked.ack()
-        assert ack.type == 5
-        assert ack.after < 3
-        go.set()
-        assert "a red apple" in (await asked.message()).content
-        await asked.wait_for(lambda seen: bool(seen.attachments))
-
-
-async def test_a_crowd_is_answered_at_once_and_queued_a_few_at_a_time(
-    standin: StandIn,
-    queue: Queue,
-    easel: Easel,
-    tmp_path: Path,
-    studio: Channel,
-    ada: Member,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """While the queue takes no more, those behind get their first answer all the same; then each gets its picture."""
-    go, submit, inside, most = asyncio.Event(), queue.submit, 0, 0
-
-    async def slow(*given: Any, **more: Any) -> Ticket:
-        nonlocal inside, most
-        inside += 1
-        most = max(most, inside)
-        await go.wait()
-        inside -= 1
-        return await submit(*given, **more)
-
-    monkeypatch.setattr(queue, "submit", slow)
-    async with a_worker(queue, easel), a_bot(standin, queue, tmp_path):
-        crowd = [await standin.slash(ada, studio, "imagine", prompt=f"apple {number}") for number in range(TURNS + 4)]
-        acks = [await asked.ack() for asked in crowd]
-        assert all(ack.type == 5 and ack.after < 2 for ack in acks)
-        assert most == TURNS
-        go.set()
-        for asked in crowd:
-            await asked.wait_for(lambda seen: bool(seen.attachments))
-        await told(queue)
-
-
-async def test_one_that_has_waited_its_turn_is_deferred_at_once(
-    standin: StandIn,
-    queue: Queue,
-    easel: Easel,
-    tmp_path: Path,
-    studio: Channel,
-    ada: Member,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Where many ask at once, Discord's three seconds have begun before the handler has."""
-    go, submit = asyncio.Event(), queue.submit
-
-    async def slow(*given: Any, **more: Any) -> Ticket:
-        await go.wait()
-        return await submit(*given, **more)
-
-    async with a_worker(queue, easel), a_bot(standin, queue, tmp_path):
-        await (await standin.slash(ada, studio, "imagine", prompt="a red apple")).message()
-        monkeypatch.setattr(queue, "submit", slow)
-        asked = await standin.slash(ada, studio, "imagine", prompt="a green apple", age=1.4)
-        ack = await asked.ack()
-        assert (ack.type, ack.after < 1.0) == (5, True)
-        go.set()
-        await asked.wait_for(lambda seen: bool(seen.attachments))
-        await told(queue)
-
-
-def test_lag_is_what_others_were_quicker_by() -> None:
-    """The two clocks differ by 100 s here; the quickest interaction tells by how much."""
-    lag = Lag()
-    assert [round(lag.of(1000 + n, 900 + n + late), 3) for n, late in enumerate((0.5, 2.0, 0.1, 0.1, 1.1))] == [
-        0, 1.5, 0, 0, 1.0,
-    ]  # fmt: skip
-
-
-async def test_a_queued_job_is_answered_even_when_its_place_is_unknown(
-    standin: StandIn,
-    queue: Queue,
-    easel: Easel,
-    tmp_path: Path,
-    studio: Channel,
-    ada: Member,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Once it is queued, no trouble may make the answer say that it is not."""
-
-    async def away(_: str) -> int:
-        raise BrokerUnavailable
-
-    with monkeypatch.context() as patch:
-        patch.setattr(queue, "position", away)
-        async with a_bot(standin, queue, tmp_path):
-            asked = await standin.slash(ada, studio, "imagine", prompt="a red apple")
-            assert "Queued." in (await asked.message()).content
-            async with a_worker(queue, easel):
-                await asked.wait_for(lambda seen: bool(seen.attachments))
-
-
-async def test_an_interaction_answered_too_late_is_taken_back(
-    standin: StandIn, queue: Queue, easel: Easel, tmp_path: Path, studio: Channel, ada: Member
-) -> None:
-    """Discord has told the member that it failed, so nothing is rendered behind their back."""
-    standin.fail("POST /interactions/*/*/callback", status=404, code=10062)
-    async with a_bot(standin, queue, tmp_path):
-        await standin.slash(ada, studio, "imagine", prompt="a red apple")
-        await until(lambda: in_state(queue, JobState.CANCELLED))
-        await told(queue)
-    assert standin.messages(studio) == ()
-
-
-async def test_rendered_before_it_was_answered_too_late_it_comes_as_a_message(
-    standin: StandIn, queue: Queue, easel: Easel, tmp_path: Path, studio: Channel, ada: Member
-) -> None:
-    """The picture is there already: it is brought in a message of its own, once."""
-    standin.slow("POST /interactions/*/*/callback", 3.0)
-    standin.fail("POST /interactions/*/*/callback", status=404, code=10062)
-    async with a_bot(standin, queue, tmp_path), a_worker(queue, easel):
-        await standin.slash(ada, studio, "imagine", prompt="a red apple", away=True)
-        await until(lambda: in_state(queue, JobState.DELIVERED))
-        await told(queue)
-    (seen,) = standin.messages(studio)
-    assert seen.attachments
-    assert f"<@{ada.user.id}>" in seen.content

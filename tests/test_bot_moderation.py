@@ -8,124 +8,21 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
-import pytest_asyncio
-from botkit import Easel, a_bot, a_queue, a_worker, until
-from standin.driver import StandIn
-from standin.records import ClientRefused, SeenMessage
-from standin.tracks import InteractionRecord
-from standin.world import Channel, Guild, Member, Upload
+from botkit import until
+from moderationkit import House
+from standin.records import ClientRefused
+from standin.world import Upload
 
 from daguerre.queue.audit import first_break, read_export
-from daguerre.queue.jobs import Job, Rendered
-from daguerre.queue.requests import ImageRequest
 from daguerre.queue.server_settings import ServerSettings
-from daguerre.queue.service import Queue
-from daguerre.queue.worker import JobContext
 
+pytest_plugins = ("moderationfixtures",)
 #: One loop for all, as they share a bot.
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-class ScoringEasel(Easel):
-    """Paints, and says what the output check found."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.score = 0.01
-
-    async def __call__(self, request: ImageRequest, context: JobContext) -> Rendered:
-        rendered = await super().__call__(request, context)
-        return replace(rendered, metadata={**rendered.metadata, "scores": [self.score] * request.count})
-
-
-@dataclass
-class Scene:
-    """A server with a moderator, a member, a stranger and a log channel; a bot and a worker run."""
-
-    standin: StandIn
-    queue: Queue
-    easel: ScoringEasel
-    guild: Guild
-    studio: Channel
-    log: Channel
-    mona: Member
-    ada: Member
-    eve: Member
-
-    @property
-    def server(self) -> str:
-        return str(self.guild.id)
-
-    async def do(self, who: Member, name: str, **options: Any) -> InteractionRecord:
-        return await self.standin.slash(who, self.studio, name, **options)
-
-    async def say(self, who: Member, name: str, **options: Any) -> SeenMessage:
-        """What the one who asked reads in the end."""
-        record = await self.do(who, name, **options)
-        assert (await record.ack()).ephemeral
-        return await record.message()
-
-    async def refused(self, who: Member, name: str, **options: Any) -> str:
-        """Sent past Discord's own hiding of the command: the handler refuses privately."""
-        record = await self.standin.slash(who, self.studio, name, checked=False, **options)
-        assert (await record.ack()).ephemeral
-        return (await record.message()).content
-
-    async def picture(self, who: Member, prompt: str) -> InteractionRecord:
-        record = await self.do(who, "imagine", prompt=prompt)
-        await record.wait_for(lambda seen: bool(seen.attachments))
-        return record
-
-    async def card(self, part: str) -> SeenMessage:
-        return await self.standin.wait_for_message(self.log, lambda seen: part in seen.content)
-
-    async def job(self) -> Job:
-        """The newest."""
-        jobs, _ = await self.queue.members.history(str(self.ada.id), 1)
-        return jobs[0]
-
-    async def actions(self) -> list[str]:
-        return [entry.action for entry in await self.queue.moderation.audit.entries(self.server)]
-
-
-@dataclass
-class House:
-    """What the tests of this file share: a stand-in with one bot, a queue, a worker. Each test has its own server."""
-
-    standin: StandIn
-    queue: Queue
-    easel: ScoringEasel
-    folder: Path
-
-    async def scene(self, **settings: Any) -> Scene:
-        guild = self.standin.guild("Darkroom")
-        studio, log = guild.channel("studio"), guild.channel("log")
-        mona = guild.member("Mona", permissions=("manage_guild", "manage_messages"))
-        self.easel.begun.clear()
-        self.easel.score = 0.01
-        self.easel.preview = None
-        self.easel.go.set()
-        scene = Scene(
-            self.standin, self.queue, self.easel, guild, studio, log, mona, guild.member("Ada"), guild.member("Eve")
-        )
-        wanted = ServerSettings.model_validate({"log_channel": str(log.id), **settings})
-        await self.queue.server_settings.put(scene.server, wanted, str(mona.id))
-        return scene
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[House]:
-    folder, easel = tmp_path_factory.mktemp("house"), ScoringEasel()
-    async with StandIn() as standin:
-        async with a_queue(folder) as queue, a_worker(queue, easel), a_bot(standin, queue, folder):
-            yield House(standin, queue, easel, folder)
-        assert not standin.violations, "\n".join(map(str, standin.violations))
 
 
 # ---- settings
@@ -265,125 +162,6 @@ async def test_a_rejected_picture_never_reaches_the_channel(house: House) -> Non
     await asked.wait_for(lambda seen: "taken this picture away" in seen.content)
     assert asked.arrivals == ()
     assert (await scene.queue.moderation.store.marks((await scene.job()).id)).review == "rejected"
-
-
-# ---- reports
-
-
-async def reported(scene: Scene) -> tuple[InteractionRecord, SeenMessage]:
-    """Ada's picture, reported by Eve; the card."""
-    record = await scene.picture(scene.ada, "a red apple")
-    menu = await scene.standin.menu(scene.eve, "Report picture", record)
-    assert "Thank you" in (await menu.message()).content
-    return record, await scene.card("Report")
-
-
-async def test_a_report_becomes_a_card_with_everything(house: House) -> None:
-    """Picture behind a spoiler, prompt, member, who reported; a second report makes no second card."""
-    scene = await house.scene()
-    record, card = await reported(scene)
-    assert f"<@{scene.eve.id}>" in card.content
-    assert f"<@{scene.ada.id}>" in card.content
-    assert "a red apple" in card.content
-    assert record.current is not None
-    assert str(record.current.id) in card.content
-    assert [file.filename.startswith("SPOILER_") for file in card.attachments] == [True]
-    await (await scene.standin.menu(scene.mona, "Report picture", record)).message()
-    assert len([seen for seen in scene.standin.messages(scene.log) if "Report" in seen.content]) == 1
-
-
-@pytest.mark.parametrize("count", [1, 4])
-async def test_anybody_reports_by_the_button_and_says_why(house: House, count: int) -> None:
-    """Below a single picture and below a grid. The reason is kept and stands on the card as it was typed, harmless."""
-    scene = await house.scene()
-    record = await scene.do(scene.ada, "imagine", prompt="a red apple", count=count)
-    await record.wait_for(lambda seen: bool(seen.attachments))
-    pressed = await scene.standin.click(scene.eve, record, "Report")
-    sent = await scene.standin.submit(scene.eve, pressed, {"reason": "it is @everyone\nand **rude**"})
-    thanks = await sent.message()
-    assert thanks.ephemeral
-    assert "Thank you" in thanks.content
-    card = await scene.card("Report")
-    assert f"<@{scene.eve.id}>" in card.content
-    assert r"> it is \@everyone and \*\*rude\*\*" in card.content
-    assert card.mentions == ()
-    report, new = await scene.queue.moderation.reports.file(scene.server, (await scene.job()).id, "report", "x")
-    assert not new
-    assert (report.who, report.reason) == (str(scene.eve.id), "it is @everyone and **rude**")
-
-
-async def test_a_report_button_works_after_restarts(tmp_path: Path) -> None:
-    """The picture, the press and the form each meet another process; a later reporter makes no second report."""
-    easel = ScoringEasel()
-    easel.score = 0.01
-    async with StandIn() as standin, a_queue(tmp_path) as queue, a_worker(queue, easel):
-        guild = standin.guild("Darkroom")
-        studio, ada, eve = guild.channel("studio"), guild.member("Ada"), guild.member("Eve")
-        async with a_bot(standin, queue, tmp_path):
-            asked = await standin.slash(ada, studio, "imagine", prompt="a red apple")
-            picture = await asked.wait_for(lambda seen: len(seen.buttons) > 1)
-        async with a_bot(standin, queue, tmp_path):
-            pressed = await standin.click(eve, picture, "Report")
-            assert (await pressed.modal()).inputs[0].component["component"]["max_length"] == 300
-        async with a_bot(standin, queue, tmp_path):
-            await (await standin.submit(eve, pressed, {"reason": "rude"})).message()
-            (job,) = (await queue.members.history(str(ada.id), 1))[0]
-            report, new = await queue.moderation.reports.file(job.server, job.id, "report", "somebody")
-            assert (new, report.who, report.reason) == (False, str(eve.id), "rude")
-    assert not standin.violations
-
-
-async def test_hide_and_undo(house: House) -> None:
-    scene = await house.scene()
-    record, card = await reported(scene)
-    await scene.standin.click(scene.mona, card, "Hide")
-    await record.wait_for(lambda seen: any(file.filename.startswith("SPOILER_") for file in seen.attachments))
-    await until(lambda: "Hidden" in scene.standin.history(card)[-1].content)
-    await scene.standin.click(scene.mona, card, "Undo")
-    await record.wait_for(lambda seen: any(not file.filename.startswith("SPOILER_") for file in seen.attachments))
-    assert (await scene.actions())[-3:] == ["report.open", "report.hidden", "report.open"]
-
-
-async def test_delete_notice_appeal_and_restore(house: House) -> None:
-    """The owner is told by direct message and appeals there; nobody else can; moderators show the picture again."""
-    scene = await house.scene()
-    record, card = await reported(scene)
-    await scene.standin.click(scene.mona, card, "Delete")
-    await record.wait_for(lambda seen: "taken this picture away" in seen.content and not seen.attachments)
-    notice = await scene.standin.wait_for_message(scene.standin.dm(scene.ada), lambda seen: "mistake" in seen.content)
-    pressed = await scene.standin.click(scene.ada.user, notice, "Appeal")
-    assert "look at it again" in (await pressed.message()).content
-    again = await scene.card("Appeal")
-    await scene.standin.click(scene.mona, again, "Show again")
-    await record.wait_for(lambda seen: bool(seen.attachments))
-    marks = await scene.queue.moderation.store.marks((await scene.job()).id)
-    assert not marks.deleted
-
-
-async def test_ban_from_a_card_and_undo(house: House) -> None:
-    scene = await house.scene()
-    _, card = await reported(scene)
-    await scene.standin.click(scene.mona, card, "Ban for 7 days")
-    await until(lambda: "member banned" in scene.standin.history(card)[-1].content)
-    assert "may not ask" in (await (await scene.do(scene.ada, "imagine", prompt="an apple")).message()).content
-    await scene.standin.click(scene.mona, card, "Undo")
-    await until(lambda: "member banned" not in scene.standin.history(card)[-1].content)
-    await scene.picture(scene.ada, "an apple")
-
-
-async def test_a_strangers_press_on_a_card_does_nothing(house: House) -> None:
-    """Every button of the card, by the reporter; also a moderator of another server with a forged number."""
-    scene = await house.scene()
-    record, card = await reported(scene)
-    before = (await scene.actions(), await scene.queue.counts())
-    for button in ("Hide", "Delete", "Ban for 1 day", "Ban for 7 days", "Allow"):
-        pressed = await scene.standin.click(scene.eve, card, button)
-        assert (await pressed.ack()).ephemeral
-        assert "Manage Messages" in (await pressed.message()).content
-    assert (await scene.actions(), await scene.queue.counts()) == before
-    assert record.current is not None
-    assert len(record.current.attachments) == 1
-    assert await scene.queue.moderation.store.bans(scene.server) == []
 
 
 # ---- bans, quotas, the queue, the log

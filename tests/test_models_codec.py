@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -13,56 +12,30 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL
-from PIL import Image
+from modelkit import CODEC as TOY
 from torch import nn
 
 from daguerre.models import networks
-from daguerre.models.data.raster import rasterise
 from daguerre.models.data.store import SpriteSet
 from daguerre.models.errors import TrainingError
 from daguerre.models.training import checkpoints, losses
 from daguerre.models.training.adversary import MultiScaleDiscriminator
 from daguerre.models.training.codec import Adversary, CodecRecipe, codec_loss, reconstruct, train_codec
-from daguerre.models.training.codec_figures import compare, decode_prior, heldout_pictures, measure, patch_distance
 from daguerre.models.training.pictures import random_pictures, split
 from daguerre.models.training.progress import Lines
 from daguerre.models.training.recipes import section
 
 RECIPES = Path(__file__).parents[1] / "models" / "recipes"
-TOY = CodecRecipe(channels=(16, 32, 32), size=16, crop=8, batch=2, steps=8, warmup=2)
 ADVERSARIAL = dataclasses.replace(
     TOY, adversary_share=0.75, adversary_alone=2, adversary_width=8, prior=0.5, crop_share=0.25
 )
 QUIET = Lines(str)
+pytest_plugins = ("codecfixtures",)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def sprites() -> SpriteSet:
-    """Discs and squares in some colours, 16 pixels."""
-    shapes = ['<circle cx="32" cy="32" r="28" fill="{}"/>', '<rect x="10" y="10" width="44" height="44" fill="{}"/>']
-    drawn, rows = [], []
-    for shape in shapes:
-        for colour in ("#d02020", "#2040d0", "#20a040"):
-            body = shape.format(colour)
-            pixels = rasterise(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64">{body}</svg>', 16)
-            assert pixels is not None
-            rows.append({"i": len(rows), "code": "", "name": f"{len(rows)}", "tier": "A", "caption_en": "shape"})
-            drawn.append(pixels)
-    return SpriteSet(np.stack(drawn), rows)
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A codec's folder, as a run exports it, untrained."""
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("exported") / "vae"
-    networks.codec(TOY.channels).save_pretrained(folder, safe_serialization=True)
-    return folder
 
 
 def interrupted_after(calls: int) -> Callable[[], bool]:
@@ -273,85 +246,6 @@ def test_a_loss_that_is_no_number_stops_the_run(broken: str, sprites: SpriteSet,
     with pytest.raises(TrainingError, match="nan at step 6"):
         train_codec(dataclasses.replace(ADVERSARIAL, **reckless), sprites, tmp_path, QUIET)
     assert (tmp_path / "codec.safetensors").read_bytes() == good
-
-
-def test_the_prior_decodes(exported: Path) -> None:
-    """z ~ N(0, 1) gives finite pictures of the right shape, the same for the same seed."""
-    codec = AutoencoderKL.from_pretrained(exported, local_files_only=True)
-    decoded = decode_prior(codec, 3, 4, seed=1)
-    assert decoded.shape == (3, 3, 16, 16)
-    assert torch.isfinite(decoded).all()
-    assert torch.equal(decoded, decode_prior(codec, 3, 4, seed=1))
-    assert not torch.equal(decoded, decode_prior(codec, 3, 4, seed=2))
-
-
-def test_the_shipped_prior_is_in_range(sprites: SpriteSet) -> None:
-    """Random latents decode to colours, not to overflow: the shipped codec is nearly always within [-1.05, 1.05]."""
-    folder = RECIPES.parent / "weights" / "first-light" / "vae"
-    if not folder.is_dir():
-        pytest.skip("no shipped codec in this checkout")
-    codec = AutoencoderKL.from_pretrained(folder, local_files_only=True, use_safetensors=True).float()
-    decoded = decode_prior(codec, 2, 16)
-    assert decoded.shape == (2, 3, 64, 64)
-    assert torch.isfinite(decoded).all()
-    assert (decoded.abs() > 1.05).float().mean() < 0.02
-    assert decoded.abs().max() < 2
-
-
-def test_figures_tell_blur_from_sharpness() -> None:
-    """On a codec that is the identity but for a blur: PSNR falls and sharpness is below one."""
-
-    class Blur(nn.Module):
-        """Stands where an autoencoder stands; latents are the picture's mean over 4 × 4 cells, the rest is kept."""
-
-        def __init__(self, width: int) -> None:
-            super().__init__()
-            self.width = width
-            self.own = nn.Parameter(torch.zeros(1))
-            self.kept = torch.zeros(0)
-
-        def encode(self, pictures: torch.Tensor) -> Any:
-            self.kept = pictures
-            mean = torch.zeros(len(pictures), 4, pictures.shape[-2] // 4, pictures.shape[-1] // 4)
-            posterior = type("Posterior", (), {"mean": mean, "std": torch.zeros_like(mean)})
-            return type("Encoded", (), {"latent_dist": posterior})
-
-        def decode(self, z: torch.Tensor) -> Any:
-            pad = self.width // 2
-            blurred = nn.functional.avg_pool2d(self.kept, self.width, 1, pad, count_include_pad=False)
-            return type("Decoded", (), {"sample": blurred})
-
-    stripes = torch.ones(4, 3, 32, 32)
-    stripes[..., ::8] = stripes[..., 1::8] = stripes[..., 2::8] = -1.0
-    sharp, soft = (measure(Blur(width), stripes) for width in (1, 3))  # type: ignore[arg-type]
-    assert sharp.sharpness == pytest.approx(1.0)
-    assert sharp.psnr_db > 100
-    assert soft.sharpness < 0.7
-    assert soft.psnr_db < 20
-    assert soft.edge_error > sharp.edge_error
-    assert soft.patch_distance > sharp.patch_distance + 1
-
-
-def test_patch_distance_is_small_for_the_same_kind_and_large_for_another(sprites: SpriteSet) -> None:
-    """Two draws of the same pictures against noise."""
-    one, other = (heldout_pictures(sprites, 64, 32, seed) for seed in (1, 2))
-    near = patch_distance(one, other, seed=0)
-    far = patch_distance(one, torch.rand(64, 3, 32, 32) * 2 - 1, seed=0)
-    assert abs(near) < far / 5
-
-
-def test_comparing_leaves_figures_and_pictures(sprites: SpriteSet, exported: Path, tmp_path: Path) -> None:
-    """One column for the originals and one for each codec; always on the same pictures."""
-    codec = AutoencoderKL.from_pretrained(exported, local_files_only=True)
-    figures = compare({"before": codec, "after": codec}, sprites, tmp_path, size=16)
-    assert figures["before"] == figures["after"]
-    assert json.loads((tmp_path / "codec-figures.json").read_text())["before"]["pictures"] == 64
-    with Image.open(tmp_path / "codec.png") as sheet:
-        assert sheet.width == 6 * (4 * 16 + 2) + 2
-    assert (tmp_path / "codec-prior.png").is_file()
-    state = torch.get_rng_state()
-    assert torch.equal(heldout_pictures(sprites, 4, 16), heldout_pictures(sprites, 4, 16))
-    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_held_out_drawings_are_never_trained_on() -> None:

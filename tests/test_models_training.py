@@ -33,6 +33,7 @@ from daguerre.models.training.tokenizer import tokenize
 
 DENOISER = modelkit.DENOISER
 QUIET = Lines(str)
+pytest_plugins = ("trainingfixtures",)
 RECIPES = Path(__file__).resolve().parents[1] / "models" / "recipes"
 
 
@@ -44,16 +45,6 @@ def sprites() -> SpriteSet:
 @pytest.fixture(scope="module")
 def source(sprites: SpriteSet) -> CachedLatents:
     return modelkit.source(sprites)
-
-
-@pytest.fixture(scope="module")
-def tokenizer() -> Any:
-    return modelkit.tokenizer()
-
-
-@pytest.fixture(scope="module")
-def text(tokenizer: Any) -> Any:
-    return modelkit.text_encoder(tokenizer)
 
 
 def interrupted_after(calls: int) -> Any:

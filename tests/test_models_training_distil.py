@@ -23,6 +23,7 @@ from daguerre.models.training.sources import CachedLatents, SceneSource
 from daguerre.models.training.tokenizer import tokenize
 
 QUIET = Lines(str)
+pytest_plugins = ("trainingfixtures",)
 SPRITES = modelkit.sprite_set()
 NAMES = names_of(SPRITES.rows, modelkit.CONCEPTS)
 APPLE = Thing(0, "red apple")
@@ -31,16 +32,6 @@ APPLE = Thing(0, "red apple")
 @pytest.fixture(scope="module")
 def source() -> CachedLatents:
     return modelkit.source(SPRITES, aspects=(1.0,))
-
-
-@pytest.fixture(scope="module")
-def tokenizer() -> Any:
-    return modelkit.tokenizer()
-
-
-@pytest.fixture(scope="module")
-def text(tokenizer: Any) -> Any:
-    return modelkit.text_encoder(tokenizer)
 
 
 @pytest.fixture(scope="module")
