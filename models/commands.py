@@ -22,7 +22,8 @@ from .prompts import read_prompts
 from .sheet import contact_sheet
 from .synthesize import synthesize
 from .training import recipes
-from .training.progress import TensorBoard
+from .training.processes import Processes
+from .training.progress import Lines, TensorBoard
 from .training.run import Task, name_of, run_task
 
 Report = Callable[[str], None]
@@ -66,6 +67,11 @@ def train_recipe(task: Task, run: Path | None, threads: int | None, tensorboard:
     if threads is not None:
         torch.set_num_threads(threads)
     folder = run or Path("runs") / name_of(task.file, recipes.read(task.file))
+    if not Processes().main:
+        # Of several processes one reports; the others hear the signals all the same.
+        with stopping(lambda _: None) as stop:
+            run_task(replace(task, run=folder), Lines(lambda _: None), stop)
+        return
     with progress(report) as told, stopping(told.line) as stop:
         run_task(replace(task, run=folder), TensorBoard(tensorboard, told) if tensorboard else told, stop)
 

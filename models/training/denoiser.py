@@ -28,6 +28,7 @@ from ..errors import TrainingError
 from . import checkpoints
 from .distil import Teacher
 from .objectives import by_data, objective
+from .processes import Processes
 from .progress import Progress
 from .schedule import learning_rate
 from .sources import SceneSource, Source
@@ -114,6 +115,7 @@ def train_denoiser(
         raise TrainingError("This run's batches come without their scenes: leave [distil] weights empty.")
     # Set up. bf16 on CUDA, and on processors with AMX: on others it is two hundred times slower than fp32.
     tiles = recipe.tiles and torch.cpu.get_capabilities().get("amx_bf16", False)
+    several = Processes()
     accelerator = Accelerator(mixed_precision="bf16" if torch.cuda.is_available() or tiles else "no")
     torch.manual_seed(recipe.seed)
     model = build(recipe, text)
@@ -139,15 +141,16 @@ def train_denoiser(
         # Counted, not multiplied: a recipe's batch may change from one stretch of a run to the next.
         step, samples = numbers["step"], numbers["samples"]
         progress.line(f"resumed at step {step}")
-    run.mkdir(parents=True, exist_ok=True)
-    (run / "denoiser.json").write_text(json.dumps(asdict(recipe), indent=1))
+    if several.main:
+        run.mkdir(parents=True, exist_ok=True)
+        (run / "denoiser.json").write_text(json.dumps(asdict(recipe), indent=1))
     trained, prepared = accelerator.prepare(model, optimizer)
     network = torch.compile(trained) if recipe.compile else trained
     aim = objective(recipe.objective, shift=recipe.shift)
     began = saved = time.monotonic()
     first, smooth = samples, 0.0
 
-    while step < recipe.steps and not stop():
+    while step < recipe.steps and not several.any(stop()):
         # One batch.
         factor = learning_rate(step, recipe.steps, recipe.warmup, recipe.decay)
         for group in optimizer.param_groups:
@@ -180,7 +183,7 @@ def train_denoiser(
 
         # Report and save.
         smooth = loss.item() if not smooth else 0.98 * smooth + 0.02 * loss.item()
-        if not accelerator.is_main_process:
+        if not several.main:
             continue
         pace = (samples - first) / (time.monotonic() - began)
         scalars = {"loss": smooth, "rate": recipe.rate * factor, "samples/s": pace}
@@ -190,10 +193,12 @@ def train_denoiser(
             each_save(average.module, step, samples)
             saved = time.monotonic()
     finished: TextToLatent = average.module
-    if accelerator.is_main_process:
+
+    def save() -> None:
         checkpoints.save(checkpoint, modules, optimizer, {"step": step, "samples": samples})
         each_save(finished, step, samples)
-    accelerator.wait_for_everyone()
+
+    several.alone(save)
     return finished
 
 

@@ -28,7 +28,8 @@ from .finetune_card import card
 from .finetune_figures import Comparison, as_function
 from .finetune_lora import FinetuneRecipe, adapt, as_written, trainable
 from .finetune_objective import objective_of
-from .finetune_pictures import latents, prepare
+from .finetune_pictures import Latents, latents, prepare
+from .processes import Processes
 from .progress import Progress
 from .schedule import learning_rate
 
@@ -69,10 +70,15 @@ def finetune_folder(
     """
     check_base(wanted.base)
     size = wanted.recipe.size or native_size(wanted.base)
-    sprites = import_folder(
-        pictures, run / "imported", size=size, crop=wanted.recipe.crop, report=progress.line,
-        progress=lambda _, done, count: progress.step("pictures", done, count, {}),
-    )  # fmt: skip
+
+    def imported() -> SpriteSet:
+        return import_folder(
+            pictures, run / "imported", size=size, crop=wanted.recipe.crop, report=progress.line,
+            progress=lambda _, done, count: progress.step("pictures", done, count, {}),
+        )  # fmt: skip
+
+    sprites = Processes().first(imported)
+    assert sprites is not None  # Nothing stops in it.
     return train_finetune(wanted.recipe, sprites, wanted.base, run, progress, stop)
 
 
@@ -101,16 +107,20 @@ def train_finetune(
     base = open_base(weights)
     size = picture_size(recipe.size, base)
     quick = torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+    several = Processes()
     accelerator = Accelerator(mixed_precision="bf16" if quick else "no")
     device = accelerator.device
     run.mkdir(parents=True, exist_ok=True)
     parts = {"learnt": pictures.learnt, "held_out": pictures.held_out}
-    with accelerator.main_process_first():
-        encoded = {
+
+    def encode() -> dict[str, Latents]:
+        return {
             name: latents(run / f"{name}.safetensors", base, pictures, rows, size, mirror=recipe.mirror, device=device)
             for name, rows in parts.items()
             if rows
         }
+
+    encoded = several.first(encode) or {}
     progress.line(f"{len(pictures.learnt)} pictures of {size} px to learn from, {len(pictures.held_out)} kept out")
 
     # The adapter, which adds nothing yet: the moment to see what the base does.
@@ -119,7 +129,7 @@ def train_finetune(
     base.pipeline.to(device)
     aim = objective_of(base, recipe.shift)
     comparison = Comparison(recipe, base, aim, pictures, size, device)
-    if accelerator.is_main_process:
+    if several.main:
         comparison.before(encoded)
 
     # Optimiser and checkpoint.
@@ -143,7 +153,7 @@ def train_finetune(
             )
         step, samples = numbers["step"], numbers["samples"]
         progress.line(f"resumed at step {step}")
-    if accelerator.is_main_process:
+    if several.main:
         (run / "finetune.json").write_text(json.dumps(asdict(recipe), indent=1))
     network = as_function(base, **{name: accelerator.prepare(part) for name, part in adapted.items()})
     prepared = accelerator.prepare(optimizer)
@@ -168,7 +178,7 @@ def train_finetune(
 
     began = saved = time.monotonic()
     first, smooth, took = samples, 0.0, 0.0
-    while step < recipe.steps and not stop():
+    while step < recipe.steps and not several.any(stop()):
         # One batch.
         factor = learning_rate(step, recipe.steps, recipe.warmup, recipe.decay)
         for group in optimizer.param_groups:
@@ -193,7 +203,7 @@ def train_finetune(
         step, samples = step + 1, samples + recipe.batch * accelerator.num_processes
 
         # Report and save.
-        if not accelerator.is_main_process:
+        if not several.main:
             continue
         smooth = error.item() if not smooth else 0.98 * smooth + 0.02 * error.item()
         pace = (samples - first) / (time.monotonic() - began)
@@ -204,7 +214,5 @@ def train_finetune(
             save()
             saved = time.monotonic()
             took = saved - now
-    if accelerator.is_main_process:
-        save()
-    accelerator.wait_for_everyone()
+    several.alone(save)
     return run / "adapter"

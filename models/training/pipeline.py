@@ -35,6 +35,7 @@ from .export import export
 from .latents import LatentRecipe, build_latents, draw_scenes, encode, normalise, posterior_deviation
 from .lexicon import Aliases, emojibase_rows
 from .objectives import objective
+from .processes import Processes
 from .progress import Progress
 from .sources import CachedLatents, ComposedScenes, Source
 from .student import StudentRecipe, export_student, train_student
@@ -153,21 +154,24 @@ def train_pipeline(
     Raises:
         DataError, TrainingError: with what to do.
     """
-    run.mkdir(parents=True, exist_ok=True)
-    (run / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1))
+    several = Processes()
+    device = str(several.device)
     if recipe.start.weights:
         check_folder(Path(recipe.start.weights))
-        _take_along(Path(recipe.start.weights) / "upscaler", run / "extras" / "upscaler")
+    if several.main:
+        run.mkdir(parents=True, exist_ok=True)
+        (run / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1))
+        if recipe.start.weights:
+            _take_along(Path(recipe.start.weights) / "upscaler", run / "extras" / "upscaler")
     scene = scenery(recipe, sprites)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    codec = _codec(recipe, scene, run, progress, stop, device)
+    codec = several.first(lambda: _codec(recipe, scene, run, progress, stop, device))
     if codec is None:
         return
-    parts = text_part(recipe, scene, run, cache, progress, stop, device)
+    parts = several.first(lambda: text_part(recipe, scene, run, cache, progress, stop, device))
     if parts is None:
         return
     tokenizer, text = parts
-    source = _source(recipe, scene, codec, run, progress, stop, device)
+    source = several.first(lambda: _source(recipe, scene, codec, run, progress, stop, device))
     if source is None:
         return
     aim = objective(recipe.denoiser.objective, shift=recipe.denoiser.shift)
@@ -191,18 +195,20 @@ def train_pipeline(
     model = train_denoiser(
         recipe.denoiser, source, text, tokenizer, run, progress, stop, each_save, start=start, teacher=told
     )
-    if recipe.student is None or stop():
+    if recipe.student is None or several.any(stop()):
         return
-
     # The student: an adapter beside the weights.
-    teacher = copy.deepcopy(model)
-    folder = run / "extras" / "student"
-    train_student(
-        recipe.student, source, teacher.unet, teacher.text, tokenizer, run, progress, stop,
-        lambda _: export_student(teacher.unet, recipe.student or StudentRecipe(), folder),
-    )  # fmt: skip
-    if folder.is_dir():
-        shutil.copytree(folder, weights / "student", dirs_exist_ok=True)
+    teacher, wanted, folder = copy.deepcopy(model), recipe.student, run / "extras" / "student"
+
+    def student() -> None:
+        train_student(
+            wanted, source, teacher.unet, teacher.text, tokenizer, run, progress, stop,
+            lambda _: export_student(teacher.unet, wanted, folder),
+        )  # fmt: skip
+        if folder.is_dir():
+            shutil.copytree(folder, weights / "student", dirs_exist_ok=True)
+
+    several.alone(student)
 
 
 def _take_along(part: Path, to: Path) -> None:

@@ -32,6 +32,7 @@ from .pipeline import (
     text_part,
     train_pipeline,
 )
+from .processes import Processes
 from .progress import Progress
 from .student import StudentRecipe
 from .text import TextRecipe
@@ -69,11 +70,14 @@ class Task:
 def run_task(task: Task, progress: Progress, stop: Stop = lambda: False) -> None:
     """Run a recipe to its end, or until `stop`; the same call goes on where it stopped.
 
+    Where several processes were launched, pipelines and fine-tunes train on all of them, single parts on the first.
+
     Raises:
         DataError, TrainingError: says what to do.
     """
     content = recipes.read(task.file)
     kind = content.get("kind", "pipeline")
+    several = Processes()
     if kind not in KINDS:
         raise TrainingError(f"{task.file}: there is no kind of recipe {kind!r}, only {', '.join(KINDS)}.")
     if kind == "finetune":
@@ -86,10 +90,11 @@ def run_task(task: Task, progress: Progress, stop: Stop = lambda: False) -> None
         recipe = read_pipeline(task.file, task.objective)
         weights = task.weights or task.run / "export" / recipe.name
         # Drawings of 64 px serve smaller pictures, too.
-        sprites = sprite_set(task.data, max(64, recipe.latents.size), progress)
-        train_pipeline(recipe, task.run, sprites, task.data, weights, progress, stop)
+        sprites = several.first(lambda: sprite_set(task.data, max(64, recipe.latents.size), progress))
+        if sprites is not None:
+            train_pipeline(recipe, task.run, sprites, task.data, weights, progress, stop)
     else:
-        _part(kind, content, task, progress, stop)
+        several.alone(lambda: _part(kind, content, task, progress, stop))
 
 
 def read_pipeline(file: Path, objective: str = "") -> PipelineRecipe:

@@ -1,0 +1,66 @@
+"""Several processes on one run, one per device, as `accelerate launch` starts them: who works, who waits, when to stop.
+
+Networks are averaged by accelerate; this module keeps the rest of a run, which is written for one process, right.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TypeVar
+
+import torch
+from accelerate import PartialState
+
+T = TypeVar("T")
+
+
+class Processes:
+    """The processes of this run; alone where none were launched."""
+
+    def __init__(self) -> None:
+        # Asked for by hand: of itself accelerate takes several processes without a GPU for one each.
+        processors = "LOCAL_RANK" in os.environ and not torch.cuda.is_available()
+        # A stage that one process works on alone may take days; the launcher ends the others if it dies.
+        self._state = PartialState(cpu=processors, timeout=timedelta(days=7))
+
+    @property
+    def number(self) -> int:
+        return self._state.num_processes
+
+    @property
+    def main(self) -> bool:
+        """Whether this process is the one that writes files and says what happens."""
+        return self._state.is_main_process
+
+    @property
+    def device(self) -> torch.device:
+        """What this process computes on."""
+        return self._state.device
+
+    def first(self, work: Callable[[], T | None]) -> T | None:
+        """`work` in the main process alone; then, if that gave something, in the others, which find it done.
+
+        Gives None everywhere if the main process was stopped in it.
+        """
+        done = work() if self.main else None
+        if self.number == 1:
+            return done
+        if not self.any(done is not None):
+            return None
+        return done if self.main else work()
+
+    def alone(self, work: Callable[[], None]) -> None:
+        """`work` in the main process, while the others wait."""
+        if self.main:
+            work()
+        self._state.wait_for_everyone()
+
+    def any(self, said: bool) -> bool:
+        """Whether a process says so. Every process has to ask: who leaves a loop alone leaves the others waiting."""
+        if self.number == 1:
+            return said
+        votes = torch.tensor([int(said)], device=self.device)
+        torch.distributed.all_reduce(votes)
+        return bool(votes.item())
