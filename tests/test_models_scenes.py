@@ -77,6 +77,18 @@ def test_held_out_scenes_can_be_asked_for(sampler: SceneSampler, kind: Any) -> N
     assert all(is_heldout(sampler.draw(draw, kind=kind, heldout_only=True)) for _ in range(50))
 
 
+@pytest.mark.parametrize("kind", ["single", "colour", "count", "two"])
+def test_every_kind_has_backgrounds(sampler: SceneSampler, kind: Any) -> None:
+    """Two fifths in one colour or two; where only recoloured things had them, a model took one for the other."""
+    draw = random.Random(6)
+    scenes = [sampler.draw(draw, kind=kind) for _ in range(600)]
+    coloured = [scene for scene in scenes if scene.background != "white"]
+    assert 0.25 < len(coloured) / len(scenes) < 0.5
+    assert sum(scene.gradient is None for scene in coloured) > 0.7 * len(coloured)
+    hidden = [{thing.colour or thing.natural for thing in scene.things} for scene in coloured]
+    assert not any(scene.background in colours for scene, colours in zip(coloured, hidden, strict=True))
+
+
 def test_the_shipped_file_is_what_its_program_writes() -> None:
     """Fixed by a seed: nobody can tune it by hand unseen."""
     parts = choose(list(CONCEPTS))

@@ -6,7 +6,7 @@ import hashlib
 import json
 import random
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, replace
 from typing import Any, get_args
 
@@ -87,7 +87,7 @@ class SceneSampler:
     def fingerprint(self) -> str:
         """Changes with whatever changes the scenes that a seed gives."""
         parts = {
-            "version": 1,
+            "version": 2,
             "rows": {concept: [row["i"] for row in rows] for concept, rows in self._by_concept.items()},
             "recolourable": {concept: [row["i"] for row in rows] for concept, rows in self._recolourable.items()},
             "kinds": dict(zip(self._kinds, self._weights, strict=True)),
@@ -156,17 +156,9 @@ class SceneSampler:
         styles = {self._style(thing) for thing in things}
         style = styles.pop() if len(styles) == 1 else None
         # A thing on a background of its own colour cannot be seen.
-        # A drawing that is white by itself has its shading and outlines, and people expect a ghost on white, too.
-        if any(
-            thing.colour in (background, gradient)
-            or (
-                thing.colour is None
-                and thing.natural not in (None, "white")
-                and thing.natural in (background, gradient)
-            )
-            for thing in things
-        ):
-            background, gradient = ("grey" if "white" in {t.colour or t.natural for t in things} else "white"), None
+        if any(_hidden(thing, {word for word in (background, gradient) if word}) for thing in things):
+            shown = {thing.colour or thing.natural for thing in things}
+            background, gradient = next(word for word in ("white", "grey", *BACKGROUNDS) if word not in shown), None
         return Scene(kind, things, background, gradient, style, aspect)
 
     def _background(self, choose: random.Random) -> tuple[str, str | None]:
@@ -218,6 +210,12 @@ def scene_from_json(row: Mapping[str, Any]) -> Scene:
 def scene_to_json(scene: Scene) -> dict[str, Any]:
     """A row for a JSON file."""
     return asdict(scene)
+
+
+def _hidden(thing: Thing, behind: Set[str]) -> bool:
+    """Whether it could not be seen on these colours."""
+    # A drawing that is white by itself has its shading and outlines, and people expect a ghost on white, too.
+    return thing.colour in behind or (thing.colour is None and thing.natural in behind - {"white"})
 
 
 def _colourless(concept: str, names: Any) -> bool:
