@@ -73,6 +73,10 @@ def test_its_share_is_in_the_rows_it_knows_and_nowhere_else(weights: str) -> Non
     )
     assert torch.equal(whole[1:], truth[1:])
     assert not torch.allclose(whole[0], truth[0], atol=0.1)
+    coloured, white = dataclasses.replace(plain, background="blue"), DistilRecipe(weights, 1.0, backgrounds=False)
+    asked = Teacher(white, NAMES, "cpu").target(noisy, times, truth, [plain, coloured, coloured], ["an apple"] * 3)
+    assert torch.equal(asked[0], whole[0])
+    assert torch.equal(asked[1:], truth[1:])
     assert torch.allclose(quarter[0], truth[0] + 0.25 * (whole[0] - truth[0]), atol=1e-6)
     # Its own prediction for its own caption: another style is another prediction.
     other = dataclasses.replace(plain, background="blue")

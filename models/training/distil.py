@@ -31,6 +31,8 @@ class DistilRecipe:
     weights: str = ""
     #: Its share of the target, where it is asked.
     share: float = 0.75
+    #: Whether it knows backgrounds besides white, and is asked about them.
+    backgrounds: bool = True
 
 
 class Teacher:
@@ -44,6 +46,7 @@ class Teacher:
         self._unet = unet.to(device, memory_format=torch.channels_last)
         self._names = names
         self._share = recipe.share
+        self._backgrounds = recipe.backgrounds
 
     @torch.no_grad()
     def target(
@@ -58,7 +61,11 @@ class Teacher:
             scenes: what each row shows.
             texts: the captions that the denoiser is given; empty ones are not the teacher's to say.
         """
-        rows = [row for row, (scene, text) in enumerate(zip(scenes, texts, strict=True)) if text and known(scene)]
+        rows = [
+            row
+            for row, (scene, text) in enumerate(zip(scenes, texts, strict=True))
+            if text and known(scene) and (self._backgrounds or scene.background == "white")
+        ]
         if not rows:
             return truth
         said = tokenize(self._tokenizer, [plainly(scenes[row], self._names) for row in rows]).to(noisy.device)
