@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
+from torch import nn
 
 from daguerre.models import networks
 from daguerre.models.data.colours import looks
@@ -78,3 +80,15 @@ def tokenizer() -> Any:
 def text_encoder(tokens: Any) -> Any:
     torch.manual_seed(4)
     return networks.text_encoder(len(tokens), 48, 1)
+
+
+def interrupted_after(calls: int) -> Callable[[], bool]:
+    """A `stop` that says yes after so many times."""
+    left = iter(range(calls))
+    return lambda: next(left, None) is None
+
+
+def same(one: nn.Module, other: nn.Module) -> bool:
+    """Whether both hold the same bits."""
+    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)

@@ -24,10 +24,11 @@ pytest_plugins = ("botfixtures",)
 
 
 class Held:
-    """A queue's `submit`, held back until `go` is set; counts how many waited inside it at once."""
+    """A queue's `submit`, held back while `go` is not set; counts how many waited inside it at once."""
 
     def __init__(self, queue: Queue) -> None:
         self.go = asyncio.Event()
+        self.go.set()
         self.inside = self.most = 0
         self._submit = queue.submit
 
@@ -39,18 +40,18 @@ class Held:
         return await self._submit(*given, **more)
 
 
+@pytest.fixture
+def held(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> Held:
+    made = Held(queue)
+    monkeypatch.setattr(queue, "submit", made)
+    return made
+
+
 async def test_a_slow_disk_costs_no_interaction(
-    standin: StandIn,
-    queue: Queue,
-    easel: Easel,
-    tmp_path: Path,
-    studio: Channel,
-    ada: Member,
-    monkeypatch: pytest.MonkeyPatch,
+    standin: StandIn, queue: Queue, easel: Easel, tmp_path: Path, studio: Channel, ada: Member, held: Held
 ) -> None:
     """Discord waits three seconds: when queueing takes longer, the answer is deferred first."""
-    held = Held(queue)
-    monkeypatch.setattr(queue, "submit", held)
+    held.go.clear()
     async with a_worker(queue, easel), a_bot(standin, queue, tmp_path):
         asked = await standin.slash(ada, studio, "imagine", prompt="a red apple")
         ack = await asked.ack()
@@ -80,17 +81,10 @@ async def test_a_refusal_after_a_deferral_is_as_private_as_any(
 
 
 async def test_a_crowd_is_answered_at_once_and_queued_a_few_at_a_time(
-    standin: StandIn,
-    queue: Queue,
-    easel: Easel,
-    tmp_path: Path,
-    studio: Channel,
-    ada: Member,
-    monkeypatch: pytest.MonkeyPatch,
+    standin: StandIn, queue: Queue, easel: Easel, tmp_path: Path, studio: Channel, ada: Member, held: Held
 ) -> None:
     """While the queue takes no more, those behind get their first answer all the same; then each gets its picture."""
-    held = Held(queue)
-    monkeypatch.setattr(queue, "submit", held)
+    held.go.clear()
     async with a_worker(queue, easel), a_bot(standin, queue, tmp_path):
         crowd = [await standin.slash(ada, studio, "imagine", prompt=f"apple {number}") for number in range(TURNS + 4)]
         acks = [await asked.ack() for asked in crowd]
@@ -103,19 +97,12 @@ async def test_a_crowd_is_answered_at_once_and_queued_a_few_at_a_time(
 
 
 async def test_one_that_has_waited_its_turn_is_deferred_at_once(
-    standin: StandIn,
-    queue: Queue,
-    easel: Easel,
-    tmp_path: Path,
-    studio: Channel,
-    ada: Member,
-    monkeypatch: pytest.MonkeyPatch,
+    standin: StandIn, queue: Queue, easel: Easel, tmp_path: Path, studio: Channel, ada: Member, held: Held
 ) -> None:
     """Where many ask at once, Discord's three seconds have begun before the handler has."""
-    held = Held(queue)
     async with a_worker(queue, easel), a_bot(standin, queue, tmp_path):
         await (await standin.slash(ada, studio, "imagine", prompt="a red apple")).message()
-        monkeypatch.setattr(queue, "submit", held)
+        held.go.clear()
         asked = await standin.slash(ada, studio, "imagine", prompt="a green apple", age=1.4)
         ack = await asked.ack()
         assert (ack.type, ack.after < 1.0) == (5, True)

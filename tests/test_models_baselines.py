@@ -6,13 +6,13 @@ import dataclasses
 import json
 import math
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from modelkit import interrupted_after, same
 from PIL import Image
 from torch import nn
 
@@ -65,15 +65,6 @@ def sprites() -> SpriteSet:
         label, tier = ("other" if index == 4 else "disc"), ("B" if index == 5 else "A")
         rows.append({"i": index, "code": "", "name": str(index), "tier": tier, "caption_en": label})
     return SpriteSet(np.stack(drawn), rows)
-
-
-def interrupted_after(calls: int) -> Callable[[], bool]:
-    left = iter(range(calls))
-    return lambda: next(left, None) is None
-
-
-def same(a: nn.Module, b: nn.Module) -> bool:
-    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
 
 
 def test_the_dcgan_is_the_tutorials() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKL
 from modelkit import CODEC as TOY
+from modelkit import interrupted_after, same
 from torch import nn
 
 from daguerre.models import networks
@@ -36,15 +36,6 @@ pytest_plugins = ("codecfixtures",)
 @pytest.fixture(scope="module", autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
-
-
-def interrupted_after(calls: int) -> Callable[[], bool]:
-    left = iter(range(calls))
-    return lambda: next(left, None) is None
-
-
-def same(a: nn.Module, b: nn.Module) -> bool:
-    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
 
 
 def test_reconstruction_counts_pixels_and_edges() -> None:

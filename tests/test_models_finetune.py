@@ -6,7 +6,6 @@ import dataclasses
 import errno
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 import torch
 from diffusers import DiffusionPipeline, StableDiffusionPipeline, UNet2DConditionModel
 from finetunekit import COLOURS, Told, drawings, ours, stock_like
+from modelkit import interrupted_after
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -103,11 +103,6 @@ def test_stock_diffusers_draws_what_the_run_showed(
     assert abs(shown[0] - without).max() <= 1
     assert abs(shown[1] - read).max() <= 1
     assert abs(read - without).max() > 8
-
-
-def interrupted_after(calls: int) -> Callable[[], bool]:
-    left = iter(range(calls))
-    return lambda: next(left, None) is None
 
 
 @pytest.mark.parametrize("prediction", PREDICTIONS)

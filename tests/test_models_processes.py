@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -15,13 +16,23 @@ from diffusers import DiffusionPipeline
 
 from daguerre.models.training.processes import Processes
 
-PROGRAM = Path(__file__).with_name("training_process.py")
+PROGRAM = ("-P", str(Path(__file__).with_name("training_process.py")))
+#: The first has its work done; the other is stopped in its own; then one of two loops ends.
+STOPPED = """
+import os, sys, torch
+from daguerre.models.training.processes import Processes
+torch.distributed.init_process_group(
+    "gloo", init_method="file://" + sys.argv[1], rank=int(os.environ["RANK"]), world_size=2
+)
+both = Processes()
+print(both.first(lambda: "done" if both.main else None), both.any(not both.main), both.any(False), flush=True)
+"""
 
 
 class Pair:
     """Both processes of a run, and what each says."""
 
-    def __init__(self, run: Path, name: str) -> None:
+    def __init__(self, run: Path, name: str, program: Sequence[str] = PROGRAM) -> None:
         self._logs = [run.parent / f"{name}-{rank}.txt" for rank in range(2)]
         environment = os.environ | {
             "GLOO_SOCKET_IFNAME": "lo", "PYTHONPATH": os.pathsep.join(sys.path), "WORLD_SIZE": "2",
@@ -29,7 +40,7 @@ class Pair:
         }  # fmt: skip
         self.processes = []
         for rank, log in enumerate(self._logs):
-            command = [sys.executable, "-P", str(PROGRAM), str(run.parent / f"{name}-meet"), str(run)]
+            command = [sys.executable, *program, str(run.parent / f"{name}-meet"), str(run)]
             own = environment | {"RANK": str(rank), "LOCAL_RANK": str(rank)}
             with log.open("w") as out:
                 self.processes.append(subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=own))
@@ -76,6 +87,13 @@ def test_two_processes_train_one_run_stop_together_and_go_on(tmp_path: Path) -> 
     assert second.said(0).split("ends with ")[1] == second.said(1).split("ends with ")[1]
     pipeline = DiffusionPipeline.from_pretrained(run / "out", local_files_only=True, use_safetensors=True)
     assert all(torch.isfinite(value).all() for value in pipeline.unet.state_dict().values())
+
+
+def test_who_is_stopped_in_a_stage_takes_the_others_along(tmp_path: Path) -> None:
+    """Else the first would wait in the next stage for one that has left."""
+    pair = Pair(tmp_path / "run", "stopped", ("-c", STOPPED))
+    assert pair.end() == [0, 0], pair.said(0) + pair.said(1)
+    assert [pair.said(rank).splitlines()[-1] for rank in range(2)] == ["None True False"] * 2
 
 
 def test_alone_it_does_what_it_is_asked() -> None:

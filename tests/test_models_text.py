@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from modelkit import interrupted_after
 from torch.nn import functional
 
 from daguerre.models.data.languages import LANGUAGES
@@ -216,11 +217,6 @@ def test_any_language_is_read_without_loss(tokenizer: Any) -> None:
     for text in ("кот", "고양이", "りんご", "แมว", "बिल्ली", "قطة", "گربه", "🍎 été"):
         read = tokenizer.decode(tokenizer(text).input_ids, skip_special_tokens=True)
         assert read.replace(" ", "") == plain(text).replace(" ", "")
-
-
-def interrupted_after(calls: int) -> Any:
-    left = iter(range(calls))
-    return lambda: next(left, None) is None
 
 
 def test_a_stopped_run_goes_on_to_the_same_bits(

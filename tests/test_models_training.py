@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import random
 import re
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 from diffusers import AutoPipelineForImage2Image, DiffusionPipeline, StableDiffusionImg2ImgPipeline
+from modelkit import interrupted_after, same
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -45,15 +47,6 @@ def sprites() -> SpriteSet:
 @pytest.fixture(scope="module")
 def source(sprites: SpriteSet) -> CachedLatents:
     return modelkit.source(sprites)
-
-
-def interrupted_after(calls: int) -> Any:
-    left = iter(range(calls))
-    return lambda: next(left, None) is None
-
-
-def same(one: torch.nn.Module, two: torch.nn.Module) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
 
 
 @pytest.mark.parametrize("aim", ["flow", "epsilon"])
@@ -333,6 +326,9 @@ def test_a_whole_recipe_trains_exports_and_begins_again(sprites: SpriteSet, tmp_
     train_pipeline(further, tmp_path / "next", sprites, tmp_path / "cache", tmp_path / "more", Lines(said.append))
     assert any(line.startswith("warm start: ") and "fresh" not in line for line in said)
     assert (tmp_path / "more" / "upscaler" / "config.json").read_text() == "{}"
+    told = (tmp_path / "more" / "training.json").read_text()
+    assert json.loads(told)["recipe"]["start"]["weights"] == "out"
+    assert str(tmp_path) not in told
 
 
 def test_the_text_stage_has_a_recipe_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL, DiffusionPipeline, StableDiffusionPipeline
+from modelkit import interrupted_after
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
@@ -129,11 +130,6 @@ def test_a_fresh_network_shows_no_checkerboard() -> None:
     blocks = functional.pixel_unshuffle(added, 4).unflatten(1, (3, 16))
     assert added.abs().max() > 1e-3
     assert torch.allclose(blocks, blocks[:, :, :1].expand_as(blocks), atol=1e-5)
-
-
-def interrupted_after(calls: int) -> Callable[[], bool]:
-    left = iter(range(calls))
-    return lambda: next(left, None) is None
 
 
 def test_a_run_that_was_stopped_goes_on_to_the_same_bits(

@@ -45,6 +45,7 @@ def test_the_card_says_what_was_trained_on_what() -> None:
     card = (WEIGHTS / "README.md").read_text(encoding="utf-8")
     training = json.loads((WEIGHTS / "training.json").read_text())
     assert f"{training['steps']:,}" in card
+    assert '"/' not in json.dumps(training)
     assert "CREDITS.md" in card
 
 

@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -177,7 +178,7 @@ def train_pipeline(
     aim = objective(recipe.denoiser.objective, shift=recipe.denoiser.shift)
 
     def each_save(model: TextToLatent, step: int, samples: int) -> None:
-        card = {"recipe": asdict(recipe), "steps": step, "samples": samples}
+        card = {"recipe": _told(recipe), "steps": step, "samples": samples}
         model.unet.register_to_config(sample_size=recipe.latents.size // LATENT_FACTOR)
         styles = sorted({row["style"] for row in sprites.rows})
         extras = run / "extras"
@@ -197,6 +198,7 @@ def train_pipeline(
     )
     if recipe.student is None or several.any(stop()):
         return
+
     # The student: an adapter beside the weights.
     teacher, wanted, folder = copy.deepcopy(model), recipe.student, run / "extras" / "student"
 
@@ -209,6 +211,14 @@ def train_pipeline(
             shutil.copytree(folder, weights / "student", dirs_exist_ok=True)
 
     several.alone(student)
+
+
+def _told(recipe: PipelineRecipe) -> dict[str, Any]:
+    """The recipe for those who get the weights: other weights by name, as their folders are of this machine."""
+    told = asdict(recipe)
+    for part in (told["start"], told["distil"]):
+        part["weights"] = Path(part["weights"]).name
+    return told
 
 
 def _take_along(part: Path, to: Path) -> None:

@@ -42,14 +42,13 @@ class Processes:
     def first(self, work: Callable[[], T | None]) -> T | None:
         """`work` in the main process alone; then, if that gave something, in the others, which find it done.
 
-        Gives None everywhere if the main process was stopped in it.
+        Gives None everywhere if one of them was stopped in it: who goes on alone waits for the others for ever.
         """
         done = work() if self.main else None
-        if self.number == 1:
-            return done
-        if not self.any(done is not None):
-            return None
-        return done if self.main else work()
+        if self.number > 1 and self.any(done is not None):
+            done = done if self.main else work()
+            return None if self.any(done is None) else done
+        return done
 
     def alone(self, work: Callable[[], None]) -> None:
         """`work` in the main process, while the others wait."""
