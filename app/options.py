@@ -84,6 +84,13 @@ class RenderOptions(BaseModel):
             "in half precision."
         ),
     )
+    layout: bool = Field(
+        default=True,
+        description=(
+            "Whether the things that a prompt lists are drawn one by one and set out as it says, where the weights "
+            "tell what they can draw. Members turn it off for one prompt with --raw."
+        ),
+    )
     drain_seconds: float = Field(
         default=5.0,
         ge=0.0,

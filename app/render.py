@@ -74,6 +74,7 @@ def ask_of(request: ImageRequest, files: Mapping[str, bytes], *, member: str = "
         tile=request.tile,
         draft=request.draft,
         transparent=request.transparent,
+        raw=request.raw,
         adapters=request.adapters,
         source=None
         if source is None

@@ -28,6 +28,7 @@ DECIDES = {
     "sampler": "the sampler",
     "steps": "the number of steps",
     "drawn": "the size it was drawn at",
+    "layout": "how its things are set out",
     "draft": "the student for drafts",
     "canonical": "the batch shape",
     "device": "the kind of device",
@@ -105,7 +106,8 @@ def compare(engine: EngineLike, old: Image.Image, making: Making, files: Mapping
     """
     request = making.request
     try:
-        ask = ask_of(request, files)
+        # Set out again only if it was.
+        ask = replace(ask_of(request, files), raw="layout" not in making.engine)
         # No picture depends on its neighbours, but chaos mixes each one's noise with the first one's.
         own = request.seeds[making.picture]
         seeds = (request.seeds[0], own) if request.chaos and making.picture else (own,)

@@ -75,6 +75,7 @@ def load_engine(configuration: Configuration, device: str, precision: str = "") 
             profile=configuration.data_dir / "paces.json",
             exact=render.exact,
             precision=precision or render.precision,
+            layout=render.layout,
         )
         engine.load()
     except EngineError as error:

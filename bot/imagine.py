@@ -38,7 +38,7 @@ TYPED = 2 * MAX_PROMPT
 #: Options that describe themselves: `command.imagine.<option>`.
 OPTIONS = (
     *("prompt", "count", "aspect", "no", "style", "seed", "image", "image_weight", "stylize", "chaos", "quality"),
-    *("steps", "stop", "tile", "draft", "transparent", "model", "lora", "repeat", "relaxed"),
+    *("steps", "stop", "tile", "draft", "transparent", "raw", "model", "lora", "repeat", "relaxed"),
 )
 
 
@@ -67,6 +67,7 @@ def add_imagine(tree: app_commands.CommandTree[DaguerreClient]) -> None:
         tile: bool = False,
         draft: bool = False,
         transparent: bool = False,
+        raw: bool = False,
         model: app_commands.Range[str, 1, 100] | None = None,
         lora: app_commands.Range[str, 1, 100] | None = None,
         repeat: app_commands.Range[int, 1, MOST_REQUESTS] | None = None,
@@ -75,7 +76,7 @@ def add_imagine(tree: app_commands.CommandTree[DaguerreClient]) -> None:
         options = {
             "count": count, "aspect": aspect, "no": no, "style": style, "seed": seed, "image_weight": image_weight,
             "stylize": stylize, "chaos": chaos, "quality": quality, "steps": steps, "stop": stop, "tile": tile,
-            "draft": draft, "transparent": transparent, "model": model, "lora": lora, "repeat": repeat,
+            "draft": draft, "transparent": transparent, "raw": raw, "model": model, "lora": lora, "repeat": repeat,
             "relaxed": relaxed,
         }  # fmt: skip
         await guarded(interaction, lambda: handle(interaction, prompt, options, image))

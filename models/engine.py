@@ -16,6 +16,8 @@ from PIL import Image
 
 from . import upscaler
 from .errors import EngineError, WeightsRefused
+from .layout.reading import names_of_weights
+from .layout.words import NOTHING, Names
 from .serving.adapters import Adapters
 from .serving.asks import Ask, Drawn, OnProgress, Progress, no_progress
 from .serving.begin import Kit
@@ -36,7 +38,7 @@ __all__ = [
 ]  # fmt: skip
 
 #: Raised whenever the same request may give other pixels than before.
-ENGINE_VERSION = 3
+ENGINE_VERSION = 4
 
 
 class Engine:
@@ -52,13 +54,15 @@ class Engine:
         profile: Path | None = None,
         exact: bool = True,
         precision: str = "float32",
+        layout: bool = True,
     ) -> None:
         """`adapters`: folder of LoRA adapters that may be asked for. `profile`: file that remembers measured speeds.
 
         Without `exact`, pictures on a GPU are drawn in batches as large as they happen to be: faster for few requests,
         and the same seed may differ in some bits with its neighbours. The metadata says so. `precision`: of the U-Net
         on a processor; "bfloat16" counts only where the processor multiplies it by itself, and its bits depend on
-        neighbours as without `exact`.
+        neighbours as without `exact`. `layout`: things that a prompt lists are drawn one by one and set out, where
+        the weights say what they can draw.
         """
         self.weights = weights
         self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
@@ -68,6 +72,7 @@ class Engine:
         self._profile = profile
         self._exact = exact
         self._precision = precision
+        self._layout = layout
         self._loop: Loop | Jobwise | None = None
         self._slots = 2
         self._about: dict[str, Any] = {}
@@ -107,12 +112,19 @@ class Engine:
         if enlarge is not None:
             self._about["upscaler"] = digest(beside)
         with torch.inference_mode():
-            kit = Kit(network, Adapters(network, self.weights, self._adapters), enlarge, Sketch(network))
+            adapters = Adapters(network, self.weights, self._adapters)
+            kit = Kit(network, adapters, enlarge, Sketch(network), self._names())
             paces = Paces(self._machine(), self._profile)
             cells = network.native // network.factor
             self._slots = slots_for(paces.get(network, network.plain, cells, cells))
         exact = self._exact and (self.device != "cpu" or network.kind == torch.float32)
         self._loop = Loop(kit, paces, exact=exact, about=self._about)
+
+    def _names(self) -> Names:
+        try:
+            return names_of_weights(self.weights) if self._layout else NOTHING
+        except ValueError as problem:
+            raise WeightsRefused(str(problem)) from problem
 
     def _machine(self) -> str:
         name = torch.cuda.get_device_name(self.device) if self.device.startswith("cuda") else "cpu"

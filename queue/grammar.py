@@ -63,6 +63,7 @@ class Wish:
     style: str = ""
     draft: bool = False
     transparent: bool = False
+    raw: bool = False
     model: str = ""
     adapters: tuple[str, ...] = ()
     count: int | None = None
@@ -150,6 +151,7 @@ def fields(wish: Wish, *, size: int, steps: int, guidance: float) -> dict[str, A
         "tile": wish.tile,
         "draft": wish.draft,
         "transparent": wish.transparent,
+        "raw": wish.raw,
     }
     found |= {name: getattr(wish, name) for name in ("chaos", "stop", "count") if getattr(wish, name) is not None}
     return found
@@ -179,6 +181,7 @@ def wish_of(request: ImageRequest, *, size: int, steps: int, guidance: float, se
         style=request.style,
         draft=request.draft,
         transparent=request.transparent,
+        raw=request.raw,
         model=request.model,
         adapters=request.adapters,
         count=None if request.count == 1 else request.count,

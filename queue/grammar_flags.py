@@ -57,6 +57,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag("style", "name", ("style",), "--style noto"),
     Flag("draft", "switch", ("draft",)),
     Flag("transparent", "switch", ("transparent",)),
+    Flag("raw", "switch", ("raw",)),
     Flag("model", "name", ("model",), "--model first-light"),
     Flag("adapters", "name", ("lora",), "--lora stamps", times=4),
     Flag("count", "whole", ("n", "count"), "--n 4", 1, MAX_COUNT),

@@ -98,6 +98,8 @@ class ImageRequest(BaseModel):
     draft: bool = False
     #: With the background cut away.
     transparent: bool = False
+    #: Drawn as one picture, whatever things it lists; otherwise these may be drawn one by one and set out.
+    raw: bool = False
     #: Names of LoRA adapters in the worker's folder.
     adapters: Annotated[tuple[Name, ...], Field(max_length=4, strict=False)] = ()
     source: Source | None = None
@@ -135,6 +137,7 @@ LATER: dict[str, Any] = {
         "tile",
         "draft",
         "transparent",
+        "raw",
         "adapters",
         "source",
         "label",

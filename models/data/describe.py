@@ -264,7 +264,8 @@ def size_word(thing: Thing) -> str:
 
 
 @cache
-def _grammar() -> inflect.engine:
+def grammar() -> inflect.engine:
+    """English plurals and articles."""
     return inflect.engine()
 
 
@@ -273,11 +274,11 @@ def with_article(name: str) -> str:
     """`an apple`, `a unicorn`, `red grapes`."""
     if name in PLURALS or any(name.endswith(f" {word}") for word in PLURALS):
         return name
-    return str(_grammar().a(name))
+    return str(grammar().a(name))
 
 
 @cache
 def plural(name: str) -> str:
     """`apples`, `loaves of bread`, `ears of corn`."""
     head, of, rest = name.partition(" of ")
-    return str(_grammar().plural_noun(head)) + of + rest
+    return str(grammar().plural_noun(head)) + of + rest

@@ -31,7 +31,7 @@ def better(old: Mapping[str, Any], new: Mapping[str, Any]) -> Verdict:
         return Verdict(False, ("The new weights were not measured by the suite.",))
     if old.get("suite") is None:
         return Verdict(True, ("The old weights were never measured.",))
-    for name in ("recogniser", "questions", "quick"):
+    for name in ("recogniser", "questions", "quick", "layout"):
         if _detail(old, name) != _detail(new, name):
             return Verdict(False, (f"The evaluations differ in their {name}: evaluate both anew.",))
     won: list[str] = []

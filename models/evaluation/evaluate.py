@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from ..engine import digest
+from ..layout.reading import names_of_weights
 from ..training.codec_figures import heldout_pictures
 from . import optional, parts, sheets
 from .features import imagenet_features
 from .fidelity import codec_psnr, reconstruct
 from .figures import blank, rounded
+from .laid_out import laid_out
 from .machine import machine
 from .material import Material, Plan, subset
 from .painter import open_pipeline, painter
@@ -56,16 +58,23 @@ def evaluate(weights: Path, material: Material, plan: Plan, out: Path, report: R
         sheets.save_small(sheet, out / name)
         files.append(name)
 
-    # The suite, and the same questions about real pictures: what the recogniser could see at best.
+    # The suite as it is served, as the denoiser does it alone, and the same questions about real pictures: what the
+    # recogniser could see at best.
     parts.recogniser(found, material)
+    names = names_of_weights(weights)
+    details["layout"] = bool(names)
     with timed("suite"):
         pipeline = open_pipeline(weights)
-        paint = painter(pipeline, plan.sampling, batch=plan.batch, report=report)
+        native = pipeline.unet.config.sample_size * pipeline.vae_scale_factor
+        alone = painter(pipeline, plan.sampling, batch=plan.batch, report=report)
+        paint = laid_out(alone, names, native)
         answers = answer(material.questions, paint, material.recogniser, report)
         scores = score(answers)
         parts.suite(found, scores)
         for name in sorted({figure(each.asked.scene) for each in answers}):
             keep(f"evaluation-{name.replace('_', '-')}.webp", parts.sheet(answers, name))
+    with timed("denoiser alone"):
+        parts.alone(found, score(answer(material.questions, alone, material.recogniser, report)))
     with timed("real pictures"):
         real = material.compose([one.scene for one in material.questions])
         read = score(judge_pictures(material.questions, real, material.recogniser))
@@ -94,7 +103,7 @@ def evaluate(weights: Path, material: Material, plan: Plan, out: Path, report: R
             asked = [one for one in subset(material.questions, plan.sweep) if one.seen]
             points = sweep(
                 asked,
-                lambda sampling: painter(pipeline, sampling, batch=plan.batch),
+                lambda sampling: laid_out(painter(pipeline, sampling, batch=plan.batch), names, native),
                 material.recogniser,
                 steps=plan.sweep_steps,
                 guidance=plan.sweep_guidance,
@@ -110,6 +119,7 @@ def evaluate(weights: Path, material: Material, plan: Plan, out: Path, report: R
     # Last, as it changes the pipeline.
     with timed("student"), parts.unless_missing(found, "student_over_teacher"):
         fast = painter(*optional.student(pipeline, weights / "student"), batch=plan.batch, report=report)
+        fast = laid_out(fast, names, native)
         parts.student(found, scores, score(answer(material.questions, fast, material.recogniser)))
 
     # Write.

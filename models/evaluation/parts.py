@@ -55,6 +55,13 @@ def suite(found: dict[str, Any], scores: Scores) -> None:
     found["details"]["wording"] = shares_card(scores.wording)
 
 
+def alone(found: dict[str, Any], scores: Scores) -> None:
+    """What the denoiser makes of every prompt in one go, as stock programs run it; into the details."""
+    found["details"]["alone"] = shares_card(scores.figures)
+    found["details"]["alone_suite"] = {"value": scores.suite, "interval": list(scores.suite_interval)}
+    found["details"]["alone_unseen_over_seen"] = scores.unseen_over_seen
+
+
 def recogniser(found: dict[str, Any], material: Material) -> None:
     """Its accuracy on drawings that it never saw is the figure; all of it goes into the details."""
     card = material.card.get("accuracy", {})

@@ -34,6 +34,13 @@ NOTE = (
 )
 
 
+#: What the two suites differ in.
+ALONE = (
+    "Alone means every prompt drawn in one go, as stock programs run the weights; as served, the things that a prompt "
+    "lists are drawn one by one and set out, and requests lose their courtesies (docs/layout.md)."
+)
+
+
 def markdown(name: str, evaluation: Mapping[str, Any], files: Sequence[str]) -> str:
     """The report of `evaluation` (content of evaluation.json); `files` are pictures beside it."""
     details = evaluation["details"]
@@ -45,7 +52,7 @@ def markdown(name: str, evaluation: Mapping[str, Any], files: Sequence[str]) -> 
         _figures(evaluation),
         NOTE,
         _section("By language and wording", _languages(details)),
-        _section("What the recogniser can see at all", _ceilings(details)),
+        _section("As served, by the denoiser alone, and of real pictures", _ceilings(details)),
         _section("How", _how(details)),
         _section("Not measured", [f"- {line}" for line in details.get("missing", [])]),
         _section("Pictures", [f"![{file}]({file})" for file in files]),
@@ -87,13 +94,24 @@ def _languages(details: Mapping[str, Any]) -> list[str]:
 
 
 def _ceilings(details: Mapping[str, Any]) -> list[str]:
-    columns = [(key, details[key]) for key in ("generated", "reconstructed", "composites") if details.get(key)]
+    columns = [(key, details[key]) for key in ("generated", "alone", "reconstructed", "composites") if details.get(key)]
     if not columns:
         return []
-    heads = {"generated": "generated", "reconstructed": "real, through the codec", "composites": "real composites"}
+    heads = {
+        "generated": "as served",
+        "alone": "denoiser alone",
+        "reconstructed": "real, through the codec",
+        "composites": "real composites",
+    }
     lines = [f"| figure | {' | '.join(heads[key] for key, _ in columns)} |", "|---" * (len(columns) + 1) + "|"]
     kinds = sorted({kind for _, shares in columns for kind in shares})
     lines += [f"| {kind} | {' | '.join(_share(shares.get(kind)) for _, shares in columns)} |" for kind in kinds]
+    if suite := details.get("alone_suite"):
+        low, high = suite["interval"]
+        lines += [
+            "",
+            f"Suite of the denoiser alone: {told('suite', suite['value'])} ({low:.3f} to {high:.3f}). {ALONE}",
+        ]
     accuracy = details.get("recogniser_card", {}).get("unseen_drawings", {})
     if accuracy:
         told_all = ", ".join(f"{kind} {_share(share)}" for kind, share in accuracy.items())

@@ -43,6 +43,8 @@ class Ask:
     #: (text, weight) in place of the prompt; negative weights push away.
     parts: tuple[tuple[str, float], ...] = ()
     style: str = ""
+    #: Drawn as one picture, whatever things it lists.
+    raw: bool = False
     #: Spread of the first noise between the pictures in percent; 0: each has its own.
     chaos: int = 0
     #: Percent of the steps after which drawing ends.

@@ -10,12 +10,15 @@ from typing import Any
 from torch import Tensor
 
 from .. import upscaler
+from ..layout.places import drawings, seed_of
+from ..layout.reading import read
+from ..layout.words import NOTHING, Layout, Names
 from . import drawing, solver, sources
 from .adapters import Adapters
 from .asks import Ask
 from .drawing import Known, Lane, Picture
 from .folder import native_size
-from .network import Network, Variant
+from .network import Network, Variant, Words
 from .previews import Sketch
 
 #: Most steps of a draft where the weights have no student.
@@ -30,6 +33,8 @@ class Kit:
     adapters: Adapters
     enlarge: upscaler.Upscaler | None
     sketch: Sketch | None
+    #: What prompts are read as layouts of; nothing: they are drawn as they stand.
+    names: Names = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +52,16 @@ class Sampling:
 class Begun:
     """A request whose pictures can be drawn."""
 
+    #: With a layout the drawings of the first picture, then those of the next.
     pictures: tuple[Picture, ...]
     canvas: sources.Canvas | None
     about: Mapping[str, Any]
+    #: How drawings are set out in each picture; None where each drawing is a picture.
+    layout: Layout | None = None
+
+
+#: Texts with weights that one drawing is asked for by.
+_Texts = Sequence[tuple[str, float]]
 
 
 def sampling_of(ask: Ask, student: Mapping[str, Any] | None) -> Sampling:
@@ -79,12 +91,12 @@ def begin(kit: Kit, ask: Ask, first: int) -> Begun:
     network = kit.network
     how = sampling_of(ask, kit.adapters.student)
     variant = kit.adapters.variant(ask.adapters, draft=ask.draft)
-    width, height = native_size(ask.width, ask.height, network.native, max(8, network.factor))
+    layout = layout_of(kit, ask)
+    several = layout is not None and not layout.single
+    # Things are drawn as large as the model draws them, whatever their picture is.
+    asked_size = (network.native, network.native) if several else (ask.width, ask.height)
+    width, height = native_size(*asked_size, network.native, max(8, network.factor))
     cells = (height // network.factor, width // network.factor)
-
-    # Words.
-    asked = [(network.words(variant, text), weight) for text, weight in _texts(kit, ask)]
-    words, shares = drawing.rows_and_shares(asked, network.words(variant, ask.negative), how.guidance)
 
     # What is there before the first step.
     canvas = sources.canvas_of(ask.source, ask.width, ask.height) if ask.source else None
@@ -93,12 +105,23 @@ def begin(kit: Kit, ask: Ask, first: int) -> Begun:
     start = min(start, how.steps - 1)
     table = solver.table(network.scheduler, how.steps, begin=start, order=how.order)
     lane = Lane(variant.name, *cells, ask.tile)
-    pictures = [
-        _picture(kit, first + k, lane, variant, noise.to(network.device), latents, table, start)
-        for k, noise in enumerate(drawing.noises(ask.seeds, (network.channels, *cells), ask.chaos))
-    ]
-    for picture in pictures:
-        picture.words, picture.shares = words, shares
+
+    # Words and noise of each drawing of each picture.
+    unasked = network.words(variant, ask.negative)
+    columns: list[list[Picture]] = []
+    for k, texts in enumerate(_drawn(kit, ask)):
+        asked = [(network.words(variant, text), weight) for text, weight in texts]
+        words, shares = drawing.rows_and_shares(asked, unasked, how.guidance)
+        seeds = [seed_of(seed, k) for seed in ask.seeds]
+        columns.append(
+            [
+                _picture(first, lane, variant, noise.to(network.device), latents, table, start, words, shares)
+                for noise in drawing.noises(seeds, (network.channels, *cells), ask.chaos)
+            ]
+        )
+    pictures = [picture for row in zip(*columns, strict=True) for picture in row]
+    for number, picture in enumerate(pictures, first):
+        picture.id = number
         picture.end = drawing.last_step(start, how.steps, ask.stop)
         if canvas is not None and canvas.mask is not None and latents is not None:
             picture.known = Known(latents, sources.latent_mask(canvas.mask, *cells).to(network.device))
@@ -109,8 +132,21 @@ def begin(kit: Kit, ask: Ask, first: int) -> Begun:
         "drawn": [width, height],
         **({"first_step": start} if start else {}),
         **({"adapters": dict(used)} if (used := kit.adapters.about(ask.adapters, draft=ask.draft)) else {}),
+        **({"layout": [layout.way, *(group.count for group in layout.groups)]} if layout is not None else {}),
     }
-    return Begun(tuple(pictures), canvas, about)
+    return Begun(tuple(pictures), canvas, about, layout if several else None)
+
+
+def layout_of(kit: Kit, ask: Ask) -> Layout | None:
+    """The request read as things to be set out, or None where it is drawn as it stands."""
+    if ask.raw or ask.parts or ask.source is not None or ask.tile:
+        return None
+    return read(ask.prompt, kit.names)
+
+
+def drawings_of(kit: Kit, ask: Ask) -> int:
+    """How many drawings the request takes."""
+    return len(ask.seeds) * len(_drawn(kit, ask))
 
 
 def read_together(kit: Kit, asks: Sequence[Ask]) -> None:
@@ -119,14 +155,19 @@ def read_together(kit: Kit, asks: Sequence[Ask]) -> None:
     Requests with adapters are left to `begin`, and so is whatever goes wrong: it can say whose it was.
     """
     plain = [ask for ask in asks if not ask.adapters and not ask.draft]
-    texts = [text for ask in plain for text in (*(text for text, _ in _texts(kit, ask)), ask.negative)]
+    texts = [
+        text for ask in plain for text in (*(text for texts in _drawn(kit, ask) for text, _ in texts), ask.negative)
+    ]
     with suppress(Exception):
         kit.network.read(kit.network.plain, texts)
 
 
-def _texts(kit: Kit, ask: Ask) -> list[tuple[str, float]]:
-    """What is asked for, with weights."""
-    return [(_worded(kit, ask, text), weight) for text, weight in ask.parts or ((ask.prompt, 1.0),)]
+def _drawn(kit: Kit, ask: Ask) -> Sequence[_Texts]:
+    """What each drawing of one picture is asked for by, with weights."""
+    layout = layout_of(kit, ask)
+    if layout is not None:
+        return [[(_worded(kit, ask, text), 1.0)] for text in drawings(layout)]
+    return [[(_worded(kit, ask, text), weight) for text, weight in ask.parts or ((ask.prompt, 1.0),)]]
 
 
 def _worded(kit: Kit, ask: Ask, text: str) -> str:
@@ -136,7 +177,6 @@ def _worded(kit: Kit, ask: Ask, text: str) -> str:
 
 
 def _picture(
-    kit: Kit,
     number: int,
     lane: Lane,
     variant: Variant,
@@ -144,10 +184,12 @@ def _picture(
     latents: Tensor | None,
     table: solver.Table,
     start: int,
+    words: tuple[Words, ...],
+    shares: tuple[float, ...],
 ) -> Picture:
     alpha, sigma = table.levels[start]
     sample = noise if latents is None else alpha * latents + sigma * noise
     return Picture(
         id=number, lane=lane, variant=variant, sample=sample, estimate=sample, table=table, at=start,
-        end=len(table.rows), words=(), shares=(), noise=noise,
+        end=len(table.rows), words=words, shares=shares, noise=noise,
     )  # fmt: skip

@@ -40,6 +40,15 @@ def cut_out(picture: Image.Image) -> Image.Image:
     return Image.fromarray((values * 255).round().astype(np.uint8))
 
 
+def ground_of(picture: Image.Image) -> tuple[int, int, int] | None:
+    """The even colour that a picture is drawn on, sRGB; None where its border shows none."""
+    colour = _border_colour(np.asarray(picture.convert("RGB"), np.float32) / 255)
+    if colour is None:
+        return None
+    red, green, blue = (round(float(value) * 255) for value in colour)
+    return red, green, blue
+
+
 def _border_colour(values: Floats) -> Floats | None:
     """The colour that at least half of the border is near to; (3,)."""
     border = np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])

@@ -10,6 +10,7 @@ from typing import Any
 
 from PIL import Image
 
+from ..layout.words import Layout
 from .asks import Ask, Drawn, OnProgress
 from .drawing import Picture
 from .sources import Canvas
@@ -31,9 +32,10 @@ class Job:
     result: Future[Drawn] = field(default_factory=lambda: Future[Drawn]())
     cancelled: bool = False
     pictures: tuple[Picture, ...] = ()
-    #: Finished ones by their number in the request.
+    #: Finished ones by their number among `pictures`.
     made: dict[int, Image.Image] = field(default_factory=lambda: dict[int, Image.Image]())
     canvas: Canvas | None = None
+    layout: Layout | None = None
     about: dict[str, Any] = field(default_factory=lambda: dict[str, Any]())
     #: Steps that were told, and when the last preview was shown.
     told: int = 0

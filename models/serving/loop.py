@@ -16,9 +16,10 @@ from typing import Any
 import torch
 
 from ..errors import Unrenderable
+from ..layout.collage import set_out
 from . import drawing, schedule
 from .asks import Ask, Drawn, Progress
-from .begin import Kit, begin, read_together
+from .begin import Kit, begin, drawings_of, read_together
 from .drawing import Lane, Picture
 from .finish import finish, to_image
 from .inbox import Inbox
@@ -59,6 +60,9 @@ class Loop(Inbox):
         self._running: set[int] = set()
         self._rooms: dict[Lane, Room] = {}
         self._numbers = 0
+        side = kit.network.native * (kit.enlarge.config.factor if kit.enlarge is not None else 1)
+        #: Size of a drawing that is set out in a picture.
+        self._largest = (side, side)
         #: Forwards and rows so far, for measurements.
         self.forwards = self.rows = 0
 
@@ -82,7 +86,7 @@ class Loop(Inbox):
         super()._drop(job, error)
 
     def _admit(self) -> None:
-        counts = [len(job.ask.seeds) for job in self._waiting]
+        counts = [drawings_of(self._kit, job.ask) for job in self._waiting]
         fits = schedule.admit(counts, len(self._active), MOST_PICTURES)
         if fits > 1 and not self._exact and not self._kit.network.exact_rows:
             read_together(self._kit, [job.ask for job in self._waiting[:fits]])
@@ -91,7 +95,7 @@ class Loop(Inbox):
             try:
                 begun = begin(self._kit, job.ask, self._numbers)
                 self._numbers += len(begun.pictures)
-                job.pictures, job.canvas = begun.pictures, begun.canvas
+                job.pictures, job.canvas, job.layout = begun.pictures, begun.canvas, begun.layout
                 job.about = {**self._about, **begun.about, "count": begun.pictures[0].left, "canonical": ""}
                 for picture in begun.pictures:
                     self._active[picture.id] = (job, picture)
@@ -207,7 +211,12 @@ class Loop(Inbox):
         if sketch is None:
             return None
         shown = [to_image(sketch.picture(picture.estimate)) for picture in job.pictures]
-        return grid_file(shown, (job.ask.width, job.ask.height))
+        size = (job.ask.width, job.ask.height)
+        if job.layout is not None:
+            # As small as the sketches are.
+            small = min(shown[0].size) / min(size)
+            shown = set_out(job.layout, shown, job.ask.seeds, (round(small * size[0]), round(small * size[1])))
+        return grid_file(shown, size)
 
     def _finish(self, most: int) -> bool:
         """Decode up to `most` finished pictures; hand over requests that are complete."""
@@ -220,9 +229,9 @@ class Loop(Inbox):
                     self._kit.network,
                     self._kit.enlarge,
                     picture.sample if picture.at == len(picture.table.rows) else picture.estimate,
-                    (job.ask.width, job.ask.height),
+                    (job.ask.width, job.ask.height) if job.layout is None else self._largest,
                     tile=job.ask.tile,
-                    transparent=job.ask.transparent,
+                    transparent=job.ask.transparent and job.layout is None,
                     canvas=job.canvas,
                 )
             except torch.OutOfMemoryError:
@@ -234,9 +243,12 @@ class Loop(Inbox):
             job.seconds += time.perf_counter() - began
             if len(job.made) == len(job.pictures):
                 about = {name: value for name, value in job.about.items() if name != "count"}
-                pictures = tuple(job.made[k] for k in range(len(job.made)))
+                pictures = [job.made[k] for k in range(len(job.made))]
+                if job.layout is not None:
+                    size = (job.ask.width, job.ask.height)
+                    pictures = set_out(job.layout, pictures, job.ask.seeds, size, transparent=job.ask.transparent)
                 job.pictures = ()
-                job.finish(Drawn(pictures, about, job.seconds))
+                job.finish(Drawn(tuple(pictures), about, job.seconds))
         return begun
 
 

@@ -91,6 +91,7 @@ help-flag-repeat = so many requests of the same
 help-flag-style = a drawing style
 help-flag-draft = quick and rough
 help-flag-transparent = without a background
+help-flag-raw = in one go: things are not drawn one by one
 help-flag-model = which model draws
 help-flag-adapters = a fine-tune, up to four of them
 help-flag-count = pictures of the request, 1 to 4

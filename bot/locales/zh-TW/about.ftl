@@ -79,6 +79,7 @@ help-flag-repeat = 同樣的請求重複幾次
 help-flag-style = 畫風
 help-flag-draft = 快速草稿
 help-flag-transparent = 不要背景
+help-flag-raw = 整張一次畫成，不逐個擺放
 help-flag-model = 由哪個模型畫
 help-flag-adapters = 微調模型，最多四個
 help-flag-count = 一個請求的張數，1 到 4
