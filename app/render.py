@@ -84,6 +84,7 @@ def ask_of(request: ImageRequest, files: Mapping[str, bytes], *, member: str = "
             _opened(files, source.mask) if source.mask else None,
             source.strength,
             source.expand,
+            source.seed,
         ),
         member=member,
         seconds=seconds,

@@ -16,7 +16,7 @@ PROMPTS = ("a red apple", "a pizza", "a rocket", "a cat face", "two lemons", "a 
 #: Completed within so many times what it takes alone on an idle machine.
 GOOD = 4.0
 #: A picture as most ask for it.
-USUAL = Ask(PROMPTS[0], (1,), 16, 3.0, 256, 256)
+USUAL = Ask(PROMPTS[0], (1,), 16, 3.0, 256, 256, raw=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def make_trace(load: float, capacity: float, count: int, *, mixed: bool, seed: i
         ask = Ask(
             choose.choice(PROMPTS), (choose.randrange(2**32),), choose.choice([4, 8, 20, 30]) if mixed else 16,
             3.0 if not mixed or choose.random() < 0.7 else 1.0, *sides,
-            member=f"m{choose.choices(range(8), members)[0]}",
+            raw=True, member=f"m{choose.choices(range(8), members)[0]}",
         )  # fmt: skip
         cancel = choose.uniform(0.05, 1.0) if mixed and choose.random() < 0.1 else float("inf")
         made.append(Arrival(now, replace(ask, seeds=(number + 1,)), cancel))

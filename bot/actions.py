@@ -92,9 +92,15 @@ async def touched(interaction: Asked, job_id: str) -> Job:
 # ---- new jobs
 
 
-def varied(request: ImageRequest, picture: str, strength: float, seed: int) -> ImageRequest:
-    """The picture of that name, noised and drawn again. Pure, as are the next three."""
-    return request.model_copy(update={"seed": seed, "source": Source(use="vary", picture=picture, strength=strength)})
+def varied(request: ImageRequest, picture: str, index: int, strength: float, seed: int) -> ImageRequest:
+    """The picture of that name and number, noised and drawn again. Pure, as are the next four."""
+    made = Source(use="vary", picture=picture, strength=strength, seed=set_out_by(request, index))
+    return request.model_copy(update={"seed": seed, "source": made})
+
+
+def set_out_by(request: ImageRequest, index: int) -> int | None:
+    """The seed by which the things of that picture were set out, if they were; variations keep it."""
+    return request.seeds[index] if request.source is None else request.source.seed
 
 
 def drawn_on(
@@ -119,7 +125,7 @@ def enlarged(request: ImageRequest, picture: str, index: int) -> ImageRequest:
     if max(request.width, request.height) * 2 > LONGEST:
         raise Refused("button.largest", limit=LONGEST)
     # Nothing is added to it, so nothing is redrawn: the worker's upscaler makes it larger.
-    kept = Source(use="vary", picture=picture, strength=0.0)
+    kept = Source(use="vary", picture=picture, strength=0.0, seed=set_out_by(request, index))
     changes = {"seed": request.seeds[index], "count": 1, "width": width, "height": height, "source": kept}
     return request.model_copy(update=changes)
 
@@ -154,7 +160,7 @@ async def again(pressed: Pressed) -> None:
 
 async def vary(pressed: Pressed) -> None:
     strength = SUBTLE if pressed.key.action == "subtle" else STRONG
-    await _order(pressed, varied(pressed.job.request, stored(pressed), strength, new_seed()))
+    await _order(pressed, varied(pressed.job.request, stored(pressed), pressed.picture, strength, new_seed()))
 
 
 async def upscale(pressed: Pressed) -> None:

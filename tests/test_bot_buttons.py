@@ -14,9 +14,11 @@ from standin.permissions import bits
 from standin.tracks import InteractionRecord
 from standin.world import Channel, Member, Upload
 
+from daguerre.bot.actions import drawn_on, enlarged, varied
 from daguerre.bot.keys import EMOJI
 from daguerre.queue.jobs import Job
 from daguerre.queue.members import Origin
+from daguerre.queue.requests import Source, image_request
 from daguerre.queue.service import Queue
 
 pytest_plugins = ("botfixtures",)
@@ -69,7 +71,7 @@ async def test_a_grid_is_looked_at_varied_and_taken_on_after_a_restart(
         async with a_bot(standin, queue, tmp_path):
             cases: list[tuple[str, Any]] = [
                 ("Vary subtly", lambda r: r.source.strength < 0.5 and r.source.picture == parent.pictures[1]),
-                ("Vary strongly", lambda r: r.source.strength > 0.5),
+                ("Vary strongly", lambda r: r.source.strength > 0.5 and r.source.seed == 42),
                 ("Larger", lambda r: (r.width, r.height, r.source.strength, r.seed) == (512, 512, 0.0, 42)),
                 ("1.5×", lambda r: r.source.expand == (25, 25, 25, 25) and (r.width, r.count) == (256, 1)),
                 ("2×", lambda r: r.source.expand == (50, 50, 50, 50)),
@@ -82,6 +84,21 @@ async def test_a_grid_is_looked_at_varied_and_taken_on_after_a_restart(
                 await finished(pressed)
                 assert fits((await newest(queue, ada)).request), label
             assert len(await queue.members.children(parent.id)) == len(cases) + 1
+
+
+def test_variations_know_how_things_were_set_out() -> None:
+    """By the picture's own seed; variations of variations by that of the first; not once it was drawn on beyond."""
+    request = image_request(prompt="a cat and a dog", seed=5, count=2)
+    first = varied(request, "p", 1, 0.5, 900)
+    assert first.source is not None
+    assert (first.seed, first.source.seed) == (900, 6)
+    second = varied(first, "q", 1, 0.5, 901)
+    assert second.source is not None
+    assert second.source.seed == 6
+    assert enlarged(first, "q", 0).source == Source(picture="q", strength=0.0, seed=6)
+    wider = varied(drawn_on(request, "p", (25, 25, 25, 25), 902, grow=False), "q", 0, 0.5, 903)
+    assert wider.source == Source(picture="q", strength=0.5)
+    assert "seed" not in wider.model_dump()["source"]
 
 
 async def test_a_stranger_presses_every_button_and_nothing_happens(

@@ -17,10 +17,11 @@ from daguerre.models.engine import Ask, Engine
 from daguerre.models.errors import WeightsRefused
 from daguerre.models.evaluation.laid_out import laid_out
 from daguerre.models.evaluation.painter import Order
-from daguerre.models.layout.collage import collage
+from daguerre.models.layout.collage import collage, taken_apart
 from daguerre.models.layout.places import Place, drawings, places, seed_of
 from daguerre.models.layout.reading import names_of_weights, read
 from daguerre.models.layout.words import Group, Layout, Names
+from daguerre.models.serving.asks import Source
 
 SHIPPED = Path(__file__).parents[1] / "models" / "weights" / "first-light"
 NAMES = names_of_weights(SHIPPED)
@@ -238,6 +239,35 @@ def test_each_picture_is_the_same_alone_and_among_others(engine: Engine) -> None
         engine.loop.tick()
     assert jobs[0].result.result().pictures[1].tobytes() == alone.pictures[0].tobytes()
     assert jobs[2].result.result().pictures[2].tobytes() == alone.pictures[0].tobytes()
+
+
+def test_things_are_varied_where_they_lie(engine: Engine) -> None:
+    """Each begins from itself in the old picture, whatever the new seeds are; without noise the picture stays."""
+    (old,) = engine.draw(replace(ASK, seeds=(7,))).pictures
+    source = Source(old, strength=0.5, seed=7)
+    drawn = engine.draw(replace(ASK, seeds=(100, 101), source=source))
+    assert drawn.about["layout"] == ["any", 1, 2]
+    laid = places(Layout((Group("an apple"), Group("a pizza", 2))), 1.5, 7)
+    corners = [round(64 * value) for place in laid for value in (place.x - place.side / 2, place.y - place.side / 2)]
+    for picture in drawn.pictures:
+        for left, top, place in zip(corners[::2], corners[1::2], laid, strict=True):
+            side = round(64 * place.side)
+            inside = picture.crop((left, top, left + side, top + side))
+            assert inside.getextrema() != ((255, 255),) * 3
+    assert "layout" not in engine.draw(replace(ASK, source=replace(source, seed=None))).about
+    assert "layout" not in engine.draw(replace(ASK, source=replace(source, use="outpaint", expand=(10, 0, 0, 0)))).about
+
+
+def test_a_picture_is_taken_apart_as_it_was_set_out() -> None:
+    """Each drawing comes back on white, with room around it."""
+    drawn = [thing("red"), thing("lime")]
+    laid = places(Layout((Group("a"), Group("b", 2)), ground=("blue",)), 1.0, 3)
+    again = [Place(min(place.drawing, 1), place.x, place.y, place.side) for place in laid]
+    picture = collage(drawn, again, (256, 256), ground=("blue",))
+    parts = taken_apart(picture, again, 64)
+    assert [part.size for part in parts] == [(64, 64)] * 2
+    assert [part.getpixel((32, 32)) for part in parts] == [(255, 0, 0), (0, 255, 0)]
+    assert {part.getpixel(at) for part in parts for at in ((0, 0), (63, 0), (0, 63), (63, 63))} == {(255, 255, 255)}
 
 
 def test_what_is_raw_or_begins_from_something_is_drawn_whole(engine: Engine) -> None:

@@ -12,11 +12,13 @@ from PIL import Image
 
 from ..data.colours import BACKGROUNDS
 from ..serving.cutout import cut_out, ground_of
-from .places import Place, drawings, places
-from .words import Layout
+from .places import Arrangement, Place, drawings, places
 
 #: Channels from which a ground is white: nobody asked for nearly white.
 WHITE = 236
+#: Room around a thing that is drawn by itself, as a share of its side.
+MARGIN = 0.05
+LANCZOS = Image.Resampling.LANCZOS
 #: Opacity below which a pixel does not count for how large a thing is.
 SEEN = 24
 
@@ -45,7 +47,7 @@ def collage(
         scale = place.side * unit / max(thing.size)
         width, height = (max(1, round(length * scale)) for length in thing.size)
         # Alpha goes along, so that edges keep their own colour.
-        scaled = thing.convert("RGBa").resize((width, height), Image.Resampling.LANCZOS).convert("RGBA")
+        scaled = thing.convert("RGBa").resize((width, height), LANCZOS).convert("RGBA")
         left, top = round(place.x * unit - width / 2), round(place.y * unit - height / 2)
         at = (min(max(left, 0), max(0, size[0] - width)), min(max(top, 0), max(0, size[1] - height)))
         picture.alpha_composite(scaled, at)
@@ -53,20 +55,42 @@ def collage(
 
 
 def set_out(
-    layout: Layout,
-    drawn: Sequence[Image.Image],
-    seeds: Sequence[int],
-    size: tuple[int, int],
-    *,
-    transparent: bool = False,
+    arrangement: Arrangement, drawn: Sequence[Image.Image], size: tuple[int, int], *, transparent: bool = False
 ) -> list[Image.Image]:
-    """One picture for each seed, out of the drawings of the first, then those of the next."""
+    """The pictures, out of the drawings of the first, then those of the next."""
+    layout = arrangement.layout
     each = len(drawings(layout))
-    laid = [places(layout, size[0] / size[1], seed) for seed in seeds]
+    laid = [places(layout, size[0] / size[1], seed) for seed in arrangement.seeds]
     return [
         collage(drawn[k * each : (k + 1) * each], one, size, ground=layout.ground, transparent=transparent)
         for k, one in enumerate(laid)
     ]
+
+
+def taken_apart(picture: Image.Image, laid: Sequence[Place], side: int) -> list[Image.Image]:
+    """The other way: each drawing of a picture that was set out so, RGB of that side on white, its thing as a model
+    draws one by itself. Where a drawing lies several times, its first place is taken.
+    """
+    unit = min(picture.size)
+    found: dict[int, Image.Image] = {}
+    for place in laid:
+        if place.drawing in found:
+            continue
+        half = place.side * unit / 2
+        box = [place.x * unit - half, place.y * unit - half, place.x * unit + half, place.y * unit + half]
+        thing = cut_out(_margined(picture.crop(tuple(round(edge) for edge in box))))
+        white = Image.new("RGBA", thing.size, "white")
+        found[place.drawing] = Image.alpha_composite(white, thing).convert("RGB").resize((side, side), LANCZOS)
+    return [found[number] for number in sorted(found)]
+
+
+def _margined(thing: Image.Image) -> Image.Image:
+    """With some of its ground around it: it touches the edges of its place, and is no border."""
+    colour = thing.convert("RGB").getpixel((0, 0))
+    edge = max(1, round(MARGIN * thing.width))
+    wide = Image.new("RGB", (thing.width + 2 * edge, thing.height + 2 * edge), colour)
+    wide.paste(thing.convert("RGB"), (edge, edge))
+    return wide
 
 
 def _behind(drawn: Sequence[Image.Image], size: tuple[int, int], words: Sequence[str]) -> Image.Image:

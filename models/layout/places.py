@@ -52,6 +52,15 @@ def places(layout: Layout, aspect: float, seed: int) -> tuple[Place, ...]:
     return tuple(laid)
 
 
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """How the drawings of a request become its pictures."""
+
+    layout: Layout
+    #: One for each picture, by which its things are set out.
+    seeds: tuple[int, ...]
+
+
 #: Left, top, width, height.
 _Cell = tuple[float, float, float, float]
 

@@ -25,6 +25,8 @@ class Source:
     strength: float = 0.6
     #: Left, top, right, bottom in percent of the picture's sides.
     expand: tuple[int, int, int, int] = (0, 0, 0, 0)
+    #: Of a picture to `vary` that the engine drew: the seed by which its things were set out.
+    seed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from PIL import Image
 from torch import Tensor
 
 from .. import upscaler
-from ..layout.places import drawings, seed_of
+from ..layout.collage import taken_apart
+from ..layout.places import Arrangement, drawings, places, seed_of
 from ..layout.reading import read
 from ..layout.words import NOTHING, Layout, Names
 from . import drawing, solver, sources
@@ -56,8 +58,8 @@ class Begun:
     pictures: tuple[Picture, ...]
     canvas: sources.Canvas | None
     about: Mapping[str, Any]
-    #: How drawings are set out in each picture; None where each drawing is a picture.
-    layout: Layout | None = None
+    #: How drawings are set out in the pictures; None where each drawing is a picture.
+    arrangement: Arrangement | None = None
 
 
 #: Texts with weights that one drawing is asked for by.
@@ -100,7 +102,8 @@ def begin(kit: Kit, ask: Ask, first: int) -> Begun:
 
     # What is there before the first step.
     canvas = sources.canvas_of(ask.source, ask.width, ask.height) if ask.source else None
-    latents = network.encode(sources.pixels(canvas.picture, (width, height))) if canvas else None
+    begun_from = _begun_from(ask, canvas, layout if several else None, network.native)
+    known = [network.encode(sources.pixels(picture, (width, height))) for picture in begun_from]
     start = solver.table(network.scheduler, how.steps).start(canvas.strength) if canvas else 0
     start = min(start, how.steps - 1)
     table = solver.table(network.scheduler, how.steps, begin=start, order=how.order)
@@ -110,6 +113,7 @@ def begin(kit: Kit, ask: Ask, first: int) -> Begun:
     unasked = network.words(variant, ask.negative)
     columns: list[list[Picture]] = []
     for k, texts in enumerate(_drawn(kit, ask)):
+        latents = known[k] if known else None
         asked = [(network.words(variant, text), weight) for text, weight in texts]
         words, shares = drawing.rows_and_shares(asked, unasked, how.guidance)
         seeds = [seed_of(seed, k) for seed in ask.seeds]
@@ -123,8 +127,8 @@ def begin(kit: Kit, ask: Ask, first: int) -> Begun:
     for number, picture in enumerate(pictures, first):
         picture.id = number
         picture.end = drawing.last_step(start, how.steps, ask.stop)
-        if canvas is not None and canvas.mask is not None and latents is not None:
-            picture.known = Known(latents, sources.latent_mask(canvas.mask, *cells).to(network.device))
+        if canvas is not None and canvas.mask is not None:
+            picture.known = Known(known[0], sources.latent_mask(canvas.mask, *cells).to(network.device))
     about = {
         **how.about,
         "steps": how.steps,
@@ -134,12 +138,27 @@ def begin(kit: Kit, ask: Ask, first: int) -> Begun:
         **({"adapters": dict(used)} if (used := kit.adapters.about(ask.adapters, draft=ask.draft)) else {}),
         **({"layout": [layout.way, *(group.count for group in layout.groups)]} if layout is not None else {}),
     }
-    return Begun(tuple(pictures), canvas, about, layout if several else None)
+    if layout is None or layout.single:
+        return Begun(tuple(pictures), canvas, about)
+    # Things are varied where they lie.
+    laid_by = ask.seeds if ask.source is None or ask.source.seed is None else (ask.source.seed,) * len(ask.seeds)
+    return Begun(tuple(pictures), None, about, Arrangement(layout, laid_by))
+
+
+def _begun_from(ask: Ask, canvas: sources.Canvas | None, layout: Layout | None, side: int) -> list[Image.Image]:
+    """What each drawing begins from, if anything: the picture, or the things that were set out in it."""
+    if canvas is None:
+        return []
+    if layout is None or ask.source is None or ask.source.seed is None:
+        return [canvas.picture]
+    laid = places(layout, ask.width / ask.height, ask.source.seed)
+    return taken_apart(canvas.picture, laid, side)
 
 
 def layout_of(kit: Kit, ask: Ask) -> Layout | None:
     """The request read as things to be set out, or None where it is drawn as it stands."""
-    if ask.raw or ask.parts or ask.source is not None or ask.tile:
+    drawn_on = ask.source is not None and (ask.source.use != "vary" or ask.source.seed is None)
+    if ask.raw or ask.parts or drawn_on or ask.tile:
         return None
     return read(ask.prompt, kit.names)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from ..layout.words import Layout
+from ..layout.places import Arrangement
 from .asks import Ask, Drawn, OnProgress
 from .drawing import Picture
 from .sources import Canvas
@@ -35,7 +35,7 @@ class Job:
     #: Finished ones by their number among `pictures`.
     made: dict[int, Image.Image] = field(default_factory=lambda: dict[int, Image.Image]())
     canvas: Canvas | None = None
-    layout: Layout | None = None
+    arrangement: Arrangement | None = None
     about: dict[str, Any] = field(default_factory=lambda: dict[str, Any]())
     #: Steps that were told, and when the last preview was shown.
     told: int = 0

@@ -95,7 +95,7 @@ class Loop(Inbox):
             try:
                 begun = begin(self._kit, job.ask, self._numbers)
                 self._numbers += len(begun.pictures)
-                job.pictures, job.canvas, job.layout = begun.pictures, begun.canvas, begun.layout
+                job.pictures, job.canvas, job.arrangement = begun.pictures, begun.canvas, begun.arrangement
                 job.about = {**self._about, **begun.about, "count": begun.pictures[0].left, "canonical": ""}
                 for picture in begun.pictures:
                     self._active[picture.id] = (job, picture)
@@ -212,10 +212,10 @@ class Loop(Inbox):
             return None
         shown = [to_image(sketch.picture(picture.estimate)) for picture in job.pictures]
         size = (job.ask.width, job.ask.height)
-        if job.layout is not None:
+        if job.arrangement is not None:
             # As small as the sketches are.
             small = min(shown[0].size) / min(size)
-            shown = set_out(job.layout, shown, job.ask.seeds, (round(small * size[0]), round(small * size[1])))
+            shown = set_out(job.arrangement, shown, (round(small * size[0]), round(small * size[1])))
         return grid_file(shown, size)
 
     def _finish(self, most: int) -> bool:
@@ -229,9 +229,9 @@ class Loop(Inbox):
                     self._kit.network,
                     self._kit.enlarge,
                     picture.sample if picture.at == len(picture.table.rows) else picture.estimate,
-                    (job.ask.width, job.ask.height) if job.layout is None else self._largest,
+                    (job.ask.width, job.ask.height) if job.arrangement is None else self._largest,
                     tile=job.ask.tile,
-                    transparent=job.ask.transparent and job.layout is None,
+                    transparent=job.ask.transparent and job.arrangement is None,
                     canvas=job.canvas,
                 )
             except torch.OutOfMemoryError:
@@ -244,9 +244,9 @@ class Loop(Inbox):
             if len(job.made) == len(job.pictures):
                 about = {name: value for name, value in job.about.items() if name != "count"}
                 pictures = [job.made[k] for k in range(len(job.made))]
-                if job.layout is not None:
+                if job.arrangement is not None:
                     size = (job.ask.width, job.ask.height)
-                    pictures = set_out(job.layout, pictures, job.ask.seeds, size, transparent=job.ask.transparent)
+                    pictures = set_out(job.arrangement, pictures, size, transparent=job.ask.transparent)
                 job.pictures = ()
                 job.finish(Drawn(tuple(pictures), about, job.seconds))
         return begun
