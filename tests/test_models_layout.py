@@ -39,7 +39,13 @@ def said(prompt: str) -> tuple[str, list[tuple[int, str]]] | None:
         ("a cat and a dog", "any", [(1, "a cat"), (1, "a dog")]),
         ("Please draw me two red apples, for us", "any", [(2, "a red apple")]),
         ("three apples on a white background", "any", [(3, "an apple on a white background")]),
+        ("two apples with no background", "any", [(2, "an apple with no background")]),
         ("a pizza and 2 bananas, noto style", "any", [(1, "a pizza, noto style"), (2, "a banana, noto style")]),
+        (
+            "a cat and a dog in the style of noto",
+            "any",
+            [(1, "a cat in the style of noto"), (1, "a dog in the style of noto")],
+        ),
         ("a red car to the left of a blue rocket", "across", [(1, "a red car"), (1, "a blue rocket")]),
         ("a picture of a cat on the right of a dog", "across", [(1, "a dog"), (1, "a cat")]),
         ("a fox below an umbrella", "down", [(1, "an umbrella"), (1, "a fox")]),
@@ -77,8 +83,8 @@ def test_one_thing_is_drawn_as_it_was_asked_for(prompt: str, text: str) -> None:
     [
         "a black and white cat", "an orange and white cat", "a cat with a hat", "three cats in a car",
         "a man and a woman", "the eiffel tower", "a cat on a table", "ten cats", "a cat or a dog", "twelve apples",
-        "two cats playing chess", "two cats two dogs", "a cat and", "", "，", "and and and",
-        "一只猫在桌子上", "一只戴帽子的猫", "五星酒店", "nine cats and nine dogs",
+        "two cats playing chess", "a cat and a dog, playing chess", "two cats two dogs", "a cat and", "",
+        "，", "and and and", "一只猫在桌子上", "一只戴帽子的猫", "五星酒店", "nine cats and nine dogs",
         "a cat, a dog, a fox, a bird and a frog",
     ],
 )  # fmt: skip

@@ -19,7 +19,7 @@ _POLITE = re.compile(r"(?:[\s,]+(?:for (?:me|us)|please|together|side by side|ne
 #: From here on it is said how everything looks; each thing is told it.
 _TAIL = re.compile(
     r"\s+(?:on|against|with|without)\s+(?:an?\s+|the\s+|any\s+)?(?:\w+\s+){0,4}?(?:background|gradient)\b.*$"
-    r"|\s+in\s+(?:an?\s+|the\s+)?[\w-]+(?:\s+[\w-]+)?\s+style\b.*$|\s+on\s+(?P<colour>\w+)$"
+    r"|\s+in\s+(?:an?\s+|the\s+)?[\w-]+(?:\s+[\w-]+)?\s+style\b.*$|\s+in\s+the\s+style\s+of\b.*$|\s+on\s+(?P<colour>\w+)$"
 )
 #: A gradient from the top, or one colour.
 _GROUNDS = tuple(
@@ -54,6 +54,10 @@ _MORE = re.compile(
     "less|other|every|each|all",
     re.IGNORECASE,
 )
+#: What things do together is no list, wherever it is said.
+_ACTS = re.compile(
+    r"\b(?!drawing|painting)\w{2,}ing\b|\b(?:behind|inside|around|with(?![^,]*background))\b", re.IGNORECASE
+)
 _SIZES = {"tiny": 0.45, "mini": 0.45, "small": 0.65, "little": 0.65, "big": 1.0, "huge": 1.0, "giant": 1.0}
 #: Words before a name that tell how it looks, and how many at most.
 _LOOKS = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
@@ -83,6 +87,8 @@ def read(prompt: str, names: Names) -> Layout | None:
     if len(groups) == 1 and groups[0].count == 1:
         # Said as it was: only what is no part of the picture goes.
         return Layout((Group(body + tail),), ground=ground)
+    if _ACTS.search(tail):
+        return None  # a cat and a dog, playing chess
     return Layout(tuple(Group(group.text + tail, group.count, group.size) for group in groups), way, ground)
 
 
