@@ -119,7 +119,7 @@ def begin(kit: Kit, ask: Ask, first: int) -> Begun:
         seeds = [seed_of(seed, k) for seed in ask.seeds]
         columns.append(
             [
-                _picture(first, lane, variant, noise.to(network.device), latents, table, start, words, shares)
+                _picture(lane, variant, noise.to(network.device), latents, table, start, words, shares)
                 for noise in drawing.noises(seeds, (network.channels, *cells), ask.chaos)
             ]
         )
@@ -196,7 +196,6 @@ def _worded(kit: Kit, ask: Ask, text: str) -> str:
 
 
 def _picture(
-    number: int,
     lane: Lane,
     variant: Variant,
     noise: Tensor,
@@ -206,9 +205,10 @@ def _picture(
     words: tuple[Words, ...],
     shares: tuple[float, ...],
 ) -> Picture:
+    """Before its first step; `begin` numbers it."""
     alpha, sigma = table.levels[start]
     sample = noise if latents is None else alpha * latents + sigma * noise
     return Picture(
-        id=number, lane=lane, variant=variant, sample=sample, estimate=sample, table=table, at=start,
+        id=0, lane=lane, variant=variant, sample=sample, estimate=sample, table=table, at=start,
         end=len(table.rows), words=words, shares=shares, noise=noise,
     )  # fmt: skip
