@@ -52,7 +52,7 @@ def main() -> None:
         told = {"prompt": prompt, **{name: round(value, 2) for name, value in medians.items()}}
         print(json.dumps({**told, "ratio": round(medians["served"] / medians["raw"], 2)}, ensure_ascii=False))
     if wanted.sheet is not None:
-        sheet(rows).save(wanted.sheet, optimize=True)
+        sheet(rows).save(wanted.sheet, quality=82)
 
 
 def sheet(rows: list[list[Image.Image]]) -> Image.Image:
