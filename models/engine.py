@@ -17,7 +17,7 @@ from PIL import Image
 from . import upscaler
 from .errors import EngineError, WeightsRefused
 from .layout.reading import names_of_weights
-from .layout.words import NOTHING, Names
+from .layout.words import NOTHING
 from .serving.adapters import Adapters
 from .serving.asks import Ask, Drawn, OnProgress, Progress, no_progress
 from .serving.begin import Kit
@@ -113,18 +113,13 @@ class Engine:
             self._about["upscaler"] = digest(beside)
         with torch.inference_mode():
             adapters = Adapters(network, self.weights, self._adapters)
-            kit = Kit(network, adapters, enlarge, Sketch(network), self._names())
+            names = names_of_weights(self.weights) if self._layout else NOTHING
+            kit = Kit(network, adapters, enlarge, Sketch(network), names)
             paces = Paces(self._machine(), self._profile)
             cells = network.native // network.factor
             self._slots = slots_for(paces.get(network, network.plain, cells, cells))
         exact = self._exact and (self.device != "cpu" or network.kind == torch.float32)
         self._loop = Loop(kit, paces, exact=exact, about=self._about)
-
-    def _names(self) -> Names:
-        try:
-            return names_of_weights(self.weights) if self._layout else NOTHING
-        except ValueError as problem:
-            raise WeightsRefused(str(problem)) from problem
 
     def _machine(self) -> str:
         name = torch.cuda.get_device_name(self.device) if self.device.startswith("cuda") else "cpu"

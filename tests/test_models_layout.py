@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
@@ -21,6 +23,7 @@ from daguerre.models.layout.collage import collage, taken_apart
 from daguerre.models.layout.places import Place, drawings, places, seed_of
 from daguerre.models.layout.reading import names_of_weights, read
 from daguerre.models.layout.words import Group, Layout, Names
+from daguerre.models.serving import loop
 from daguerre.models.serving.asks import Source
 
 SHIPPED = Path(__file__).parents[1] / "models" / "weights" / "first-light"
@@ -131,9 +134,10 @@ def test_weights_that_tell_no_words_lay_nothing_out(tmp_path: Path) -> None:
     """Somebody else's checkpoint draws scenes by itself; a damaged list of words is refused."""
     assert not names_of_weights(tmp_path)
     assert read("a cat and a dog", names_of_weights(tmp_path)) is None
-    (tmp_path / "vocabulary.json").write_text('{"words": []}')
-    with pytest.raises(ValueError, match="export the weights again"):
-        names_of_weights(tmp_path)
+    for damaged in ('{"words": []}', "{", "[]"):
+        (tmp_path / "vocabulary.json").write_text(damaged)
+        with pytest.raises(WeightsRefused, match="export the weights again"):
+            names_of_weights(tmp_path)
 
 
 LAYOUTS = st.builds(
@@ -300,6 +304,20 @@ def test_previews_show_the_things_where_they_will_lie(engine: Engine) -> None:
     assert all(preview[:2] == b"\xff\xd8" for preview in shown)
 
 
+def test_what_cannot_be_set_out_fails_alone(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its request ends with the error; the engine and the requests beside it go on."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError("no room")
+
+    monkeypatch.setattr(loop, "set_out", broken)
+    jobs = [engine.submit(ASK), engine.submit(replace(ASK, prompt="a pizza"))]
+    while not all(job.result.done() for job in jobs):
+        engine.loop.tick()
+    assert isinstance(jobs[0].result.exception(), ValueError)
+    assert len(jobs[1].result.result().pictures) == 2
+
+
 def test_damaged_words_are_refused(tmp_path: Path) -> None:
     """With what to do."""
     folder = write_toy_weights(tmp_path / "toy")
@@ -310,12 +328,10 @@ def test_damaged_words_are_refused(tmp_path: Path) -> None:
 
 def test_the_evaluation_asks_for_what_the_engine_draws() -> None:
     """The same drawings with the same seeds, in the same places."""
-    import torch
-
     asked: list[Order] = []
 
-    def paint(orders: object) -> list[torch.Tensor]:
-        asked.extend(orders)  # type: ignore[arg-type]
+    def paint(orders: Sequence[Order]) -> list[torch.Tensor]:
+        asked.extend(orders)
         return [torch.full((3, 64, 64), 1.0) for _ in asked]
 
     pictures = laid_out(paint, NAMES, 64)(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from ..data.colours import BACKGROUNDS, COLOURS
-from .words import GROUPS, THINGS, Group, Layout, Names, Way
+from .words import Group, Layout, Names, Way, layout
 
 #: What is said before, and around, the things themselves.
 _LEAD = re.compile(r"^(?:请|帮我|给我|帮忙|麻烦|我想要|我要|想要|来|画|绘制|生成|做)*出?(?:图中有|图里有)?")
@@ -47,14 +47,7 @@ def read(prompt: str, names: Names) -> Layout | None:
     body, tail = _cut(text)
     ground, tail = _ground(tail)
     found, body = next(((found, form) for form in _forms(body) if (found := _things(form, names))), (None, body))
-    if found is None:
-        return None
-    groups, way = found
-    if not 1 <= len(groups) <= GROUPS or sum(group.count for group in groups) > THINGS:
-        return None
-    if len(groups) == 1 and groups[0].count == 1:
-        return Layout((Group(body + tail),), ground=ground)
-    return Layout(tuple(Group(group.text + tail, group.count, group.size) for group in groups), way, ground)
+    return layout(found, body, tail, ground)
 
 
 def _ground(tail: str) -> tuple[tuple[str, ...], str]:

@@ -6,12 +6,12 @@ import re
 
 from ..data.colours import BACKGROUNDS, COLOURS
 from ..data.describe import grammar, with_article
-from .words import GROUPS, THINGS, Group, Layout, Names, Way
+from .words import Group, Layout, Names, Way, layout
 
 #: What is said before, and after, the things themselves.
 _LEAD = re.compile(
     r"^(?:(?:please|can you|could you|would you|i want|i'd like|let me see|give|show|make|draw|paint|create|generate|"
-    r"render|design|sketch|me|us|please)\s+)*"
+    r"render|design|sketch|me|us)\s+)*"
     r"(?:(?:an?|the|one)?\s*(?:\w+\s+)?(?:picture|image|photo|drawing|painting|illustration|sketch|icon|emoji|sticker)s?"
     r"\s+(?:of|showing|with|that shows?|which shows?)\s+)?(?:both\s+)?"
 )
@@ -78,18 +78,9 @@ def read(prompt: str, names: Names) -> Layout | None:
     body, tail = _without_tail(_without_courtesy(body), names)
     body = _without_courtesy(body)
     ground, tail = _ground(tail)
-    found = _related(body, names) or _listed(body, names)
-    if found is None:
-        return None
-    groups, way = found
-    if not 1 <= len(groups) <= GROUPS or sum(group.count for group in groups) > THINGS:
-        return None
-    if len(groups) == 1 and groups[0].count == 1:
-        # Said as it was: only what is no part of the picture goes.
-        return Layout((Group(body + tail),), ground=ground)
-    if _ACTS.search(tail):
-        return None  # a cat and a dog, playing chess
-    return Layout(tuple(Group(group.text + tail, group.count, group.size) for group in groups), way, ground)
+    made = layout(_related(body, names) or _listed(body, names), body, tail, ground)
+    # A cat and a dog, playing chess, is no list.
+    return None if made is not None and made.things > 1 and _ACTS.search(tail) else made
 
 
 def _without_courtesy(body: str) -> str:

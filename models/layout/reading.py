@@ -7,6 +7,7 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
+from ..errors import WeightsRefused
 from . import chinese, english
 from .words import NOTHING, Layout, Names
 
@@ -28,13 +29,13 @@ def names_of_weights(folder: Path) -> Names:
     """What a folder of weights says that it can draw; nothing where it says nothing: then no prompt is laid out.
 
     Raises:
-        ValueError: the file is there but is not a vocabulary.
+        WeightsRefused: the file is there but is not a vocabulary.
     """
     file = folder / "vocabulary.json"
     if not file.is_file():
         return NOTHING
-    content = json.loads(file.read_text(encoding="utf-8"))
     try:
+        content = json.loads(file.read_text(encoding="utf-8"))
         return Names({*content["concepts"], *content["names"]})
-    except (KeyError, TypeError) as problem:
-        raise ValueError(f"{file} is not a vocabulary; export the weights again.") from problem
+    except (KeyError, TypeError, ValueError) as problem:
+        raise WeightsRefused(f"{file} is not a vocabulary; export the weights again.") from problem

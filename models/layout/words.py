@@ -45,6 +45,25 @@ class Layout:
         return sum(group.count for group in self.groups)
 
 
+def layout(found: tuple[tuple[Group, ...], Way] | None, body: str, tail: str, ground: tuple[str, ...]) -> Layout | None:
+    """Of the groups that were read, or None where there are none or too many.
+
+    Args:
+        found: groups and how they lie.
+        body: what they were read from.
+        tail: how all of it looks; each group is told it.
+        ground: see `Layout.ground`.
+    """
+    if found is None:
+        return None
+    groups, way = found
+    made = Layout(tuple(Group(group.text + tail, group.count, group.size) for group in groups), way, ground)
+    if not 1 <= len(groups) <= GROUPS or made.things > THINGS:
+        return None
+    # One thing is said as it was: only what is no part of the picture goes.
+    return Layout((Group(body + tail),), ground=ground) if made.things == 1 else made
+
+
 class Names:
     """What the weights can draw, as it is called; a layout is read only of such things."""
 

@@ -201,8 +201,10 @@ class Loop(Inbox):
             job.told = step
             preview = None
             if step < job.steps and schedule.preview_due(now, job.shown, others=others):
-                preview = self._preview(job)
                 job.shown = now
+                # A courtesy: nobody loses a picture by it.
+                with suppress(Exception):
+                    preview = self._preview(job)
             with suppress(Exception):
                 job.on_progress(Progress(step, job.steps, preview))
 
@@ -234,6 +236,11 @@ class Loop(Inbox):
                     transparent=job.ask.transparent and job.arrangement is None,
                     canvas=job.canvas,
                 )
+                whole = len(job.made) == len(job.pictures)
+                pictures = [job.made[k] for k in range(len(job.made))] if whole else []
+                if whole and job.arrangement is not None:
+                    size = (job.ask.width, job.ask.height)
+                    pictures = set_out(job.arrangement, pictures, size, transparent=job.ask.transparent)
             except torch.OutOfMemoryError:
                 self._drop(job, Unrenderable(_too_large(job.ask, self._kit.network.device)))
                 continue
@@ -241,12 +248,8 @@ class Loop(Inbox):
                 self._drop(job, error)
                 continue
             job.seconds += time.perf_counter() - began
-            if len(job.made) == len(job.pictures):
+            if whole:
                 about = {name: value for name, value in job.about.items() if name != "count"}
-                pictures = [job.made[k] for k in range(len(job.made))]
-                if job.arrangement is not None:
-                    size = (job.ask.width, job.ask.height)
-                    pictures = set_out(job.arrangement, pictures, size, transparent=job.ask.transparent)
                 job.pictures = ()
                 job.finish(Drawn(tuple(pictures), about, job.seconds))
         return begun
