@@ -30,6 +30,10 @@ RUN .venv/bin/pip install -c requirements.lock --no-build-isolation -e ".[worker
 
 # --- common to both images
 FROM ${BASE_IMAGE} AS runtime
+# A C++ compiler for `[render] compile`, for those who want it: docker build --build-arg COMPILER=g++ -t daguerre .
+ARG COMPILER=""
+RUN if [ -n "$COMPILER" ]; then \
+      apt-get update && apt-get install -y --no-install-recommends $COMPILER && rm -rf /var/lib/apt/lists/*; fi
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /data --shell /usr/sbin/nologin daguerre \
     && install -d -o 10001 -g 10001 /data
 # In a container the published port reaches all interfaces; beyond /healthz the API still answers loopback only.

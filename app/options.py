@@ -84,6 +84,14 @@ class RenderOptions(BaseModel):
             "in half precision."
         ),
     )
+    compile: bool = Field(
+        default=False,
+        description=(
+            "Compile the denoiser for this machine when a worker first starts with its weights: minutes, once, with a "
+            "C++ compiler (Debian's package g++); then pictures take about a fifth less time. It is kept in programs/ "
+            "of the data folder, and left out where it gains nothing. Pictures say so: their last bits are others."
+        ),
+    )
     layout: bool = Field(
         default=True,
         description=(

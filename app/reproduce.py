@@ -33,6 +33,7 @@ DECIDES = {
     "canonical": "the batch shape",
     "device": "the kind of device",
     "precision": "the precision",
+    "compiled": "whether the network was compiled",
     "torch": "the version of torch",
     "diffusers": "the version of diffusers",
 }
@@ -75,7 +76,10 @@ def reproduce(
     check_weights(configuration.weights)
     settings = configuration.settings.render
     device = settings.devices[0] if settings.devices else "auto"
-    engine = load_engine(configuration, device, str(making.engine.get("precision", "")))
+    engine = load_engine(
+        configuration, device, precision=str(making.engine.get("precision", "")),
+        compiled=bool(making.engine.get("compiled")),
+    )  # fmt: skip
     files = {name: path.read_bytes() for name, path in _named(making, source, mask).items()}
     return compare(engine, old, making, files)
 

@@ -45,8 +45,10 @@ def check_weights(weights: Path) -> None:
         )
 
 
-def load_engine(configuration: Configuration, device: str, precision: str = "") -> EngineLike:
-    """Blocking, slow: import torch and read the weights. `precision` other than that of the settings, if given.
+def load_engine(
+    configuration: Configuration, device: str, *, precision: str = "", compiled: bool | None = None
+) -> EngineLike:
+    """Blocking, slow: import torch and read the weights. `precision` and `compiled`: other than the settings say.
 
     Raises:
         WorkerError: the weights or the device cannot be used; says what to do.
@@ -67,6 +69,7 @@ def load_engine(configuration: Configuration, device: str, precision: str = "") 
     transformers_logging.disable_progress_bar()
     try:
         render = configuration.settings.render
+        render_compiled = render.compile if compiled is None else compiled
         engine = Engine(
             configuration.weights,
             device=device,
@@ -76,6 +79,7 @@ def load_engine(configuration: Configuration, device: str, precision: str = "") 
             exact=render.exact,
             precision=precision or render.precision,
             layout=render.layout,
+            programs=configuration.data_dir / "programs" if render_compiled else None,
         )
         engine.load()
     except EngineError as error:

@@ -21,6 +21,7 @@ from .layout.words import NOTHING
 from .serving.adapters import Adapters
 from .serving.asks import Ask, Drawn, OnProgress, Progress, no_progress
 from .serving.begin import Kit
+from .serving.compiling import compiled
 from .serving.exact import can_bfloat16, rows_apart
 from .serving.folder import PICKLES, check_folder, digest, native_size
 from .serving.jobs import Cancelled, Job
@@ -55,6 +56,7 @@ class Engine:
         exact: bool = True,
         precision: str = "float32",
         layout: bool = True,
+        programs: Path | None = None,
     ) -> None:
         """`adapters`: folder of LoRA adapters that may be asked for. `profile`: file that remembers measured speeds.
 
@@ -62,7 +64,8 @@ class Engine:
         and the same seed may differ in some bits with its neighbours. The metadata says so. `precision`: of the U-Net
         on a processor; "bfloat16" counts only where the processor multiplies it by itself, and its bits depend on
         neighbours as without `exact`. `layout`: things that a prompt lists are drawn one by one and set out, where
-        the weights say what they can draw.
+        the weights say what they can draw. `programs`: folder where the U-Net is kept compiled for this machine; it
+        is compiled when it is not there yet, for minutes, and used where it is faster; None: not compiled.
         """
         self.weights = weights
         self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
@@ -73,6 +76,7 @@ class Engine:
         self._exact = exact
         self._precision = precision
         self._layout = layout
+        self._programs = programs
         self._loop: Loop | Jobwise | None = None
         self._slots = 2
         self._about: dict[str, Any] = {}
@@ -111,11 +115,13 @@ class Engine:
         enlarge = upscaler.load(beside, kind=kind, device=self.device) if beside.is_dir() else None
         if enlarge is not None:
             self._about["upscaler"] = digest(beside)
+        if self._programs is not None:
+            network.program = compiled(network, self._programs, self._about["model_digest"])
         with torch.inference_mode():
             adapters = Adapters(network, self.weights, self._adapters)
             names = names_of_weights(self.weights) if self._layout else NOTHING
             kit = Kit(network, adapters, enlarge, Sketch(network), names)
-            paces = Paces(self._machine(), self._profile)
+            paces = Paces(self._machine() + (" compiled" if network.program else ""), self._profile)
             cells = network.native // network.factor
             self._slots = slots_for(paces.get(network, network.plain, cells, cells))
         exact = self._exact and (self.device != "cpu" or network.kind == torch.float32)

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from toyweights import write_toy_weights
 
+from daguerre.app.config import load
 from daguerre.app.errors import Refused
 from daguerre.app.finishing import Finisher
-from daguerre.app.making import Making
+from daguerre.app.making import MAKING, Making
 from daguerre.app.render import ask_of, files_of
-from daguerre.app.reproduce import compare, read_picture
+from daguerre.app.reproduce import compare, read_picture, reproduce
 from daguerre.models.engine import Engine
 from daguerre.models.serving.previews import drawing
 from daguerre.queue.requests import image_request
@@ -77,6 +79,28 @@ def test_a_changed_picture_is_told_apart_and_what_is_another_is_named(engine: En
     lines = compare(engine, old, elsewhere, {}).lines()
     assert lines[1].startswith("because the model is another: 000000000000… then")
     assert "because the version of torch is another: 1.0 then" in lines[2]
+
+
+def test_the_engine_computes_as_it_did_then(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the same numbers, compiled or not, whatever the settings say now; where it cannot, that is the reason."""
+    asked: list[dict[str, object]] = []
+
+    def loaded(*_: object, **wanted: object) -> Engine:
+        asked.append(wanted)
+        return engine
+
+    monkeypatch.setattr("daguerre.app.reproduce.load_engine", loaded)
+    configuration = load(None)
+    file = stored(engine, tmp_path)
+    assert reproduce(configuration, file).identical
+    picture, making = read_picture(file)
+    notes = PngInfo()
+    notes.add_text(MAKING, replace(making, engine={**making.engine, "compiled": True}).text())
+    picture.save(file, pnginfo=notes)
+    assert reproduce(configuration, file).lines()[1:] == (
+        "although whether the network was compiled is another: True then, none now",
+    )
+    assert asked == [{"precision": "float32", "compiled": False}, {"precision": "float32", "compiled": True}]
 
 
 def test_files_that_say_nothing_are_refused_with_what_to_do(engine: Engine, tmp_path: Path) -> None:

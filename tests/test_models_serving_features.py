@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from daguerre.models.serving.asks import Source
 from daguerre.models.serving.cutout import cut_out
 from daguerre.models.serving.network import Words
 from daguerre.models.serving.previews import drawing as sample
-from daguerre.models.serving.profile import Paces
+from daguerre.models.serving.profile import Paces, measure
+from daguerre.models.serving.schedule import BUCKETS
 from daguerre.models.training.student import StudentRecipe, add_adapter, export_student
 
 ASK = Ask("a red apple", (1,), 4, 2.0, 16, 16)
@@ -229,6 +230,32 @@ def test_adapters_by_name_agree_with_the_stock_pipeline(engine: Engine, tmp_path
     for name in ("absent", "../toy/student", "student"):
         with pytest.raises(Unfit, match="it has: bold"):
             engine.draw(replace(ASK, adapters=(name,)))
+
+
+@pytest.mark.parametrize("slow", [None, 4, 8, 16])
+def test_one_slow_moment_does_not_decide_how_many_rows_are_useful(
+    engine: Engine, slow: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each number of rows is measured in several turns; doubling ends where two doublings bring nothing."""
+    network: Any = engine.loop._kit.network  # pyright: ignore
+    rows: list[int] = []
+    calls = dict.fromkeys(BUCKETS, 0)
+
+    def seconds_of(run: Callable[[], None], _: str) -> float:
+        run()
+        calls[rows[-1]] += 1
+        usual = 0.02 + 0.01 * max(rows[-1], 8)
+        return usual * (3 if rows[-1] == slow and calls[slow] == 1 else 1)
+
+    def forward(_: object, samples: torch.Tensor, *__: object) -> None:
+        rows.append(len(samples))
+
+    monkeypatch.setattr(network, "forward", forward)
+    monkeypatch.setattr("daguerre.models.serving.profile.seconds_of", seconds_of)
+    pace = measure(network, network.plain, 4, 4)
+    assert pace.knee == 32
+    assert dict(pace.seconds)[8] == pytest.approx(0.1)
+    assert set(calls.values()) == {3}
 
 
 def test_measured_speeds_are_remembered(engine: Engine) -> None:

@@ -134,6 +134,7 @@ def begin(kit: Kit, ask: Ask, first: int) -> Begun:
         "steps": how.steps,
         "guidance": how.guidance,
         "drawn": [width, height],
+        **({"compiled": True} if network.compiled(variant, *cells, tile=ask.tile) else {}),
         **({"first_step": start} if start else {}),
         **({"adapters": dict(used)} if (used := kit.adapters.about(ask.adapters, draft=ask.draft)) else {}),
         **({"layout": [layout.way, *(group.count for group in layout.groups)]} if layout is not None else {}),

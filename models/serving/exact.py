@@ -34,7 +34,7 @@ def rows_apart(unet: nn.Module) -> None:
         elif layer.weight.dtype == torch.bfloat16:
             layer.forward = PackedLinear(layer) if packs else layer.forward
         else:
-            layer.forward = partial(_linear, layer)
+            layer.forward = partial(linear_by_row, layer)
     forward = unet.forward
 
     def enough(sample: Tensor, timestep: Any, encoder_hidden_states: Tensor, **others: Any) -> Any:
@@ -109,14 +109,14 @@ def _filled(value: Any, rows: int) -> Any:
     return padded(value, rows) if isinstance(value, Tensor) else value
 
 
-def _linear(layer: nn.Linear, rows: Tensor) -> Tensor:
+def linear_by_row(layer: nn.Linear, rows: Tensor) -> Tensor:
     """(R, …, in) → (R, …, out), each row a product of its own; batched, which is faster than one after the other."""
-    flat = rows.reshape(len(rows), -1, layer.in_features)
-    weight = layer.weight.t().expand(len(rows), -1, -1)
+    flat = rows.reshape(rows.shape[0], -1, layer.in_features)
+    weight = layer.weight.t().expand(rows.shape[0], -1, -1)
     if layer.bias is None:
         made = torch.bmm(flat, weight)
     else:
-        made = torch.baddbmm(layer.bias.expand(len(rows), flat.shape[1], -1), flat, weight)
+        made = torch.baddbmm(layer.bias.expand(rows.shape[0], flat.shape[1], -1), flat, weight)
     return made.view(*rows.shape[:-1], layer.out_features)
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ..errors import WeightsRefused
 from . import solver
 from .exact import circular, padded, rows_apart
+from .program import MOST, Program
 
 #: Prompts whose vectors are remembered.
 REMEMBERED = 512
@@ -65,6 +66,8 @@ class Network:
         # The prediction type is looked at now, not at the first picture.
         solver.table(self.scheduler, 1)
         self.plain = self.variant("", pipeline)
+        #: The plain U-Net compiled, where that is wanted and was found to be of use.
+        self.program: Program | None = None
         self._words: OrderedDict[tuple[str, str], Words] = OrderedDict()
 
     @property
@@ -81,6 +84,13 @@ class Network:
         if self.device == "cpu":
             rows_apart(unet)
         return Variant(name, pipeline, unet)
+
+    def compiled(self, variant: Variant, height: int, width: int, *, tile: bool, canonical: int = 0) -> Program | None:
+        """The program that computes these rows, if one does; latents of `height` × `width`."""
+        program = self.program
+        if program is None or variant is not self.plain or tile or canonical > MOST:
+            return None
+        return program if program.fits(height, width) else None
 
     # Words
 
@@ -151,15 +161,26 @@ class Network:
         Returns:
             What the network says, (R, C, h, w), float32.
         """
-        size = canonical or len(samples)
+        height, width = samples.shape[-2:]
+        program = self.compiled(variant, height, width, tile=tile, canonical=canonical)
+        size = canonical or (len(samples) if program is None else MOST)
         made = [
-            self._pass(variant, samples[k : k + size], times[k : k + size], words[k : k + size], tile, canonical)
+            self._pass(
+                variant, samples[k : k + size], times[k : k + size], words[k : k + size], tile, canonical, program
+            )
             for k in range(0, len(samples), size)
         ]
         return made[0] if len(made) == 1 else torch.cat(made)
 
     def _pass(
-        self, variant: Variant, samples: Tensor, times: Tensor, words: Sequence[Words], tile: bool, canonical: int
+        self,
+        variant: Variant,
+        samples: Tensor,
+        times: Tensor,
+        words: Sequence[Words],
+        tile: bool,
+        canonical: int,
+        program: Program | None,
     ) -> Tensor:
         unet = variant.unet
         rows = len(samples)
@@ -171,6 +192,9 @@ class Network:
             ids = torch.tensor([[height, width, 0, 0, height, width]], dtype=states.dtype).to(self.device)
             pooled = padded(torch.cat([each.pooled for each in words if each.pooled is not None]), canonical)
             others["added_cond_kwargs"] = {"text_embeds": pooled, "time_ids": ids.expand(len(pooled), -1)}
+        if program is not None:
+            added = others.get("added_cond_kwargs", {})
+            return program(inputs, padded(times, canonical), states, *added.values())[:rows].float()
         with circular([unet], tile):
             made = unet(inputs, padded(times, canonical), encoder_hidden_states=states, return_dict=False, **others)[0]
         return made[:rows].float()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -15,12 +15,15 @@ from .schedule import BUCKETS, NEAR_BEST, Pace
 
 #: Seconds that measuring one shape may take; what is too slow for that gains nothing from batches here.
 BUDGET = 4.0
+#: How often each number of rows is measured.
+TURNS = 3
 
 
 def measure(network: Network, variant: Variant, height: int, width: int, budget: float = BUDGET) -> Pace:
-    """Forwards of 1, 2, 4, … rows of (C, height, width) latents, until another doubling gains less than a twentieth.
+    """Forwards of 1, 2, 4, … rows of (C, height, width) latents, until two more doublings gain less than a twentieth.
 
-    The best of two runs each; memory that ends ends the doubling.
+    The best of some turns through all of them, since a machine may change its pace meanwhile. Memory that ends ends
+    the doubling.
     """
     words = network.words(variant, "")
 
@@ -30,46 +33,49 @@ def measure(network: Network, variant: Variant, height: int, width: int, budget:
 
         def run() -> None:
             network.forward(variant, samples, times, [words] * rows)
-            if not cpu:
-                torch.cuda.synchronize(network.device)
 
         return run
 
-    cpu = network.device == "cpu"
-    begun = _clock(cpu)
-    found: list[tuple[int, float]] = []
+    begun = _clock(network.device)
+    found: dict[int, float] = {}
     most = BUCKETS[-1]
-    for rows in BUCKETS:
-        try:
-            run = forward(rows)
-            if not found:
-                run()  # the first one ever also builds kernels
-            seconds = _best(run, cpu)
-        except torch.OutOfMemoryError:
-            most = max(1, rows // 2)
+    for turn in range(TURNS):
+        for rows in found if turn else BUCKETS:
+            try:
+                if not found:
+                    forward(rows)()  # the first one ever also builds kernels
+                seconds = seconds_of(forward(rows), network.device)
+            except torch.OutOfMemoryError:
+                most = max(1, rows // 2)
+                break
+            found[rows] = min(seconds, found.get(rows, seconds))
+            # The next one takes up to twice as long, in each turn.
+            if not turn and (_level(found) or TURNS * (_clock(network.device) - begun + 2 * seconds) > budget):
+                break
+        if (_clock(network.device) - begun) * (turn + 2) / (turn + 1) > budget:
             break
-        found.append((rows, seconds))
-        rates = [number / each for number, each in found]
-        if len(rates) > 2 and max(rates[:-1]) >= NEAR_BEST * rates[-1]:
-            break
-        # The next one takes up to twice as long, three times over.
-        if _clock(cpu) - begun + 4 * seconds > budget:
-            break
-    return Pace(tuple(found) or ((1, 1.0),), most)
+    return Pace(tuple(found.items()) or ((1, 1.0),), most)
 
 
-def _best(run: Callable[[], None], cpu: bool) -> float:
-    taken: list[float] = []
-    for _ in range(2):
-        begun = _clock(cpu)
-        run()
-        taken.append(_clock(cpu) - begun)
-    return min(taken)
+def _level(found: Mapping[int, float]) -> bool:
+    """Whether the last two doublings brought nothing."""
+    rates = [rows / seconds for rows, seconds in found.items()]
+    return len(rates) > 3 and max(rates[:-2]) >= NEAR_BEST * max(rates[-2:])
 
 
-def _clock(cpu: bool) -> float:
+def seconds_of(run: Callable[[], object], device: str) -> float:
+    """How long it takes."""
+    begun = _clock(device)
+    run()
+    return _clock(device) - begun
+
+
+def _clock(device: str) -> float:
     """On a processor what the threads really computed, so that programs beside this one change nothing."""
-    return time.process_time() / torch.get_num_threads() if cpu else time.perf_counter()
+    if device == "cpu":
+        return time.process_time() / torch.get_num_threads()
+    torch.cuda.synchronize(device)
+    return time.perf_counter()
 
 
 class Paces:
