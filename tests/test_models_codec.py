@@ -48,6 +48,14 @@ def test_reconstruction_counts_pixels_and_edges() -> None:
     assert losses.reconstruction(column, target, edges=0.5).item() == pytest.approx(0.25 + 0.5 * 2 / 3)
 
 
+def test_decibels_count_each_picture_alike() -> None:
+    """Ten times the error of one picture costs the same whichever it is, and PSNR follows."""
+    target = torch.zeros(2, 3, 4, 4)
+    near, far = (torch.stack([target[0] + a, target[1] + b]) for a, b in ((0.1, 1.0), (1.0, 1.0)))
+    lost = losses.decibels(far, target) - losses.decibels(near, target)
+    assert lost.item() == pytest.approx(np.log(100) / 2, rel=0.01)
+
+
 def test_divergence_is_zero_only_at_the_wanted_posterior() -> None:
     """Mean 0 and deviation `noise`."""
     wanted = torch.full((2, 4, 3, 3), 2 * float(np.log(0.1)))
@@ -281,11 +289,12 @@ def test_a_checkpoint_with_parts_that_nobody_asks_for_is_refused(sprites: Sprite
     assert (tmp_path / "codec.safetensors").read_bytes() == before
 
 
-def test_the_recipe_is_read_whole() -> None:
-    """Every key of [codec] is known, and it asks for what it says: the decoder alone, against an adversary."""
-    file = RECIPES / "codec.toml"
+@pytest.mark.parametrize(("name", "adversary"), [("codec", True), ("codec-decoder", False)])
+def test_the_recipes_are_read_whole(name: str, adversary: bool) -> None:
+    """Every key of [codec] is known, and what they ask for: the decoder alone, against an adversary or for PSNR."""
+    file = RECIPES / f"{name}.toml"
     content = tomllib.loads(file.read_text(encoding="utf-8"))
     recipe = section(file, "codec", CodecRecipe, content["codec"])
     assert recipe.freeze_encoder
-    assert 0 < recipe.adversary_from < recipe.steps
+    assert (recipe.adversary_from < recipe.steps, recipe.decibels > 0) == (adversary, not adversary)
     assert (RECIPES.parents[1] / content["start"]).is_dir()

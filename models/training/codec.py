@@ -46,6 +46,9 @@ class CodecRecipe:
     ema: float = 0.998
     #: Weight of the L1 between neighbouring-pixel differences.
     edges: float = 0.5
+    #: Weights of the L1 (edges included), and of each picture's logarithm of its squared error, of which PSNR is made.
+    pixels: float = 1.0
+    decibels: float = 0.0
     #: Weight of the KL divergence from N(0, 1), per latent number, the deviation held at `noise`.
     kl: float = 5e-4
     noise: float = 0.1
@@ -53,6 +56,10 @@ class CodecRecipe:
     equivariance: float = 0.25
     #: Train the decoder alone: latents, and with them a trained denoiser, stay valid.
     freeze_encoder: bool = False
+    #: Share of a frozen encoder's own deviation that its latents are moved by.
+    jitter: float = 1.0
+    #: Kinds of drawings to train on; all of them if empty.
+    kinds: tuple[str, ...] = ()
     #: Share of the steps, the last ones, that have the adversary; 0 for none.
     adversary_share: float = 0.0
     #: Its own first steps, in which it learns and the autoencoder does not listen yet.
@@ -127,7 +134,7 @@ def train_codec(
         progress.line(f"resumed at step {step}")
     run.mkdir(parents=True, exist_ok=True)
     (run / "codec.json").write_text(json.dumps(asdict(recipe), indent=1))
-    images = split(sprites)[0].to(device)
+    images = split(sprites.only(kinds=recipe.kinds))[0].to(device)
     saved = time.monotonic()
 
     while step < recipe.steps and not stop():
@@ -204,14 +211,16 @@ def reconstruct(model: AutoencoderKL, pictures: Tensor, recipe: CodecRecipe, *, 
         posterior = model.encode(pictures).latent_dist
     # A fixed small deviation trains sooner than a learnt one, which begins at 1 and drowns the picture; `logvar` is
     # drawn to the same value, so that stock programs sample what was trained. A frozen encoder keeps its own.
-    deviation = posterior.std if frozen else recipe.noise
+    deviation = recipe.jitter * posterior.std if frozen else recipe.noise
     latent = posterior.mean + deviation * torch.randn(posterior.mean.shape).to(pictures.device)
     target = pictures
     if half:
         latent = functional.interpolate(latent, scale_factor=0.5, mode="area")
         target = functional.interpolate(pictures, scale_factor=0.5, mode="area")
     decoded = model.decode(latent).sample
-    loss = losses.reconstruction(decoded, target, recipe.edges)
+    loss = recipe.pixels * losses.reconstruction(decoded, target, recipe.edges)
+    if recipe.decibels:
+        loss = loss + recipe.decibels * losses.decibels(decoded, target)
     if not frozen:
         loss = loss + recipe.kl * losses.divergence(posterior.mean, posterior.logvar, recipe.noise)
     return Reconstruction(decoded, target, posterior.mean, loss)
