@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 LARGER = 4
 #: What it must be faster by to be used.
 LEAST_GAIN = 0.03
-#: Numbers of rows that it is measured and compared with.
+#: Numbers of rows that it is measured with, how often, and those that it is compared with.
 MEASURED = (2, 16)
 TURNS = 9
 COMPARED = (2, 3, 5, 8, 17)
@@ -131,6 +131,7 @@ def _older(folder: Path, name: str) -> Iterable[Path]:
     return [each for each in folder.glob(f"{kind}-*") if each.suffix in {".pt2", ".json"} and each.stem != name]
 
 
+@torch.no_grad()
 def _inputs(network: Network, rows: int, height: int, width: int) -> tuple[Tensor, ...]:
     """Inputs whose first row is the same for any number of rows."""
     words = network.words(network.plain, "")
