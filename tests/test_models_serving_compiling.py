@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -180,6 +181,18 @@ def test_without_a_compiler_the_network_draws_as_it_is(
     assert "g++" in caplog.text
     assert not (tmp_path / "programs").exists()
     assert apart(engine.draw(ASK), loaded(weights, None).draw(ASK)) == 0
+
+
+def test_the_latest_programs_are_kept(tmp_path: Path) -> None:
+    """Whoever compiles for something else for once does not make a worker compile again."""
+    for number in range(compiling.KEPT + 2):
+        for suffix in (".pt2", ".json"):
+            file = tmp_path / f"cpu-{number}{suffix}"
+            file.touch()
+            os.utime(file, (number, number))
+    compiling._forget(tmp_path)
+    assert sorted({each.stem for each in tmp_path.iterdir()}) == [f"cpu-{k + 2}" for k in range(compiling.KEPT)]
+    assert len(list(tmp_path.iterdir())) == 2 * compiling.KEPT
 
 
 def test_a_program_fills_up_few_rows() -> None:

@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 LARGER = 4
 #: What it must be faster by to be used.
 LEAST_GAIN = 0.03
+#: Programs that are kept: another device's, or one that a picture was made again with, must not cost a worker its own.
+KEPT = 4
 #: Numbers of rows that it is measured with, how often, and those that it is compared with.
 MEASURED = (2, 16)
 TURNS = 9
@@ -98,8 +100,7 @@ def compiled(network: Network, folder: Path, model: str) -> Program | None:
     if problem is None and gain < LEAST_GAIN:
         problem = f"it would save {gain:.1%} of the time"
     with suppress(OSError):
-        for old in _older(folder, name):
-            old.unlink()
+        _forget(folder)
         told.write_text(json.dumps({"used": problem is None, "why": problem or "", "gain": gain}), encoding="utf-8")
     if problem is not None:
         file.unlink(missing_ok=True)
@@ -126,9 +127,11 @@ def _processor() -> str:
     return f"{platform.machine()} {platform.processor()}"
 
 
-def _older(folder: Path, name: str) -> Iterable[Path]:
-    kind = name.partition("-")[0]
-    return [each for each in folder.glob(f"{kind}-*") if each.suffix in {".pt2", ".json"} and each.stem != name]
+def _forget(folder: Path) -> None:
+    """Remove all programs but the latest: those of earlier weights are of no use, those of another device may be."""
+    for old in sorted(folder.glob("*.pt2"), key=lambda each: each.stat().st_mtime)[:-KEPT]:
+        old.unlink()
+        old.with_suffix(".json").unlink(missing_ok=True)
 
 
 @torch.no_grad()
