@@ -1,9 +1,10 @@
 """How much of the machine's matrix-multiplication peak the denoiser's training loop reaches.
 
-    python -P benchmarks/training.py [--channels 128,128,192] [--size 64] [--batch 16] [--json FILE]
+    python -P benchmarks/training.py [--channels 128,128,192] [--size 64] [--batch 16] [--compile] [--json FILE]
 
-Peak and training alternate in one run, so that other work on the machine weighs on both. The operations are
-counted by torch's own counter over a forward and a backward pass; the optimiser and the average count as time only.
+Peak, training and, with --compile, compiled training alternate in one run, so that other work on the machine weighs
+on all of them. The operations are counted by torch's own counter over a forward and a backward pass; the optimiser and
+the average count as time only.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
+from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.flop_counter import FlopCounterMode
 
 from daguerre.models import networks
-from daguerre.models.training.denoiser import DenoiserRecipe, build
+from daguerre.models.training.denoiser import DenoiserRecipe, build, place
 from daguerre.models.training.objectives import Flow
 
 
@@ -30,6 +33,7 @@ def main() -> None:
     channels = tuple(int(each) for each in options.channels.split(","))
     recipe = DenoiserRecipe(channels=channels, attention=(False, *(True,) * (len(channels) - 1)), batch=options.batch)
     model = build(recipe, networks.text_encoder(6_144, 192, 3))
+    place(model, torch.device("cpu"))
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
     side = options.size // networks.LATENT_FACTOR
@@ -37,9 +41,9 @@ def main() -> None:
     tokens = torch.randint(2, 6_000, (options.batch, networks.TEXT_LENGTH))
     generator = torch.Generator().manual_seed(0)
 
-    def step() -> None:
+    def step(network: nn.Module = model) -> None:
         optimizer.zero_grad(set_to_none=True)
-        Flow().loss(model, clean, tokens, generator).backward()
+        Flow().loss(network, clean, tokens, generator).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         average.update_parameters(model)
@@ -52,23 +56,33 @@ def main() -> None:
     def multiply() -> None:
         one @ one
 
-    step(), multiply()
-    peaks, paces = [], []
+    steps = {"": step}
+    if options.compile:
+        steps["compiled_"] = partial(step, torch.compile(model))
+    for work in (multiply, *steps.values()):
+        work()
+    peaks: list[float] = []
+    paces: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(options.rounds):
         peaks.append(2 * 2048**3 * rate(multiply, 0.7) / 1e9)
-        paces.append(rate(step, 4.0))
-    peak, pace = statistics.median(peaks), statistics.median(paces)
+        for name, work in steps.items():
+            paces[name].append(rate(work, 4.0))
+    peak = statistics.median(peaks)
     figures = {
         "parameters_m": sum(p.numel() for p in model.unet.parameters()) / 1e6,
         "gflop_per_sample": flop / options.batch / 1e9,
-        "samples_per_s": pace * options.batch,
-        "gflop_per_s": pace * flop / 1e9,
         "matmul_peak_gflop_per_s": peak,
-        "share_of_peak": pace * flop / 1e9 / peak,
         "threads": torch.get_num_threads(),
     }
+    for name, turns in paces.items():
+        pace = statistics.median(turns)
+        figures |= {
+            f"{name}samples_per_s": pace * options.batch,
+            f"{name}gflop_per_s": pace * flop / 1e9,
+            f"{name}share_of_peak": pace * flop / 1e9 / peak,
+        }
     for name, value in figures.items():
-        print(f"{name:24} {value:.3g}")
+        print(f"{name:26} {value:.3g}")
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n")
 
@@ -87,6 +101,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--channels", default="128,128,192")
     parser.add_argument("--size", type=int, default=64, help="side of the pictures in pixels")
     parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument(
+        "--compile", action="store_true", help="the recipe's `compile` as well; takes a C++ compiler and minutes"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path)
     return parser.parse_args()
