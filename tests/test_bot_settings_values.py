@@ -30,7 +30,7 @@ def outcome(name: str, value: str) -> ServerSettings | Refused:
         return refused
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(NAMES), VALUES)
 def test_any_value_is_taken_within_its_range_or_refused_with_it(name: str, value: str) -> None:
     """Never an error of another kind; a value that was taken survives being said and typed again."""

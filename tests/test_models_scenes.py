@@ -108,7 +108,7 @@ def test_a_relation_is_held_out_from_both_ends() -> None:
     assert not held.contains(Scene("position", (Thing(0, "cat", x=0.5), Thing(1, "dog", x=-0.5))))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(seed=st.integers(0, 10**9))
 def test_english_captions_are_true(sampler: SceneSampler, rows: list[dict[str, Any]], seed: int) -> None:
     """Parsed back: number, colours, order in space, background."""
@@ -150,7 +150,7 @@ def test_english_captions_are_true(sampler: SceneSampler, rows: list[dict[str, A
         assert "twemoji" not in text
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(seed=st.integers(0, 10**9))
 def test_chinese_captions_are_chinese(sampler: SceneSampler, rows: list[dict[str, Any]], seed: int) -> None:
     draw = random.Random(seed)

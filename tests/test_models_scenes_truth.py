@@ -113,7 +113,7 @@ def test_real_scenes_show_nothing_held_out(real: Real) -> None:
     assert {thing.colour for thing in things} == {None, *WORDS}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(seed=SEEDS)
 def test_real_captions_name_no_other_colour(real: Real, seed: int) -> None:
     """Every Chinese colour word and every number is of the scene; names that say a colour themselves are taken out."""

@@ -116,7 +116,7 @@ def run(units: dict[int, Unit], arrivals: dict[int, list[Unit]], ticks: int) -> 
     return ended
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(UNITS)
 def test_all_work_ends(units: list[Unit]) -> None:
     """Every unit gets exactly its steps, and no step is empty."""

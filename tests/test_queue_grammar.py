@@ -259,7 +259,7 @@ def wishes(draw: st.DrawFn) -> Wish:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(wishes())
 def test_what_is_said_reads_the_same(wish: Wish) -> None:
     """Whatever signs stand in the words."""
@@ -267,7 +267,7 @@ def test_what_is_said_reads_the_same(wish: Wish) -> None:
     assert expand(say(wish)) == (say(wish),)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.text(st.sampled_from(" {},\\:-—ab1.") | st.characters(exclude_categories=["Cs"]), max_size=60))
 def test_any_text_is_read_or_pointed_into(typed: str) -> None:
     """Never another error; the character is there; what was understood can be said again."""
@@ -286,7 +286,7 @@ def test_any_text_is_read_or_pointed_into(typed: str) -> None:
         assert parse(say(wish)) == wish
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(wishes())
 def test_a_request_can_be_typed_again(wish: Wish) -> None:
     """`wish_of` finds words for any request that the grammar makes."""

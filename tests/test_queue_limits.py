@@ -40,7 +40,7 @@ def test_each_limit_says_what_is_allowed_and_when(limits: Limits, standing: Stan
     check(limits, IDLE, 10.0, NOON)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.floats(0, 4e9))
 def test_a_day_ends_where_the_next_begins(now: float) -> None:
     """Quotas begin anew at midnight UTC, within a day."""

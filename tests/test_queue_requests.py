@@ -12,7 +12,7 @@ from daguerre.queue.requests import MAX_COUNT, MAX_PROMPT, MAX_SEED, ImageReques
 visible = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FFF, exclude_categories=["C", "Z"]), min_size=1)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     prompt=visible.filter(lambda text: len(text) <= MAX_PROMPT),
     count=st.integers(1, MAX_COUNT),
@@ -34,7 +34,7 @@ def test_a_request_survives_the_wire(
     assert all(0 <= one <= MAX_SEED for one in request.seeds)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(field=st.sampled_from(["count", "seed", "steps", "guidance", "width", "height"]), data=st.data())
 def test_out_of_range_names_the_field_and_the_range(field: str, data: st.DataObject) -> None:
     """A number out of range is refused with the field's name; what is allowed comes with it."""
