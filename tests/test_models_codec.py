@@ -21,6 +21,7 @@ from daguerre.models.errors import TrainingError
 from daguerre.models.training import checkpoints, losses
 from daguerre.models.training.adversary import MultiScaleDiscriminator
 from daguerre.models.training.codec import Adversary, CodecRecipe, codec_loss, reconstruct, train_codec
+from daguerre.models.training.codec_figures import decode_prior
 from daguerre.models.training.pictures import random_pictures, split
 from daguerre.models.training.progress import Lines
 from daguerre.models.training.recipes import section
@@ -54,6 +55,13 @@ def test_decibels_count_each_picture_alike() -> None:
     near, far = (torch.stack([target[0] + a, target[1] + b]) for a, b in ((0.1, 1.0), (1.0, 1.0)))
     lost = losses.decibels(far, target) - losses.decibels(near, target)
     assert lost.item() == pytest.approx(np.log(100) / 2, rel=0.01)
+
+
+def test_overflow_counts_what_no_picture_shows() -> None:
+    """Nothing within [-1, 1]; beyond it, the distance, on either side."""
+    inside = torch.tensor([-1.0, -0.3, 0.0, 1.0])
+    assert losses.overflow(inside).item() == 0
+    assert losses.overflow(torch.tensor([1.5, -1.5, 0.0, 1.0])).item() == pytest.approx(0.25)
 
 
 def test_divergence_is_zero_only_at_the_wanted_posterior() -> None:
@@ -206,6 +214,25 @@ def test_a_frozen_encoder_keeps_every_latent(sprites: SpriteSet, exported: Path,
         old, new = (codec.encode(pictures).latent_dist for codec in (before, after))
     assert torch.equal(old.mean, new.mean)
     assert torch.equal(old.std, new.std)
+
+
+def test_a_decoder_is_taught_to_stay_within_the_range(sprites: SpriteSet, exported: Path, tmp_path: Path) -> None:
+    """What random latents decode to leaves [-1, 1] far less after some steps of that loss."""
+    before = AutoencoderKL.from_pretrained(exported, local_files_only=True)
+    with torch.no_grad():
+        before.decoder.conv_out.weight.mul_(4)
+    before.save_pretrained(tmp_path / "loud", safe_serialization=True)
+    recipe = dataclasses.replace(TOY, steps=40, batch=8, rate=3e-3, ema=0.5, freeze_encoder=True, pixels=0.0)
+
+    def left(codec: AutoencoderKL) -> float:
+        return losses.overflow(decode_prior(codec, 4, 4, seed=7)).item()
+
+    pictures = random_pictures(split(sprites)[0], 4, 16)
+    assert codec_loss(before, pictures, recipe, half=False)[0].item() == 0
+    recipe = dataclasses.replace(recipe, overflow=1.0)
+    assert codec_loss(before, pictures, recipe, half=False)[0].item() > 0.1
+    taught = train_codec(recipe, sprites, tmp_path / "run", QUIET, start=tmp_path / "loud")
+    assert left(taught) < left(before) / 2
 
 
 def test_a_warm_start_begins_where_the_folder_ends(sprites: SpriteSet, exported: Path, tmp_path: Path) -> None:

@@ -49,6 +49,8 @@ class CodecRecipe:
     #: Weights of the L1 (edges included), and of each picture's logarithm of its squared error, of which PSNR is made.
     pixels: float = 1.0
     decibels: float = 0.0
+    #: Weight of what decoded z ~ N(0, 1), a quarter as many as pictures, leave [-1, 1] by.
+    overflow: float = 0.0
     #: Weight of the KL divergence from N(0, 1), per latent number, the deviation held at `noise`.
     kl: float = 5e-4
     noise: float = 0.1
@@ -221,6 +223,9 @@ def reconstruct(model: AutoencoderKL, pictures: Tensor, recipe: CodecRecipe, *, 
     loss = recipe.pixels * losses.reconstruction(decoded, target, recipe.edges)
     if recipe.decibels:
         loss = loss + recipe.decibels * losses.decibels(decoded, target)
+    if recipe.overflow:
+        drawn = torch.randn(-(-len(latent) // 4), *latent.shape[1:]).to(pictures.device)
+        loss = loss + recipe.overflow * losses.overflow(model.decode(drawn).sample)
     if not frozen:
         loss = loss + recipe.kl * losses.divergence(posterior.mean, posterior.logvar, recipe.noise)
     return Reconstruction(decoded, target, posterior.mean, loss)

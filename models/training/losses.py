@@ -31,6 +31,11 @@ def decibels(decoded: Tensor, target: Tensor) -> Tensor:
     return ((decoded - target).square().mean((1, 2, 3)) + 1e-4).log().mean()
 
 
+def overflow(decoded: Tensor) -> Tensor:
+    """Mean of what pixels (B, 3, H, W) leave [-1, 1] by: what no picture can show, and clipping would hide."""
+    return functional.relu(decoded.abs() - 1).mean()
+
+
 def divergence(mean: Tensor, log_variance: Tensor, noise: float) -> Tensor:
     """KL from N(0, 1) of posteriors whose deviation is drawn to `noise`, per latent number, without constants."""
     spread = (log_variance - 2 * math.log(noise)).square().mean()
