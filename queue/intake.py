@@ -120,4 +120,5 @@ class Intake:
             metadata=outcome.metadata,
             seconds=outcome.seconds,
             attempts=outcome.attempt,
+            worker=outcome.worker or None,
         )

@@ -94,7 +94,9 @@ RUNNING = _move(
     and_(among(OUT), or_(_OF.state == _is(JobState.SENT), _OF.attempts < bindparam("attempt", type_=Integer))),
     attempts=_MORE_ATTEMPTS,
 )
-RENDERED = _move(JobState.RENDERED, ("pictures", "metadata", "seconds"), attempts=_MORE_ATTEMPTS)
+#: Starts are announced lossily, and a quick job's may be heard after its end: who drew it is told with its pictures.
+_BY = func.coalesce(bindparam("by", type_=String), _OF.worker)
+RENDERED = _move(JobState.RENDERED, ("pictures", "metadata", "seconds"), attempts=_MORE_ATTEMPTS, worker=_BY)
 ENDED = {
     state: _move(state, ("error", "detail"), attempts=_MORE_ATTEMPTS) for state in (JobState.FAILED, JobState.DEAD)
 }

@@ -226,14 +226,25 @@ class JobTable:
         return await self._one(statements.RUNNING, job_id, {"attempt": attempt, "new_worker": worker})
 
     async def rendered(
-        self, job_id: str, *, pictures: Collection[str], metadata: Mapping[str, Any], seconds: float, attempts: int
+        self,
+        job_id: str,
+        *,
+        pictures: Collection[str],
+        metadata: Mapping[str, Any],
+        seconds: float,
+        attempts: int,
+        worker: str | None = None,
     ) -> Job | None:
-        """The pictures are stored. None if the job was over before; the pictures are then superfluous."""
+        """The pictures are stored. None if the job was over before; the pictures are then superfluous.
+
+        Without a `worker`, the one that was heard to begin is kept.
+        """
         values = {
             "new_pictures": list(pictures),
             "new_metadata": dict(metadata),
             "new_seconds": seconds,
             "attempt": attempts,
+            "by": worker,
         }
 
         def work(connection: Connection) -> Job | None:

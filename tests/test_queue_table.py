@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from queuekit import asked
@@ -60,6 +61,24 @@ async def test_late_and_doubled_results_change_nothing(tmp_path: Path) -> None:
         assert await table.mark_told(job.id)
         assert not await table.mark_told(job.id)
         assert (await table.job(job.id)).state is JobState.DELIVERED
+
+
+async def test_who_drew_it_is_told_with_the_pictures(tmp_path: Path) -> None:
+    """Also where its start was never heard, or another's was; whoever was heard stays where nobody is named."""
+    done: dict[str, Any] = {"pictures": [], "metadata": {}, "seconds": 1.0, "attempts": 1}
+    async with opened(tmp_path) as (_, table):
+        for key, heard, named, kept in (
+            ("quick", None, "a", "a"),
+            ("elsewhere", "a", "b", "b"),
+            ("nameless", "a", None, "a"),
+        ):
+            job = await add(table, key)
+            await sent(table, job)
+            if heard is not None:
+                assert await table.running(job.id, attempt=1, worker=heard)
+            ended = await table.rendered(job.id, **done, worker=named)
+            assert ended is not None
+            assert ended.worker == kept
 
 
 async def test_cancelled_before_its_result(tmp_path: Path) -> None:
