@@ -13,8 +13,8 @@ from daguerre.queue.capability import Capability, Needs
 from daguerre.queue.fair import Ahead, Entry, FairQueue, Lane
 from daguerre.queue.ordered import Ordered
 
-#: Other work may slow this machine down; how fast an example runs proves nothing.
-unhurried = settings(max_examples=60)
+#: Each example plays a whole queue.
+few = settings(max_examples=60)
 
 lanes = st.sampled_from(("fast", "relax"))
 servers = st.sampled_from("XYZ")
@@ -76,7 +76,7 @@ def replay(story: list[tuple]) -> Line:
     return line
 
 
-@unhurried
+@few
 @given(events)
 def test_places_are_the_order_in_which_jobs_are_sent(story: list[tuple]) -> None:
     """What `ahead` sums up without walking the queue is what then happens, lanes and all."""
@@ -91,7 +91,7 @@ def test_places_are_the_order_in_which_jobs_are_sent(story: list[tuple]) -> None
         spent += entry.cost
 
 
-@unhurried
+@few
 @given(events)
 def test_jobs_of_one_member_keep_their_order(story: list[tuple]) -> None:
     """Whatever happened, what a member asked for first in a lane comes first."""
@@ -101,7 +101,7 @@ def test_jobs_of_one_member_keep_their_order(story: list[tuple]) -> None:
         assert mine == sorted(mine)
 
 
-@unhurried
+@few
 @given(events, st.sets(st.integers(0, 3), max_size=2))
 def test_it_conserves_work(story: list[tuple], held: set[int]) -> None:
     """As long as any job may be sent, one is: a slot stays free only when nothing fits."""
@@ -116,7 +116,7 @@ def test_it_conserves_work(story: list[tuple], held: set[int]) -> None:
     assert line.queue.next(anything, held=away) is None
 
 
-@unhurried
+@few
 @given(events, servers)
 def test_a_newcomer_waits_for_at_most_one_job_of_each_other_member(story: list[tuple], server: str) -> None:
     """Inside its server, a member with nothing queued or just done is passed by one job of each other, no more."""
@@ -128,7 +128,7 @@ def test_a_newcomer_waits_for_at_most_one_job_of_each_other_member(story: list[t
     assert all(number == 1 for number in before.values())
 
 
-@unhurried
+@few
 @given(events, servers)
 def test_the_lag_of_a_server_is_bounded(story: list[tuple], server: str) -> None:
     """A server that begins to wait is passed by no other for more than that server's one longest job."""
@@ -146,7 +146,7 @@ def test_the_lag_of_a_server_is_bounded(story: list[tuple], server: str) -> None
     assert all(seconds <= 2 * longest + 8.0 for seconds in spent.values())
 
 
-@unhurried
+@few
 @given(st.lists(st.tuples(servers, members, costs), min_size=2, max_size=20), st.randoms(use_true_random=False))
 def test_the_order_in_which_equals_arrive_does_not_matter(jobs: list[tuple], chance: random.Random) -> None:
     """Jobs that arrive at one moment are sent in one order, whichever was put in first; members' own order stays."""
@@ -168,7 +168,7 @@ def test_the_order_in_which_equals_arrive_does_not_matter(jobs: list[tuple], cha
     assert orders[0] == orders[1]
 
 
-@unhurried
+@few
 @given(st.integers(1, 60), st.integers(0, 5))
 def test_a_flood_delays_others_only_by_what_runs(flood: int, started: int) -> None:
     """After a member has queued any number of jobs and some run, another's job is next: same server or not."""
@@ -308,7 +308,7 @@ def test_groups_of_workers() -> None:
     assert Capability(pool="attic room*>").group.replace("-", "").replace("_", "").isalnum()
 
 
-@unhurried
+@few
 @given(st.lists(st.tuples(st.integers(0, 50), costs), max_size=40), st.integers(0, 50), st.floats(-1, 60))
 def test_the_sorted_list_sums_up(items: list[tuple[int, float]], at: int, budget: float) -> None:
     """Ranks and prefix costs are those of a plain sorted list."""
