@@ -9,6 +9,7 @@ ModelError
 └── EngineError
     ├── WeightsMissing      no pipeline in the weights folder
     ├── WeightsRefused      the folder holds pickles, code or a damaged file
+    ├── BankRefused         a bank of drawings is damaged, of another model, or not there
     ├── DeviceMissing       torch has no such device here
     ├── Unrenderable        this model cannot render such a request
     │   └── Unfit           what it brings along (source, mask, adapter) does not fit
@@ -52,6 +53,10 @@ class WeightsMissing(EngineError):
 
 class WeightsRefused(EngineError):
     """The weights folder holds something that is never loaded, or a damaged file."""
+
+
+class BankRefused(EngineError):
+    """A bank of drawings is damaged, of another model, or not there."""
 
 
 class DeviceMissing(EngineError):

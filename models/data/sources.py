@@ -152,6 +152,14 @@ TUXPAINT = DebianPackage(
     "tuxpaint-stamps-default_2022.06.04-1_all.deb",
     r"/stamps/.*\.(png|svg|txt)$",
 )
+#: Which words are more general or more special than a name, for the reference bank's search.
+WORDNET = DebianPackage(
+    "wordnet-base",
+    "1:3.0-37",
+    "61060d960f9ada8fa120872312eccd3ecebfbab8c4579e4f5a74e1cf67620752",
+    "wordnet-base_1%3a3.0-37_all.deb",
+    r"/wordnet/(data|index)\.noun$",
+)
 #: Words come from these; needed by every set.
 WORD_PACKAGES: tuple[AnyPackage, ...] = (EMOJIBASE, EMOJILIB, CLDR, CLDR_DERIVED)
 

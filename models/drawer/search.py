@@ -1,0 +1,328 @@
+"""Search by meaning: which thing of a bank a prompt asks for, in which colour and style, and what else it says.
+
+Names, characters and keywords in 21 languages, plurals, other words of WordNet and small slips of the pen are looked
+up; what none of them knows is compared with the names by the vectors of the weights' text encoder. Each find has a
+score in (0, 1]; below `SURE` the thing is only named as the nearest. Pure; vectors come from the caller.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rapidfuzz import fuzz, process
+
+from .bank import Bank, BankThing
+from .colour_words import UNSPACED, colour_of
+
+#: Score from which a find counts.
+SURE = 0.5
+#: Scores of the ways in which a word is found; WordNet's words bring their own, times `RELATED`.
+NAME, PLURAL, KEYWORD, RELATED, SLIP = 1.0, 0.98, 0.85, 0.9, 0.8
+#: Likeness of two spellings (0 to 100) and fewest letters that a slip of the pen is looked for among.
+ALIKE, FEWEST = 86, 5
+#: Cosine of vectors from which their find counts, calibrated by `benchmarks/search.py`, and that of a certain one.
+NEAR, CERTAIN = 0.70, 0.95
+#: Most words of a name, and most characters in scripts without spaces.
+WORDS, CHARACTERS = 7, 14
+#: Runs of such scripts, emoji, or words.
+_PIECES = re.compile(
+    r"[\u0e00-\u0e7f\u2e80-\u303e\u3041-\u9fff\uac00-\ud7af々ー]+"
+    r"|[\U0001F1E6-\U0001FAFF\u2190-\u2bff\u3030\u303d\u3297\u3299][\ufe0f\u200d\U0001F3FB-\U0001F3FF\U0001F1E6-\U0001FAFF"
+    r"\u2640\u2642\u2695-\u27bf]*|[^\W_]+(?:['’.\u200c-][^\W_]+)*"
+)
+_UNSPACED = re.compile("[\u0e00-\u0e7f\u2e80-\u303e\u3041-\u9fff\uac00-\ud7af]")
+_EMOJI = re.compile("[\U0001F1E6-\U0001FAFF\u2190-\u2bff]")
+#: Words that name nothing, in the languages that have the most of them; an article must not be found as a keyword.
+SILENT = frozenset(
+    "a an the of on in at to and or with without some please draw picture image photo icon emoji style background drawing "
+    "me my your for one is it this that very sticker logo cartoon illustration cute little small big large nice beautiful "
+    "ein eine einen einem einer eines der die das den dem und mit auf im bitte bild un une le la les des du de et avec sur "
+    "una uno el los las y con en um uma o os as e com em il lo gli i di su en het een op met в на и с из jeden jedna z w na i "
+    "yang dan di sebuah seekor bir ve ile một con cái và trên của two three four five six seven eight nine ten no not by from "
+    "as be are was has have his her its their our its off up out over under between into like".split()
+)
+#: A style's word says a style by itself, or only where `style` is said of it.
+_ALONE = frozenset(("pixel art", "clip art", "3d", "twemoji", "noto", "emojione", "fluent", "flat icon", "weather icon",
+                    "fluent icon", "ultimate icon"))  # fmt: skip
+Vectors = Callable[[Sequence[str]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a prompt asks for."""
+
+    #: None where nothing was found, not even something near.
+    thing: BankThing | None
+    score: float
+    #: name, keyword, related, slip, meaning or nothing.
+    how: str
+    #: The words of the prompt that it was found by.
+    said: str = ""
+    #: A word of `colours.WORDS`, or nothing.
+    colour: str = ""
+    style: str = ""
+    #: Words that nothing was made of, in order.
+    rest: tuple[str, ...] = ()
+
+    @property
+    def sure(self) -> bool:
+        """Whether the thing is drawn from its drawings."""
+        return self.thing is not None and self.score >= SURE
+
+
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    thing: int
+    score: float
+    how: str
+
+
+class Search:
+    """The words of one or more banks; of two things that are called alike the earlier bank's is found."""
+
+    def __init__(self, banks: Sequence[Bank], vectors: Vectors | None = None) -> None:
+        """`vectors`: (N texts) → (N, width), of the encoder that the first bank's vectors are of; None: not used."""
+        self.things = tuple(thing for bank in banks for thing in bank.things)
+        self.styles = tuple(dict.fromkeys(style for bank in banks for style in bank.of_style if style))
+        self._words: dict[str, _Hit] = {}
+        self._encode = vectors
+        own = sum(len(bank.things) for bank in banks[:-1]) if len(banks) > 1 else 0
+        # Popular things first: where two have a word, the one that is drawn more often is meant.
+        order = sorted(range(len(self.things)), key=lambda k: (-len(self.things[k].drawings), k))
+        if len(banks) > 1:
+            order = [k for k in order if k < own] + [k for k in order if k >= own]
+        for k in order:
+            self._names(k)
+        self._keywords(order)
+        for k in order:
+            for word, share in self.things[k].related.items():
+                self._add(word, _Hit(k, RELATED * share, "related"))
+        self._longest = max((len(word) for word in self._words if _UNSPACED.search(word)), default=0)
+        self._plain = [word for word, hit in self._words.items() if len(word) >= FEWEST and hit.how == "name"]
+        self._by_letter: dict[str, list[str]] = {}
+        for word in self._plain:
+            self._by_letter.setdefault(word[0], []).append(word)
+        shipped = next((bank for bank in banks if len(bank.vectors)), None)
+        offset = sum(len(bank.things) for bank in banks[: banks.index(shipped)]) if shipped else 0
+        self._near = [(thing + offset, text) for thing, text in shipped.vector_names] if shipped else []
+        self._centre = shipped.vectors.mean(0) if shipped is not None else np.zeros(0, np.float32)
+        self._vectors = _unit(shipped.vectors - self._centre) if shipped is not None else np.zeros((0, 0), np.float32)
+
+    # What is known
+
+    def _add(self, word: str, hit: _Hit) -> None:
+        key = plain(word)
+        if not key or key in SILENT or (len(key) < 2 and key.isascii()):
+            return
+        there = self._words.get(key)
+        if there is None or hit.score > there.score:
+            self._words[key] = hit
+
+    def _names(self, k: int) -> None:
+        thing = self.things[k]
+        if thing.emoji:
+            self._add(thing.emoji, _Hit(k, NAME, "name"))
+        for name in (thing.caption, *thing.names.values()):
+            self._add(name, _Hit(k, NAME, "name"))
+        for form in plurals(plain(thing.caption)):
+            self._add(form, _Hit(k, PLURAL, "name"))
+        # `cat face` is what nobody writes; a cat is found first where there is one.
+        for ending in (" face", " animal"):
+            if thing.caption.endswith(ending):
+                self._add(thing.caption.removesuffix(ending), _Hit(k, 0.96, "name"))
+
+    def _keywords(self, order: Sequence[int]) -> None:
+        """A keyword is the surer the fewer things have it, the earlier it stands and the more of the name it is."""
+        shared: dict[str, int] = {}
+        for thing in self.things:
+            for word in {plain(word) for words in thing.keywords.values() for word in words}:
+                shared[word] = shared.get(word, 0) + 1
+        for k in order:
+            thing = self.things[k]
+            for language, words in thing.keywords.items():
+                name = plain(thing.caption if language == "en" else thing.names.get(language, ""))
+                for place, word in enumerate(words):
+                    key = plain(word)
+                    # Whole last words of a name count most: `apple` of `red apple`.
+                    part = 0.12 if name.endswith(f" {key}") else 0.08 if key in name.split() else 0.0
+                    worth = KEYWORD / shared[key] ** 0.22 - 0.01 * min(place, 8) + part
+                    worth += 0.004 * min(len(thing.drawings), 5)
+                    if not thing.emoji:
+                        worth -= 0.1
+                    self._add(word, _Hit(k, min(max(worth, 0.2), 0.95), "keyword"))
+
+    # What is asked
+
+    def find(self, prompt: str, style: str = "") -> Found:
+        """Read one prompt about one thing; `style` that is asked for beside it."""
+        text, said_style = self._style(prompt)
+        style = style if style in self.styles else said_style
+        pieces = [plain(piece) for piece in _PIECES.findall(unicodedata.normalize("NFKC", text))]
+        pieces = [piece for piece in pieces if piece]
+        best, taken = self._looked_up(pieces)
+        colour, rest = self._colour(pieces, taken)
+        if best is None:
+            best, taken = self._slip(rest)
+            if best is not None:
+                rest = [word for word in rest if word not in taken]
+        if best is None and rest:
+            best = self._meaning(" ".join(rest))
+            taken = {" ".join(rest)}
+            if best is not None and best.score >= SURE:
+                rest = []
+        if best is None:
+            return Found(None, 0.0, "nothing", "", colour, style, tuple(rest))
+        thing = self.things[best.thing]
+        said = " ".join(sorted(taken, key=text.lower().find)) if isinstance(taken, set) else taken
+        return Found(thing, round(best.score, 3), best.how, said, colour, style, tuple(rest))
+
+    def find_all(self, prompts: Iterable[str]) -> list[Found]:
+        """`find` of each."""
+        return [self.find(prompt) for prompt in prompts]
+
+    def _style(self, prompt: str) -> tuple[str, str]:
+        """The prompt without the style that it asks for, and the style."""
+        for style in sorted(self.styles, key=len, reverse=True):
+            word = re.escape(style)
+            said = re.search(rf"(?:\bin\s+(?:an?\s+|the\s+)?|,\s*)?\b{word}[ -]style\b|\bin (?:the )?style of {word}\b", prompt, re.I)
+            if said is None and (style in _ALONE):
+                said = re.search(rf"(?:,\s*|\bin\s+|\bas\s+|^)?\b{word}\b", prompt, re.I)
+            if said is not None and (prompt[: said.start()] + prompt[said.end() :]).strip(" ,."):
+                return prompt[: said.start()] + " " + prompt[said.end() :], style
+        return prompt, ""
+
+    def _looked_up(self, pieces: Sequence[str]) -> tuple[_Hit | None, set[str]]:
+        """The best of all words and runs of words; longer ones before shorter ones."""
+        best: tuple[float, _Hit, str] | None = None
+        for number, (word, count) in enumerate(self._runs(pieces)):
+            hit = self._words.get(word)
+            if hit is None:
+                continue
+            # Colours are found as things (`orange`) only where nothing else is.
+            worth = hit.score + 0.06 * (count - 1) - 0.0005 * number
+            if colour_of(word) is not None:
+                worth -= 0.6
+            if best is None or worth > best[0]:
+                best = worth, hit, word
+        return (None, set()) if best is None else (best[1], {best[2]})
+
+    def _runs(self, pieces: Sequence[str]) -> Iterator[tuple[str, int]]:
+        """Candidates with how much of the prompt they are: words counted as one, two or three characters as one."""
+        for begin in range(len(pieces)):
+            if _UNSPACED.search(pieces[begin]):
+                run = pieces[begin]
+                for start in range(len(run)):
+                    for end in range(min(len(run), start + max(self._longest, CHARACTERS)), start, -1):
+                        yield run[start:end], end - start
+                continue
+            if _EMOJI.match(pieces[begin]):
+                yield pieces[begin], 1
+                continue
+            for end in range(min(len(pieces), begin + WORDS), begin, -1):
+                joined = " ".join(pieces[begin:end])
+                yield joined, end - begin
+                if end - begin == 1:
+                    yield from ((form, 1) for form in singulars(joined))
+
+    def _colour(self, pieces: Sequence[str], taken: set[str]) -> tuple[str, list[str]]:
+        """The first colour that is no part of the thing's name, and what is left over."""
+        used = {word for each in taken for word in each.split()} | taken
+        colour = ""
+        rest: list[str] = []
+        for piece in pieces:
+            if piece in used or piece in SILENT or any(piece in (word, *singulars(piece)) for word in used):
+                continue
+            if _UNSPACED.search(piece):
+                for word in sorted(taken, key=len, reverse=True):
+                    piece = piece.replace(word, " ")
+                for word in sorted(UNSPACED, key=len, reverse=True):
+                    if word in piece and (len(word) > 1 or word not in taken):
+                        colour = colour or UNSPACED[word]
+                        piece = piece.replace(word, " ")
+                rest += [part for part in piece.split() if part.strip("的一个個只隻张張の、，。は를을이가")]
+            elif (found := colour_of(piece)) is not None:
+                colour = colour or found
+            else:
+                rest.append(piece)
+        return colour, rest
+
+    def _slip(self, words: Sequence[str]) -> tuple[_Hit | None, set[str]]:
+        """A known name that is nearly written so: endings of other languages, slips of the pen."""
+        best: tuple[float, _Hit, str] | None = None
+        for word in words:
+            if len(word) < FEWEST or _UNSPACED.search(word):
+                continue
+            near = process.extractOne(word, self._by_letter.get(word[0], ()), scorer=fuzz.ratio, score_cutoff=ALIKE)
+            if near is not None and (best is None or near[1] > best[0]):
+                hit = self._words[near[0]]
+                best = near[1], _Hit(hit.thing, SLIP * near[1] / 100, "slip"), word
+        return (None, set()) if best is None else (best[1], {best[2]})
+
+    def _meaning(self, text: str) -> _Hit | None:
+        """By vectors: (cos − NEAR) from SURE upwards."""
+        if self._encode is None or not self._near or not text:
+            return None
+        vector = _unit(self._encode([text]) - self._centre)[0]
+        likeness = self._vectors @ vector
+        k = int(likeness.argmax())
+        score = SURE + (1 - SURE) * (float(likeness[k]) - NEAR) / (CERTAIN - NEAR)
+        return _Hit(self._near[k][0], min(max(score, 0.01), 0.9), "meaning")
+
+
+def plain(text: str) -> str:
+    """As words are compared: NFKC, small letters, straight apostrophes, no variation selectors."""
+    folded = unicodedata.normalize("NFKC", text).casefold().replace("’", "'").replace("\ufe0f", "")
+    return " ".join(folded.split())
+
+
+def plurals(name: str) -> tuple[str, ...]:
+    """How English says several of them, by rule.
+
+    >>> plurals("slice of pizza"), plurals("cherry")
+    (('slices of pizza',), ('cherries',))
+    """
+    head, of, rest = name.partition(" of ")
+    if not head or not head[-1].isascii() or not head[-1].isalpha() or head.endswith("s") and not head.endswith("ss"):
+        return ()
+    if head.endswith("y") and head[-2:-1] not in "aeiou":
+        many = f"{head[:-1]}ies"
+    elif head.endswith(("x", "ch", "sh", "ss", "z")):
+        many = f"{head}es"
+    else:
+        many = f"{head}s"
+    return (f"{many}{of}{rest}",)
+
+
+#: Plurals that no rule gives.
+_IRREGULAR = {"mice": "mouse", "geese": "goose", "wolves": "wolf", "leaves": "leaf", "knives": "knife", "men": "man",
+              "women": "woman", "children": "child", "feet": "foot", "teeth": "tooth", "people": "person",
+              "oxen": "ox", "potatoes": "potato", "tomatoes": "tomato", "elves": "elf", "loaves": "loaf"}  # fmt: skip
+
+
+def singulars(word: str) -> tuple[str, ...]:
+    """What an English word may be several of.
+
+    >>> singulars("foxes")
+    ('foxe', 'fox')
+    """
+    if word in _IRREGULAR:
+        return (_IRREGULAR[word],)
+    forms: list[str] = []
+    if word.endswith("s") and not word.endswith("ss") and len(word) > 3:
+        forms.append(word[:-1])
+        if word.endswith("es"):
+            forms.append(word[:-2])
+        if word.endswith("ies"):
+            forms.append(word[:-3] + "y")
+    if word.endswith(("'s", "s'")):
+        forms.append(word[:-2])
+    return tuple(forms)
+
+
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True).clip(1e-6)
