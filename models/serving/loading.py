@@ -16,8 +16,8 @@ from diffusers import (
 from diffusers.utils import logging
 from safetensors import SafetensorError, safe_open
 
+from ..common.folder import check_folder
 from ..errors import DeviceMissing, WeightsRefused
-from .folder import check_folder
 
 #: Names of tensors that tell what a single file holds.
 SIGNS: tuple[tuple[str, Any], ...] = (
