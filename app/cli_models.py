@@ -129,7 +129,7 @@ def synthesize(
 ) -> None:
     """Render a list of prompts into a data set that `daguerre data import` reads. The same command goes on."""
     configuration = _settings(config)
-    from ..models.commands import synthesize_list
+    from ..models.draw_commands import synthesize_list
 
     known = Vocabulary.load(configuration.weights / "vocabulary.json")
 
@@ -150,7 +150,7 @@ def sheet(
 ) -> None:
     """Draw a contact sheet, to judge the weights by eye."""
     configuration = _settings(config)
-    from ..models.commands import draw_sheet
+    from ..models.draw_commands import draw_sheet
 
     draw_sheet(configuration.weights, prompts, seeds, out, font, steps, guidance)
 
