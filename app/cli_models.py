@@ -135,7 +135,7 @@ def synthesize(
     """Render a list of prompts into a data set that `daguerre data import` reads. The same command goes on."""
     configuration = _settings(config)
     need("worker")
-    from ..models.commands import synthesize_list
+    from ..models.draw_commands import synthesize_list
 
     known = Vocabulary.load(configuration.weights / "vocabulary.json")
 
@@ -157,7 +157,7 @@ def sheet(
     """Draw a contact sheet, to judge the weights by eye."""
     configuration = _settings(config)
     need("worker")
-    from ..models.commands import draw_sheet
+    from ..models.draw_commands import draw_sheet
 
     draw_sheet(configuration.weights, prompts, seeds, out, font, steps, guidance)
 
