@@ -78,7 +78,9 @@ def build_bank(
 
     # Pack the drawings, in the order of the things, until the budget is spent.
     with ThreadPoolExecutor() as pool:
-        files = pool.map(lambda i: bank.packed(np.asarray(sprites.images[i]), QUALITY), [i for each in chosen for i in each])
+        files = pool.map(
+            lambda i: bank.packed(np.asarray(sprites.images[i]), QUALITY), [i for each in chosen for i in each]
+        )
         entries: list[Entry] = []
         spent = place = 0
         for thing, indexes, words in zip(things, chosen, related, strict=True):

@@ -135,7 +135,9 @@ def opened(content: bytes, side: int, what: str) -> Bytes:
     if picture.mode != "RGBA":
         raise BankRefused(f"The drawing {what} has no alpha: what is drawn and what is background is not known.")
     if picture.size != (side, side):
-        raise BankRefused(f"The drawing {what} is {picture.size}, not {side} pixels wide and high. Build the bank anew.")
+        raise BankRefused(
+            f"The drawing {what} is {picture.size}, not {side} pixels wide and high. Build the bank anew."
+        )
     return np.asarray(picture)
 
 

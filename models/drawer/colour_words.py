@@ -44,7 +44,9 @@ SPOKEN: Mapping[str, str] = {
     "회색",
 }
 #: Whole words that begin as a stem does and are no colours.
-_NO_COLOURS = frozenset("беллетрист белка белки белок белку белочка сердце серия серьги серп середина сироп сирена синица".split())
+_NO_COLOURS = frozenset(
+    "беллетрист белка белки белок белку белочка сердце серия серьги серп середина сироп сирена синица".split()
+)
 
 
 def _table() -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:

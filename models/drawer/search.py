@@ -36,7 +36,7 @@ _PIECES = re.compile(
     r"\u2640\u2642\u2695-\u27bf]*|[^\W_]+(?:['’.\u200c-][^\W_]+)*"
 )
 _UNSPACED = re.compile("[\u0e00-\u0e7f\u2e80-\u303e\u3041-\u9fff\uac00-\ud7af]")
-_EMOJI = re.compile("[\U0001F1E6-\U0001FAFF\u2190-\u2bff]")
+_EMOJI = re.compile("[\U0001f1e6-\U0001faff\u2190-\u2bff]")
 #: Words that name nothing, in the languages that have the most of them; an article must not be found as a keyword.
 SILENT = frozenset(
     "a an the of on in at to and or with without some please draw picture image photo icon emoji style background drawing "
@@ -189,7 +189,9 @@ class Search:
         """The prompt without the style that it asks for, and the style."""
         for style in sorted(self.styles, key=len, reverse=True):
             word = re.escape(style)
-            said = re.search(rf"(?:\bin\s+(?:an?\s+|the\s+)?|,\s*)?\b{word}[ -]style\b|\bin (?:the )?style of {word}\b", prompt, re.I)
+            said = re.search(
+                rf"(?:\bin\s+(?:an?\s+|the\s+)?|,\s*)?\b{word}[ -]style\b|\bin (?:the )?style of {word}\b", prompt, re.I
+            )
             if said is None and (style in _ALONE):
                 said = re.search(rf"(?:,\s*|\bin\s+|\bas\s+|^)?\b{word}\b", prompt, re.I)
             if said is not None and (prompt[: said.start()] + prompt[said.end() :]).strip(" ,."):
