@@ -64,6 +64,21 @@ def data_import(
     )  # fmt: skip
 
 
+@data_app.command("bank")
+def data_bank(
+    out: Annotated[Path | None, typer.Argument(help="Folder to write; bank/ of the weights if left out.")] = None,
+    folder: DataFolder = RUNS,
+    size: Annotated[int, typer.Option(min=16, max=512, help="Side of the sprites, and of the denoiser.")] = 64,
+    weights: Annotated[Path | None, typer.Option(help="Whose text encoder reads the names.")] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Choose the drawings that the denoiser draws from, and name them in 21 languages."""
+    used = weights or _settings(config).weights
+    from ..models.commands import build_reference_bank
+
+    build_reference_bank(folder, size, used, out or used / "bank", typer.echo)
+
+
 @data_app.command("credits")
 def data_credits(
     file: Annotated[Path, typer.Argument(help="The file to bring up to date.")] = Path("CREDITS.md"),

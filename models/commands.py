@@ -12,9 +12,11 @@ import torch
 from .bars import progress
 from .common.progress import Lines
 from .common.stopping import stopping
-from .data.build import build, chosen
+from .data.bank import build_bank
+from .data.build import build, chosen, load
 from .data.firstlight import CONCEPTS
 from .data.importer import import_folder
+from .drawer.assemble import text_encoder
 from .evaluation.command import Folders, evaluate_weights
 from .evaluation.painter import Sampling
 from .evaluation.train_recogniser import RecogniserRecipe, train_recogniser
@@ -39,6 +41,17 @@ def build_data(data: Path, size: int, also: Sequence[str], without: Sequence[str
             data / f"sprites{size}", data / "packages", size=size, sources=chosen(without, also), report=told.line,
             progress=lambda name, done, count: told.step(f"drawing {name}", done, count, {}),
         )  # fmt: skip
+
+
+def build_reference_bank(data: Path, size: int, weights: Path, folder: Path, report: Report) -> None:
+    """Write the bank of drawings of the sprites below `data` to `folder`, with vectors of the weights' text encoder.
+
+    Raises:
+        DataError: the sprites were not built, or a package cannot be fetched; says what to do.
+        WeightsRefused: the text encoder cannot be read.
+    """
+    encoder = text_encoder(weights)
+    build_bank(load(data / f"sprites{size}"), data / "packages", folder, encoder=encoder, report=report)
 
 
 def import_data(

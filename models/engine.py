@@ -6,6 +6,7 @@ and `draw` do the work themselves.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -15,14 +16,20 @@ import torch
 from PIL import Image
 
 from . import upscaler
-from .common.folder import PICKLES, check_folder, digest, native_size
-from .errors import EngineError, WeightsRefused
+from .common.folder import PICKLES, check_folder, digest, digest_of, native_size
+from .drawer import bank
+from .drawer.pipeline import DrawerPipeline
+from .drawer.reading import Reader
+from .drawer.shelf import Shelf
+from .errors import BankRefused, EngineError, WeightsRefused
 from .layout.reading import names_of_weights
 from .layout.words import NOTHING
 from .serving.adapters import Adapters
 from .serving.asks import Ask, Drawn, OnProgress, Progress, no_progress
 from .serving.begin import Kit
 from .serving.compiling import compiled
+from .serving.drawer_finish import DrawerSketch
+from .serving.drawer_network import DrawerNetwork
 from .serving.exact import can_bfloat16, rows_apart
 from .serving.jobs import Cancelled, Job
 from .serving.jobwise import Jobwise
@@ -37,6 +44,8 @@ __all__ = [
     "ENGINE_VERSION", "PICKLES", "Ask", "Cancelled", "Drawn", "Engine", "Job", "Progress", "check_folder", "digest",
     "native_size", "rows_apart",
 ]  # fmt: skip
+
+log = logging.getLogger(__name__)
 
 #: Raised whenever the same request may give other pixels than before.
 ENGINE_VERSION = 4
@@ -57,6 +66,7 @@ class Engine:
         precision: str = "float32",
         layout: bool = True,
         programs: Path | None = None,
+        own_bank: Path | None = None,
     ) -> None:
         """`adapters`: folder of LoRA adapters that may be asked for. `profile`: file that remembers measured speeds.
 
@@ -66,6 +76,8 @@ class Engine:
         neighbours as without `exact`. `layout`: things that a prompt lists are drawn one by one and set out, where
         the weights say what they can draw. `programs`: folder where the U-Net is kept compiled for this machine; it
         is compiled when it is not there yet, for minutes, and used where it is faster; None: not compiled.
+        `own_bank`: folder of drawings of one's own, beside those of weights that draw from drawings; looked at before
+        each request.
         """
         self.weights = weights
         self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
@@ -77,6 +89,7 @@ class Engine:
         self._precision = precision
         self._layout = layout
         self._programs = programs
+        self._own_bank = own_bank
         self._loop: Loop | Jobwise | None = None
         self._slots = 2
         self._about: dict[str, Any] = {}
@@ -103,6 +116,9 @@ class Engine:
             "torch": torch.__version__,
             "diffusers": version("diffusers"),
         }
+        if isinstance(pipeline, DrawerPipeline):
+            self._load_drawer(pipeline)
+            return
         try:
             network = Network(pipeline, self.device) if steps_together(pipeline) else None
         except WeightsRefused:
@@ -110,11 +126,7 @@ class Engine:
         if network is None:
             self._loop = Jobwise(pipeline, self.device, about=self._about)
             return
-        beside = self.weights / upscaler.FOLDER
-        kind = network.vae.dtype
-        enlarge = upscaler.load(beside, kind=kind, device=self.device) if beside.is_dir() else None
-        if enlarge is not None:
-            self._about["upscaler"] = digest(beside)
+        enlarge = self._upscaler(network.vae.dtype)
         if self._programs is not None:
             network.program = compiled(network, self._programs, self._about["model_digest"])
         with torch.inference_mode():
@@ -126,6 +138,37 @@ class Engine:
             self._slots = slots_for(paces.get(network, network.plain, cells, cells))
         exact = self._exact and (self.device != "cpu" or network.kind == torch.float32)
         self._loop = Loop(kit, paces, exact=exact, about=self._about)
+
+    def _load_drawer(self, pipeline: DrawerPipeline) -> None:
+        """Of weights that draw from drawings; where their bank cannot be used they draw from words alone."""
+        if self.device == "cpu" and self._precision == "bfloat16" and can_bfloat16():
+            pipeline.denoiser.to(torch.bfloat16)
+            self._about["precision"] = "bfloat16"
+        side = int(pipeline.denoiser.config.size)
+        try:
+            shipped = bank.read(self.weights / bank.FOLDER, side=side)
+        except BankRefused as problem:
+            log.warning("pictures are drawn from words alone reason=%s", problem)
+            shipped = None
+        reader = Reader(pipeline.text_encoder, pipeline.tokenizer)
+        # Vectors of another encoder say nothing.
+        same = shipped is not None and shipped.encoder == digest_of(self.weights / "text_encoder")
+        shelf = Shelf(shipped, self._own_bank, side, reader.vectors if same else None)
+        network = DrawerNetwork(pipeline, self.device, shelf)
+        with torch.inference_mode():
+            names = names_of_weights(self.weights) if self._layout else NOTHING
+            kit = Kit(network, None, self._upscaler(torch.float32), DrawerSketch(), names)
+            paces = Paces(self._machine(), self._profile)
+            self._slots = slots_for(paces.get(network, network.plain, side, side))
+        exact = self._exact and (self.device != "cpu" or network.kind == torch.float32)
+        self._loop = Loop(kit, paces, exact=exact, about=self._about)
+
+    def _upscaler(self, kind: torch.dtype) -> upscaler.Upscaler | None:
+        beside = self.weights / upscaler.FOLDER
+        if not beside.is_dir():
+            return None
+        self._about["upscaler"] = digest(beside)
+        return upscaler.load(beside, kind=kind, device=self.device)
 
     def _machine(self) -> str:
         name = torch.cuda.get_device_name(self.device) if self.device.startswith("cuda") else "cpu"
@@ -207,5 +250,7 @@ class Engine:
 
 def _precision(pipeline: Any) -> str:
     """Of the part that draws, as torch calls it."""
-    part = pipeline.components.get("unet") or pipeline.components.get("transformer")
+    part = next(
+        (found for name in ("unet", "transformer", "denoiser") if (found := pipeline.components.get(name))), None
+    )
     return str(getattr(part, "dtype", "")).removeprefix("torch.")

@@ -6,9 +6,8 @@ import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from ..drawer import bank
 from ..drawer.bank import BankThing, Entry, Reference
 from ..errors import DataError
+from .clean import unsafe
 from .drawer import Thing, drawer
 from .languages import CLDR_LANGUAGES, EMOJIBASE_LANGUAGES, code_of, plain_code
 from .packages import fetch
@@ -46,8 +46,7 @@ Names and keywords: emojibase-data (MIT), CLDR (Unicode-3.0), emojilib (MIT); ot
 Encode = Callable[[Sequence[str]], NDArray[np.float32]]
 
 
-@dataclass(frozen=True, slots=True)
-class Encoder:
+class Encoder(Protocol):
     """How names become vectors, and by which text encoder (sha256 of its weights)."""
 
     encode: Encode
@@ -73,7 +72,10 @@ def build_bank(
     keywords = read_keywords(*(fetch(each, cache) for each in (EMOJIBASE, CLDR, CLDR_DERIVED)))
     rows = {row["i"]: row for row in sprites.rows}
     things = worthy(drawer(sprites.rows).things, net, {i: row["style"] for i, row in rows.items()})
-    related = related_words(net, [(thing.caption, thing.group) for thing in things])
+    related = [
+        {word: share for word, share in words.items() if not unsafe(word)}
+        for words in related_words(net, [(thing.caption, thing.group) for thing in things])
+    ]
     chosen = choose(things, {i: row["style"] for i, row in rows.items()})
 
     # Pack the drawings, in the order of the things, until the budget is spent.
@@ -111,10 +113,10 @@ def build_bank(
         f"| {each['title']} | {each['author']} | {each['licence']} | {each['from']} | {used[name]} |"
         for name, each in sources.items()
     )
-    (folder / "README.md").write_text(
-        README.format(file=bank.FILE, drawings=place, things=len(entries), styles=len(made.of_style), side=side, sources=told),
-        encoding="utf-8",
-    )  # fmt: skip
+    said = README.format(
+        file=bank.FILE, drawings=place, things=len(entries), styles=len(made.of_style), side=side, sources=told
+    )
+    (folder / "README.md").write_text(said, encoding="utf-8")
     size = (folder / bank.FILE).stat().st_size
     report(f"{place} drawings of {len(entries)} things in {len(made.of_style)} styles, {size / 1e6:.1f} MB: {folder}")
     return made
@@ -148,10 +150,12 @@ def choose(things: Sequence[Thing], styles: Mapping[int, str]) -> list[tuple[int
             by_style.setdefault(styles[i], i)
 
         def seldom(style: str) -> tuple[int, str]:
-            return so_far[style], style  # noqa: B023  used at once
+            return so_far[style], style
 
         common = sorted((style for style in COMMON if style in by_style), key=seldom)[:2]
-        others = sorted((style for style in by_style if style not in common), key=seldom)
+        others = sorted(
+            (style for style in by_style if style not in common), key=lambda style: (style in COMMON, *seldom(style))
+        )
         picked = [*common, *others][: MOST if thing.emoji else MOST_OTHER]
         so_far.update(picked)
         chosen.append(tuple(by_style[style] for style in picked))
@@ -184,7 +188,8 @@ def _thing(
             words[language] = tuple(_few(more, {thing.names.get(language, "").lower()}))
     emoji = "".join(chr(int(part, 16)) for part in thing.key.split("-")) if thing.emoji else ""
     return BankThing(
-        thing.key, thing.caption, emoji, dict(thing.names), {k: v for k, v in words.items() if v}, dict(related), drawings
+        thing.key, thing.caption, emoji, dict(thing.names), {k: v for k, v in words.items() if v}, dict(related),
+        drawings,
     )  # fmt: skip
 
 

@@ -20,13 +20,14 @@ SAME, LESS, MORE, STEP = 0.95, 0.9, 0.6, 0.06
 #: How far down and up, and most words of one name.
 DOWN, UP, MOST = 4, 2, 160
 #: Too general to stand for anything.
-VAGUE = frozenset(
-    "entity object physical_object whole artifact artefact thing matter substance causal_agent organism being unit "
-    "living_thing instrumentality instrumentation device group relation attribute physical_entity person individual "
-    "someone somebody mortal soul equipment commodity article ware product creation covering structure construction "
-    "food nutrient solid natural_object signal communication symbol sign body_part part way container implement "
-    "conveyance transport arrangement consumer_goods material".split()
-)
+_VAGUE = """
+entity object physical_object whole artifact artefact thing matter substance causal_agent organism being unit
+living_thing instrumentality instrumentation device group relation attribute physical_entity person individual
+someone somebody mortal soul equipment commodity article ware product creation covering structure construction food
+nutrient solid natural_object signal communication symbol sign body_part part way container implement conveyance
+transport arrangement consumer_goods material
+"""
+VAGUE = frozenset(_VAGUE.split())
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,9 +151,9 @@ def packed(pixels: Bytes, quality: int) -> bytes:
     if (clean[..., 3] == 255).all():
         picture.save(file, "PNG", optimize=True)
     elif quality >= 100:
-        picture.save(file, "WEBP", lossless=True, method=6)
+        picture.save(file, "WEBP", lossless=True, method=4)
     else:
-        picture.save(file, "WEBP", quality=quality, alpha_quality=100, method=6)
+        picture.save(file, "WEBP", quality=quality, alpha_quality=100, method=4)
     return file.getvalue()
 
 

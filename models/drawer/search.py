@@ -38,14 +38,15 @@ _PIECES = re.compile(
 _UNSPACED = re.compile("[\u0e00-\u0e7f\u2e80-\u303e\u3041-\u9fff\uac00-\ud7af]")
 _EMOJI = re.compile("[\U0001f1e6-\U0001faff\u2190-\u2bff]")
 #: Words that name nothing, in the languages that have the most of them; an article must not be found as a keyword.
-SILENT = frozenset(
-    "a an the of on in at to and or with without some please draw picture image photo icon emoji style background drawing "
-    "me my your for one is it this that very sticker logo cartoon illustration cute little small big large nice beautiful "
-    "ein eine einen einem einer eines der die das den dem und mit auf im bitte bild un une le la les des du de et avec sur "
-    "una uno el los las y con en um uma o os as e com em il lo gli i di su en het een op met в на и с из jeden jedna z w na i "
-    "yang dan di sebuah seekor bir ve ile một con cái và trên của two three four five six seven eight nine ten no not by from "
-    "as be are was has have his her its their our its off up out over under between into like".split()
-)
+_SILENT = """
+a an and are as at auf avec background be beautiful between big bild bir bitte by cartoon com con cute cái của dan
+das de dem den der des di die draw drawing du e een eight ein eine einem einen einer eines el em emoji en et five
+for four from gli has have her het his i icon il ile illustration im image in into is it its jeden jedna la large
+las le les like little lo logo los me met mit my một na nice nine no not o of off on one op or os our out over
+photo picture please sebuah seekor seven six small some sticker style su sur ten that the their this three to trên
+two um uma un una und under une uno up ve very và w was with without y yang your z в и из на с
+"""
+SILENT = frozenset(_SILENT.split())
 #: A style's word says a style by itself, or only where `style` is said of it.
 _ALONE = frozenset(("pixel art", "clip art", "3d", "twemoji", "noto", "emojione", "fluent", "flat icon", "weather icon",
                     "fluent icon", "ultimate icon"))  # fmt: skip
@@ -289,7 +290,7 @@ def plurals(name: str) -> tuple[str, ...]:
     (('slices of pizza',), ('cherries',))
     """
     head, of, rest = name.partition(" of ")
-    if not head or not head[-1].isascii() or not head[-1].isalpha() or head.endswith("s") and not head.endswith("ss"):
+    if not head or not head[-1].isascii() or not head[-1].isalpha() or (head.endswith("s") and not head.endswith("ss")):
         return ()
     if head.endswith("y") and head[-2:-1] not in "aeiou":
         many = f"{head[:-1]}ies"

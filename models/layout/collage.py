@@ -31,7 +31,8 @@ def collage(
     ground: Sequence[str] = (),
     transparent: bool = False,
 ) -> Image.Image:
-    """RGB of `size`, or RGBA with nothing behind the things; `Place.drawing` is the number in `drawn` (RGB).
+    """RGB of `size`, or RGBA with nothing behind the things; `Place.drawing` is the number in `drawn`: RGB, which is
+    cut out, or RGBA with nothing behind the thing.
 
     `ground` as `Layout.ground`.
     """
@@ -98,13 +99,13 @@ def _behind(drawn: Sequence[Image.Image], size: tuple[int, int], words: Sequence
     if len(words) == 2:
         top, bottom = (Image.new("RGB", size, BACKGROUNDS[word][1]) for word in words)
         return Image.composite(bottom, top, Image.linear_gradient("L").resize(size)).convert("RGBA")
-    colours = [each for each in map(ground_of, drawn) if each is not None]
+    colours = [each for one in drawn if one.mode != "RGBA" and (each := ground_of(one)) is not None]
     colour = BACKGROUNDS[words[0]][1] if words else colours[0] if colours else (255, 255, 255)
     return Image.new("RGBA", size, colour if min(colour) < WHITE else (255, 255, 255))
 
 
 def _thing(drawn: Image.Image) -> Image.Image | None:
-    """What is drawn, cut out and without room around it; None where there is nothing."""
-    whole = cut_out(drawn)
+    """What is drawn, cut out where it has no alpha, and without room around it; None where there is nothing."""
+    whole = drawn if drawn.mode == "RGBA" else cut_out(drawn)
     box = whole.getchannel("A").point(lambda value: 255 if value >= SEEN else 0).getbbox()
     return whole.crop(box) if box else None

@@ -56,6 +56,8 @@ class Ask:
     transparent: bool = False
     adapters: tuple[str, ...] = ()
     source: Source | None = None
+    #: Of each drawing of each picture: ids of the bank's drawings, in place of those that the prompt and seed choose.
+    references: tuple[tuple[str, ...], ...] = ()
     #: Whose it is: members share the engine.
     member: str = ""
     #: Seconds from now after which nobody waits any more.

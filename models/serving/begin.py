@@ -19,6 +19,8 @@ from ..layout.words import NOTHING, Layout, Names
 from . import drawing, solver, sources
 from .adapters import Adapters
 from .asks import Ask
+from .drawer_finish import DrawerSketch
+from .drawer_network import DrawerNetwork
 from .drawing import Known, Lane, Picture
 from .network import Network, Variant, Words
 from .previews import Sketch
@@ -31,10 +33,11 @@ DRAFT_STEPS = 6
 class Kit:
     """What pictures are drawn with."""
 
-    network: Network
-    adapters: Adapters
+    network: Network | DrawerNetwork
+    #: None for what takes no adapters.
+    adapters: Adapters | None
     enlarge: upscaler.Upscaler | None
-    sketch: Sketch | None
+    sketch: Sketch | DrawerSketch | None
     #: What prompts are read as layouts of; nothing: they are drawn as they stand.
     names: Names = NOTHING
 
@@ -91,6 +94,8 @@ def begin(kit: Kit, ask: Ask, first: int) -> Begun:
         Unrenderable: an adapter that is not there, a source that says nothing.
     """
     network = kit.network
+    assert isinstance(network, Network)
+    assert kit.adapters is not None
     how = sampling_of(ask, kit.adapters.student)
     variant = kit.adapters.variant(ask.adapters, draft=ask.draft)
     layout = layout_of(kit, ask)
@@ -193,7 +198,7 @@ def _drawn(kit: Kit, ask: Ask) -> Sequence[_Texts]:
 def _worded(kit: Kit, ask: Ask, text: str) -> str:
     """The text as the captions of training would say it: style at the end, an adapter's own word first."""
     styled = f"{text}, {ask.style} style" if ask.style and ask.style not in text else text
-    return kit.adapters.prompt(styled, ask.adapters)
+    return kit.adapters.prompt(styled, ask.adapters) if kit.adapters is not None else styled
 
 
 def _picture(

@@ -9,7 +9,9 @@ from math import ceil, cos, pi, sin
 import torch
 from torch import Tensor
 
+from ..drawer.network import Context
 from . import solver
+from .drawer_network import DrawerNetwork
 from .network import Network, Variant, Words
 
 
@@ -48,7 +50,7 @@ class Picture:
     at: int
     end: int
     #: One row each: what is asked for, its parts or what it is kept away from, and their shares, which sum to 1.
-    words: tuple[Words, ...]
+    words: tuple[Words, ...] | tuple[Context, ...]
     shares: tuple[float, ...]
     noise: Tensor
     known: Known | None = None
@@ -93,7 +95,7 @@ def last_step(begin: int, steps: int, stop: int) -> int:
     return min(steps, begin + max(1, ceil((steps - begin) * stop / 100)))
 
 
-def advance(network: Network, pictures: Sequence[Picture], canonical: int = 0) -> None:
+def advance(network: Network | DrawerNetwork, pictures: Sequence[Picture], canonical: int = 0) -> None:
     """One step of each; all of one lane. Nothing of them changes if it fails.
 
     Args:
@@ -117,7 +119,8 @@ def advance(network: Network, pictures: Sequence[Picture], canonical: int = 0) -
     )
     together = torch.cat([picture.sample for picture in pictures])
     before = torch.cat([picture.estimate for picture in pictures])
-    after, estimates = solver.step(together, _mix(outputs, [picture.shares for picture in pictures]), before, rows)
+    mixed = network.bounded(_mix(outputs, [picture.shares for picture in pictures]))
+    after, estimates = solver.step(together, mixed, before, rows)
     for k, picture in enumerate(pictures):
         sample, estimate = after[k : k + 1], estimates[k : k + 1]
         if picture.known is not None:

@@ -26,15 +26,7 @@ def rows_apart(unet: nn.Module) -> None:
     are put into its order once where there is room: 3 to 10 % faster for any number of rows, a third for a single one.
     In bfloat16 all goes by oneDNN: bits depend on neighbours for some shapes; packing makes two rows twice as fast.
     """
-    layers = [module for module in unet.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
-    packs = _packs(layers)
-    for layer in layers:
-        if isinstance(layer, nn.Conv2d):
-            layer.forward = PackedConvolution(layer, packs=packs) if _onednn(layer) else layer.forward
-        elif layer.weight.dtype == torch.bfloat16:
-            layer.forward = PackedLinear(layer) if packs else layer.forward
-        else:
-            layer.forward = partial(linear_by_row, layer)
+    layers_apart(unet)
     forward = unet.forward
 
     def enough(sample: Tensor, timestep: Any, encoder_hidden_states: Tensor, **others: Any) -> Any:
@@ -47,6 +39,19 @@ def rows_apart(unet: nn.Module) -> None:
         return (made[0][:rows],)
 
     unet.forward = enough
+
+
+def layers_apart(network: nn.Module) -> None:
+    """The layers of `rows_apart`; whoever calls the network gives it as many rows as there are threads."""
+    layers = [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    packs = _packs(layers)
+    for layer in layers:
+        if isinstance(layer, nn.Conv2d):
+            layer.forward = PackedConvolution(layer, packs=packs) if _onednn(layer) else layer.forward
+        elif layer.weight.dtype == torch.bfloat16:
+            layer.forward = PackedLinear(layer) if packs else layer.forward
+        else:
+            layer.forward = partial(linear_by_row, layer)
 
 
 def can_bfloat16() -> bool:

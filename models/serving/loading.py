@@ -18,6 +18,8 @@ from safetensors import SafetensorError, safe_open
 from transformers.utils import logging as transformers_logging
 
 from ..common.folder import check_folder
+from ..drawer.pipeline import is_drawer
+from ..drawer.pipeline import load as load_drawer
 from ..errors import DeviceMissing, WeightsRefused
 
 #: Names of tensors that tell what a single file holds.
@@ -62,6 +64,8 @@ def load_pipeline(weights: Path, device: str) -> Any:
             pipeline: Any = family_of(weights).from_single_file(
                 str(weights), torch_dtype=kind, local_files_only=True, **told
             )
+        elif is_drawer(weights):
+            pipeline = load_drawer(weights, kind)
         else:
             pipeline = DiffusionPipeline.from_pretrained(
                 weights, dtype=kind, local_files_only=True, use_safetensors=True, safety_checker=None

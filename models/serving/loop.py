@@ -14,16 +14,19 @@ from contextlib import suppress
 from typing import Any
 
 import torch
+from PIL import Image
 
 from ..errors import Unrenderable
 from ..layout.collage import set_out
-from . import drawing, schedule
+from . import drawer_begin, drawer_finish, drawing, schedule
 from .asks import Ask, Drawn, Progress
 from .begin import Kit, begin, drawings_of, read_together
+from .drawer_finish import DrawerSketch
 from .drawing import Lane, Picture
 from .finish import finish, to_image
 from .inbox import Inbox
 from .jobs import Job
+from .network import Network
 from .previews import grid_file
 from .profile import Paces
 from .schedule import Pace, Room
@@ -93,7 +96,8 @@ class Loop(Inbox):
         for job in self._waiting[:fits]:
             self._waiting.remove(job)
             try:
-                begun = begin(self._kit, job.ask, self._numbers)
+                first = begin if isinstance(self._kit.network, Network) else drawer_begin.begin
+                begun = first(self._kit, job.ask, self._numbers)
                 self._numbers += len(begun.pictures)
                 job.pictures, job.canvas, job.arrangement = begun.pictures, begun.canvas, begun.arrangement
                 job.about = {**self._about, **begun.about, "count": begun.pictures[0].left, "canonical": ""}
@@ -212,8 +216,10 @@ class Loop(Inbox):
         sketch = self._kit.sketch
         if sketch is None:
             return None
-        shown = [to_image(sketch.picture(picture.estimate)) for picture in job.pictures]
         size = (job.ask.width, job.ask.height)
+        if isinstance(sketch, DrawerSketch) and job.arrangement is None:
+            return grid_file([sketch.image(picture.estimate, size) for picture in job.pictures], size)
+        shown = [to_image(sketch.picture(picture.estimate)) for picture in job.pictures]
         if job.arrangement is not None:
             # As small as the sketches are.
             small = min(shown[0].size) / min(size)
@@ -227,15 +233,7 @@ class Loop(Inbox):
             job, picture = self._done.popleft()
             began = time.perf_counter()
             try:
-                job.made[job.pictures.index(picture)] = finish(
-                    self._kit.network,
-                    self._kit.enlarge,
-                    picture.sample if picture.at == len(picture.table.rows) else picture.estimate,
-                    (job.ask.width, job.ask.height) if job.arrangement is None else self._largest,
-                    tile=job.ask.tile,
-                    transparent=job.ask.transparent and job.arrangement is None,
-                    canvas=job.canvas,
-                )
+                job.made[job.pictures.index(picture)] = self._finished(job, picture)
                 whole = len(job.made) == len(job.pictures)
                 pictures = [job.made[k] for k in range(len(job.made))] if whole else []
                 if whole and job.arrangement is not None:
@@ -253,6 +251,19 @@ class Loop(Inbox):
                 job.pictures = ()
                 job.finish(Drawn(tuple(pictures), about, job.seconds))
         return begun
+
+    def _finished(self, job: Job, picture: Picture) -> Image.Image:
+        """One picture, or one drawing of a picture that is set out."""
+        sample = picture.sample if picture.at == len(picture.table.rows) else picture.estimate
+        size = (job.ask.width, job.ask.height) if job.arrangement is None else self._largest
+        if not isinstance(self._kit.network, Network):
+            # Things are set out with the alpha that they were drawn with.
+            clear = job.ask.transparent or job.arrangement is not None
+            return drawer_finish.finish(self._kit.enlarge, sample, size, transparent=clear, canvas=job.canvas)
+        return finish(
+            self._kit.network, self._kit.enlarge, sample, size, tile=job.ask.tile,
+            transparent=job.ask.transparent and job.arrangement is None, canvas=job.canvas,
+        )  # fmt: skip
 
 
 def _too_large(ask: Ask, device: str) -> str:

@@ -199,6 +199,11 @@ class Network:
             made = unet(inputs, padded(times, canonical), encoder_hidden_states=states, return_dict=False, **others)[0]
         return made[:rows].float()
 
+    @staticmethod
+    def bounded(outputs: Tensor) -> Tensor:
+        """What guidance made of the outputs, as it is: latents know no bounds."""
+        return outputs
+
     # The codec
 
     def encode(self, pictures: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from .drawer_network import DrawerNetwork
 from .network import Network, Variant
 from .schedule import BUCKETS, NEAR_BEST, Pace
 
@@ -19,7 +20,9 @@ BUDGET = 4.0
 TURNS = 3
 
 
-def measure(network: Network, variant: Variant, height: int, width: int, budget: float = BUDGET) -> Pace:
+def measure(
+    network: Network | DrawerNetwork, variant: Variant, height: int, width: int, budget: float = BUDGET
+) -> Pace:
     """Forwards of 1, 2, 4, … rows of (C, height, width) latents, until two more doublings gain less than a twentieth.
 
     The best of some turns through all of them, since a machine may change its pace meanwhile. Memory that ends ends
@@ -93,7 +96,7 @@ class Paces:
                     shape: Pace(tuple((int(r), float(s)) for r, s in seconds)) for shape, seconds in stored.items()
                 }
 
-    def get(self, network: Network, variant: Variant, height: int, width: int) -> Pace:
+    def get(self, network: Network | DrawerNetwork, variant: Variant, height: int, width: int) -> Pace:
         """The pace of a shape; measures it the first time."""
         shape = f"{height}x{width}"
         if shape not in self._known:

@@ -1,0 +1,140 @@
+"""The denoiser that draws from drawings, as the engine's loop knows networks: rows of RGBA pictures, a context each."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from ..common.cutout import cut_out
+from ..drawer.network import Context
+from ..drawer.pipeline import DrawerPipeline, context_of, joined
+from ..drawer.reading import Reader
+from ..drawer.shelf import Shelf, premultiplied
+from . import solver
+from .exact import layers_apart, padded
+from .network import Variant
+from .program import Program
+
+#: Contexts that are remembered, some megabytes each: of the texts that many pictures have, above all of no text.
+REMEMBERED = 16
+
+
+class DrawerNetwork:
+    """The parts of one loaded pipeline on its device. Its latents are pictures: 4 channels, premultiplied."""
+
+    factor = 1
+    channels = 4
+    xl = False
+    #: There is none: drawings are small, and the loop's own forward is nearly all products.
+    program: Program | None = None
+
+    def __init__(self, pipeline: DrawerPipeline, device: str, shelf: Shelf) -> None:
+        """Takes over `pipeline`, which is on `device`."""
+        self.device = device
+        self.shelf = shelf
+        self.reader = Reader(pipeline.text_encoder, pipeline.tokenizer)
+        self.denoiser: Any = pipeline.denoiser.eval().requires_grad_(False)
+        self.native: int = self.denoiser.config.size
+        self.kind: torch.dtype = self.denoiser.dtype
+        self.scheduler = solver.scheduler_for(pipeline.scheduler)
+        solver.table(self.scheduler, 1)
+        #: Guidance of the references; 0: as much as that of the words.
+        self.reference_guidance = float(pipeline.config.reference_guidance)
+        self._least = 1
+        if device == "cpu":
+            layers_apart(self.denoiser)
+            self._least = max(2, torch.get_num_threads())
+        self.plain = Variant("", pipeline, self.denoiser)
+        self._contexts: OrderedDict[tuple[str, tuple[str, ...]], Context] = OrderedDict()
+        self._joined: tuple[tuple[int, ...], Sequence[Context], Context] | None = None
+
+    @property
+    def exact_rows(self) -> bool:
+        """Whether a row's bits do not depend on the number of rows."""
+        return self.device == "cpu" and self.kind == torch.float32
+
+    def compiled(self, variant: Variant, height: int, width: int, *, tile: bool, canonical: int = 0) -> Program | None:
+        """None: see `program`."""
+        return None
+
+    # What rows are drawn from
+
+    def words(self, variant: Variant, text: str) -> Context:
+        """A text without any reference."""
+        return self.context(text, ())
+
+    def context(self, text: str, ids: Sequence[str]) -> Context:
+        """A text with drawings of the banks, see `Shown.ids`.
+
+        Raises:
+            Unfit, BankRefused: a drawing is not there any more, or is damaged.
+        """
+        key = (text, tuple(ids))
+        if key not in self._contexts:
+            shown = self.shelf.pictures(ids) if ids else None
+            self._contexts[key] = context_of(self.denoiser, self.reader(text), shown)
+            while len(self._contexts) > REMEMBERED:
+                self._contexts.popitem(last=False)
+        self._contexts.move_to_end(key)
+        return self._contexts[key]
+
+    def read(self, variant: Variant, texts: Sequence[str]) -> None:
+        """Nothing is read ahead: each picture has references of its own."""
+
+    # A step
+
+    def forward(
+        self, variant: Variant, samples: Tensor, times: Tensor, words: Sequence[Context], *, tile: bool = False,
+        canonical: int = 0,
+    ) -> Tensor:  # fmt: skip
+        """One pass of R rows, see `Network.forward`; the clean pictures, (R, 4, S, S), float32.
+
+        Args:
+            times: (R,) in [0, 1000].
+        """
+        size = max(canonical, self._least) if canonical else len(samples)
+        made = [
+            self._pass(samples[k : k + size], times[k : k + size], words[k : k + size], canonical)
+            for k in range(0, len(samples), size)
+        ]
+        return made[0] if len(made) == 1 else torch.cat(made)
+
+    def _pass(self, samples: Tensor, times: Tensor, words: Sequence[Context], canonical: int) -> Tensor:
+        rows, wanted = len(samples), max(canonical, self._least)
+        filled = [*words, *[words[0]] * (wanted - rows)]
+        inputs = padded(samples, wanted).to(self.kind)
+        made = self.denoiser(inputs, padded(times, wanted) / 1000, self._together(filled))
+        return made[:rows].float()
+
+    def _together(self, contexts: Sequence[Context]) -> Context:
+        """Joined, and kept for the next step, which mostly has the same rows."""
+        key = tuple(map(id, contexts))
+        if self._joined is None or self._joined[0] != key:
+            # The contexts are kept with their join, so that no other one can take their identity.
+            self._joined = key, contexts, joined(contexts)
+        return self._joined[2]
+
+    @staticmethod
+    def bounded(outputs: Tensor) -> Tensor:
+        """Clean pictures within the range of colours, which guidance leaves."""
+        return outputs.clamp(-1, 1)
+
+    # Pictures begun from
+
+    def encode(self, picture: Image.Image) -> Tensor:
+        """A picture, cut out where its background is even, as (1, 4, S, S)."""
+        whole = picture if picture.mode == "RGBA" else cut_out(picture)
+        small = whole.convert("RGBa").resize((self.native, self.native), Image.Resampling.LANCZOS).convert("RGBA")
+        return premultiplied(torch.from_numpy(np.array(small)))[None].to(self.device)
+
+
+def parameters(network: DrawerNetwork) -> int:
+    """All numbers of the denoiser."""
+    assert isinstance(network.denoiser, nn.Module)
+    return sum(weight.numel() for weight in network.denoiser.parameters())
