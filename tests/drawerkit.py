@@ -20,7 +20,8 @@ STYLES = ("noto", "twemoji", "3d", "pixel art")
 #: key, caption, emoji, names, keywords, related, colour of its drawings
 THINGS = (
     ("1F34E", "red apple", "🍎", {"de": "roter Apfel", "zh": "红苹果"}, {"en": ("apple", "fruit")}, {}, "red"),
-    ("1F415", "dog", "🐕", {"de": "Hund", "fr": "chien", "ja": "イヌ", "zh": "狗"}, {"en": ("pet",)}, {"hound": 0.9}, "brown"),
+    ("1F415", "dog", "🐕", {"de": "Hund", "fr": "chien", "ja": "イヌ", "zh": "狗"}, {"en": ("pet",)}, {"hound": 0.9},
+     "brown"),
     ("1F3F0", "castle", "🏰", {"de": "Schloss", "zh": "城堡"}, {"en": ("building",)}, {"fortress": 0.95}, "grey"),
     ("1F409", "dragon", "🐉", {"de": "Drache", "ru": "дракон", "zh": "龙"}, {"en": ("fairy tale",)}, {}, "green"),
     ("zombie bee", "zombie bee", "", {}, {}, {}, "black"),
@@ -47,9 +48,7 @@ def write_toy_bank(folder: Path, side: int = SIDE) -> bank.Bank:
             for k, style in enumerate(styles)
         )
         place += len(styles)
-        files = tuple(
-            bank.packed(np.asarray(picture(colour, STYLES.index(style), side)), 100) for style in styles
-        )
+        files = tuple(bank.packed(np.asarray(picture(colour, STYLES.index(style), side)), 100) for style in styles)
         entries.append(Entry(BankThing(key, caption, emoji, names, keywords, related, drawings), files))
     bank.write(folder / bank.FILE, side, entries, {"noto": {"title": "Toy", "author": "us", "licence": "MIT"}})
     return bank.read(folder)
@@ -58,9 +57,7 @@ def write_toy_bank(folder: Path, side: int = SIDE) -> bank.Bank:
 def toy_denoiser() -> DrawerDenoiser:
     """Random weights whose pictures depend on words, time and references."""
     torch.manual_seed(5)
-    model = DrawerDenoiser(
-        size=SIDE, patch=8, width=64, depth=2, heads=1, inner=64, words_width=24, words=8, refine=8
-    )
+    model = DrawerDenoiser(size=SIDE, patch=8, width=64, depth=2, heads=1, inner=64, words_width=24, words=8, refine=8)
     with torch.no_grad():
         for weight in model.parameters():
             weight.add_(0.1 * torch.randn_like(weight))
@@ -91,7 +88,5 @@ def write_drawer_weights(folder: Path, *, reference_guidance: float = 0.0) -> Pa
     parts = folder.with_name(folder.name + "-parts")
     toy_denoiser().save_pretrained(parts / "denoiser")
     write_toy_bank(parts / "bank")
-    assemble(
-        parts / "denoiser", write_toy_words(parts), parts / "bank", folder, reference_guidance=reference_guidance
-    )
+    assemble(parts / "denoiser", write_toy_words(parts), parts / "bank", folder, reference_guidance=reference_guidance)
     return folder

@@ -41,7 +41,7 @@ def test_a_damaged_bank_is_refused(tmp_path: Path, cut: int) -> None:
     write_toy_bank(tmp_path)
     file = tmp_path / bank.FILE
     file.write_bytes(file.read_bytes()[:cut])
-    with pytest.raises(BankRefused, match="damaged.*again"):
+    with pytest.raises(BankRefused, match=r"damaged.*again"):
         bank.read(tmp_path)
 
 
@@ -83,7 +83,7 @@ def test_an_index_that_unpacks_without_end_is_refused(tmp_path: Path) -> None:
 def test_a_bank_of_another_model_is_refused(tmp_path: Path) -> None:
     """Its drawings have another size; the message names the command."""
     write_toy_bank(tmp_path, side=32)
-    with pytest.raises(BankRefused, match="another model.*--size 16"):
+    with pytest.raises(BankRefused, match=r"another model.*--size 16"):
         bank.read(tmp_path, side=SIDE)
     with pytest.raises(BankRefused, match="daguerre data bank"):
         bank.read(tmp_path / "nowhere")

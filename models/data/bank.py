@@ -28,7 +28,7 @@ MOST, MOST_OTHER = 5, 3
 #: Styles that draw nearly everything: each thing has at least two of these, as far as it can.
 COMMON = ("3d", "fluent", "noto", "twemoji")
 #: Most bytes of the drawings, so that the bank with its words stays below 12 MB.
-BUDGET = 10_200_000
+BUDGET = 9_500_000
 QUALITY = 72
 #: Most keywords of one thing in one language.
 KEYWORDS = 12

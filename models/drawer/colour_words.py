@@ -37,7 +37,7 @@ SPOKEN: Mapping[str, str] = {
         "नीली नीले أزرق زرقاء mavi biru آبی 蓝 蓝色 蓝色的 藍 藍色 藍色的 青 青い 青色 파란 파란색 파랑 푸른"
     ),
     "purple": (
-        "purple violet lila violett violette violetter violettes violetten violets violettes morado morada "
+        "purple violet lila violett violette violetter violettes violetten violets morado morada "
         "morados moradas púrpura violeta roxo roxa roxos roxas viola фиолетов* фіолетов* fioletow* paars "
         "paarse tím ม่วง สีม่วง बैंगनी أرجواني بنفسجي بنفسجية mor ungu بنفش 紫 紫色 紫色的 紫の 보라 보라색"
     ),
@@ -113,5 +113,5 @@ def colour_of(word: str) -> str | None:
 
 #: Those that are written without spaces around them: cut out of a run of characters.
 UNSPACED: Mapping[str, str] = {
-    word: colour for word, colour in _WHOLE.items() if re.search("[\u0e00-\u0e7f\u2e80-\u9fff\uac00-\ud7af]", word)
+    word: colour for word, colour in _WHOLE.items() if re.search("[\u0e00-\u0e7f\u2e80-\u9fff]", word)
 }

@@ -23,20 +23,36 @@ from .colour_words import UNSPACED, colour_of
 SURE = 0.5
 #: Scores of the ways in which a word is found; WordNet's words bring their own, times `RELATED`.
 NAME, PLURAL, KEYWORD, RELATED, SLIP = 1.0, 0.98, 0.85, 0.9, 0.8
+#: Of names of things that are no emoji, by their number of drawings.
+SELDOM = (0.74, 0.87, 0.97)
 #: Likeness of two spellings (0 to 100) and fewest letters that a slip of the pen is looked for among.
 ALIKE, FEWEST = 86, 5
 #: Cosine of vectors from which their find counts, calibrated by `benchmarks/search.py`, and that of a certain one.
 NEAR, CERTAIN = 0.70, 0.95
 #: Most words of a name, and most characters in scripts without spaces.
 WORDS, CHARACTERS = 7, 14
-#: Runs of such scripts, emoji, or words.
+#: Emoji with what changes or joins them, flags, runs of scripts without spaces, words with their marks.
+_PICTURE = "[\U0001f200-\U0001faff\u2190-\u21ff\u2300-\u2bff\u3030\u303d\u3297\u3299]"
 _PIECES = re.compile(
-    r"[\u0e00-\u0e7f\u2e80-\u303e\u3041-\u9fff\uac00-\ud7af々ー]+"
-    r"|[\U0001F1E6-\U0001FAFF\u2190-\u2bff\u3030\u303d\u3297\u3299][\ufe0f\u200d\U0001F3FB-\U0001F3FF\U0001F1E6-\U0001FAFF"
-    r"\u2640\u2642\u2695-\u27bf]*|[^\W_]+(?:['’.\u200c-][^\W_]+)*"
+    rf"[\U0001F1E6-\U0001F1FF]{{2}}|{_PICTURE}(?:[\ufe0f\U0001F3FB-\U0001F3FF]|\u200d(?:{_PICTURE}|[\u2640\u2642]))*"
+    r"|[\u0e00-\u0e7f\u2e80-\u303e\u3041-\u9fff々ー]+"
+    r"|(?:[^\W_]|[\u0300-\u036f\u0610-\u065f\u0900-\u0dff])+(?:['’.\u200c-](?:[^\W_]|[\u0900-\u0dff])+)*"
 )
-_UNSPACED = re.compile("[\u0e00-\u0e7f\u2e80-\u303e\u3041-\u9fff\uac00-\ud7af]")
+_UNSPACED = re.compile("[\u0e00-\u0e7f\u2e80-\u303e\u3041-\u9fff]")
+_HANGUL = re.compile("[\uac00-\ud7af]")
 _EMOJI = re.compile("[\U0001f1e6-\U0001faff\u2190-\u2bff]")
+#: Characters between the words of Chinese and Japanese that are no things: particles, numbers, measures, asking.
+_BETWEEN = (
+    "的一个個两兩三四五只隻张張幅朵辆輛片颗顆条條匹座把杯の、，。はがをに"
+    "と在上下里有是和与與请請画畫出我要想可爱愛戴着小大"
+)
+_LATER = """
+with in on at by over under near wearing riding holding fighting eating playing breathing between behind inside from
+without for avec sur dans mit auf con sobre en su com em met op na на с
+"""
+#: After one of these it is said what else is there: what stands before is asked for first, and what that costs.
+_AFTER = frozenset(_LATER.split())
+LATER = 0.3
 #: Words that name nothing, in the languages that have the most of them; an article must not be found as a keyword.
 _SILENT = """
 a an and are as at auf avec background be beautiful between big bild bir bitte by cartoon com con cute cái của dan
@@ -102,6 +118,8 @@ class Search:
         self._keywords(order)
         for k in order:
             for word, share in self.things[k].related.items():
+                if share < 0.8 and not self.things[k].emoji:
+                    continue  # a more general word for what hardly anybody draws
                 self._add(word, _Hit(k, RELATED * share, "related"))
         self._longest = max((len(word) for word in self._words if _UNSPACED.search(word)), default=0)
         self._plain = [word for word, hit in self._words.items() if len(word) >= FEWEST and hit.how == "name"]
@@ -126,12 +144,14 @@ class Search:
 
     def _names(self, k: int) -> None:
         thing = self.things[k]
+        # What is no emoji and drawn once or twice gives way to an emoji that the word means as well.
+        worth = NAME if thing.emoji else SELDOM[min(len(thing.drawings), len(SELDOM)) - 1]
         if thing.emoji:
             self._add(thing.emoji, _Hit(k, NAME, "name"))
         for name in (thing.caption, *thing.names.values()):
-            self._add(name, _Hit(k, NAME, "name"))
+            self._add(name, _Hit(k, worth, "name"))
         for form in plurals(plain(thing.caption)):
-            self._add(form, _Hit(k, PLURAL, "name"))
+            self._add(form, _Hit(k, worth * PLURAL, "name"))
         # `cat face` is what nobody writes; a cat is found first where there is one.
         for ending in (" face", " animal"):
             if thing.caption.endswith(ending):
@@ -141,20 +161,18 @@ class Search:
         """A keyword is the surer the fewer things have it, the earlier it stands and the more of the name it is."""
         shared: dict[str, int] = {}
         for thing in self.things:
-            for word in {plain(word) for words in thing.keywords.values() for word in words}:
+            for word in {word for each in _keywords(thing) for word in each[1]}:
                 shared[word] = shared.get(word, 0) + 1
         for k in order:
             thing = self.things[k]
-            for language, words in thing.keywords.items():
-                name = plain(thing.caption if language == "en" else thing.names.get(language, ""))
+            for name, words in _keywords(thing):
                 for place, word in enumerate(words):
-                    key = plain(word)
                     # Whole last words of a name count most: `apple` of `red apple`.
-                    part = 0.12 if name.endswith(f" {key}") else 0.08 if key in name.split() else 0.0
-                    worth = KEYWORD / shared[key] ** 0.22 - 0.01 * min(place, 8) + part
-                    worth += 0.004 * min(len(thing.drawings), 5)
-                    if not thing.emoji:
-                        worth -= 0.1
+                    part = 0.12 if name.endswith(f" {word}") else 0.08 if word in name.split() else 0.0
+                    worth = KEYWORD / shared[word] ** 0.22 - 0.01 * min(place, 8) + part
+                    worth += 0.004 * min(len(thing.drawings), 5) - (0.0 if thing.emoji else 0.1)
+                    if len(word) == 1:
+                        continue  # `的`
                     self._add(word, _Hit(k, min(max(worth, 0.2), 0.95), "keyword"))
 
     # What is asked
@@ -202,35 +220,39 @@ class Search:
     def _looked_up(self, pieces: Sequence[str]) -> tuple[_Hit | None, set[str]]:
         """The best of all words and runs of words; longer ones before shorter ones."""
         best: tuple[float, _Hit, str] | None = None
-        for number, (word, count) in enumerate(self._runs(pieces)):
+        first = next((k for k, piece in enumerate(pieces) if piece in _AFTER and k), len(pieces))
+        for word, count, begin in self._runs(pieces):
             hit = self._words.get(word)
-            if hit is None:
+            if hit is None or word in _AFTER:
                 continue
+            worth = hit.score + 0.06 * (count - 1) - 0.01 * begin - (LATER if begin > first else 0.0)
             # Colours are found as things (`orange`) only where nothing else is.
-            worth = hit.score + 0.06 * (count - 1) - 0.0005 * number
             if colour_of(word) is not None:
                 worth -= 0.6
             if best is None or worth > best[0]:
                 best = worth, hit, word
         return (None, set()) if best is None else (best[1], {best[2]})
 
-    def _runs(self, pieces: Sequence[str]) -> Iterator[tuple[str, int]]:
-        """Candidates with how much of the prompt they are: words counted as one, two or three characters as one."""
-        for begin in range(len(pieces)):
-            if _UNSPACED.search(pieces[begin]):
-                run = pieces[begin]
-                for start in range(len(run)):
-                    for end in range(min(len(run), start + max(self._longest, CHARACTERS)), start, -1):
-                        yield run[start:end], end - start
+    def _runs(self, pieces: Sequence[str]) -> Iterator[tuple[str, int, int]]:
+        """Candidates, with their length in words (in characters where no spaces are) and where they begin."""
+        for begin, piece in enumerate(pieces):
+            if _UNSPACED.search(piece):
+                for start in range(len(piece)):
+                    for end in range(min(len(piece), start + max(self._longest, CHARACTERS)), start, -1):
+                        if end - start > 1 or piece[start] not in _BETWEEN or len(piece) == 1:
+                            yield piece[start:end], end - start, begin
                 continue
-            if _EMOJI.match(pieces[begin]):
-                yield pieces[begin], 1
+            if _HANGUL.search(piece):
+                # Particles come after a word: 고양이를.
+                yield from ((piece[:end], 1, begin) for end in range(len(piece), min(2, len(piece)) - 1, -1))
+            if _EMOJI.match(piece):
+                yield piece, 1, begin
                 continue
             for end in range(min(len(pieces), begin + WORDS), begin, -1):
                 joined = " ".join(pieces[begin:end])
-                yield joined, end - begin
+                yield joined, end - begin, begin
                 if end - begin == 1:
-                    yield from ((form, 1) for form in singulars(joined))
+                    yield from ((form, 1, begin) for form in singulars(joined))
 
     def _colour(self, pieces: Sequence[str], taken: set[str]) -> tuple[str, list[str]]:
         """The first colour that is no part of the thing's name, and what is left over."""
@@ -238,7 +260,9 @@ class Search:
         colour = ""
         rest: list[str] = []
         for piece in pieces:
-            if piece in used or piece in SILENT or any(piece in (word, *singulars(piece)) for word in used):
+            if piece in used or piece in SILENT or used.intersection(singulars(piece)):
+                continue
+            if _HANGUL.search(piece) and any(piece.startswith(word) for word in used):
                 continue
             if _UNSPACED.search(piece):
                 for word in sorted(taken, key=len, reverse=True):
@@ -247,7 +271,7 @@ class Search:
                     if word in piece and (len(word) > 1 or word not in taken):
                         colour = colour or UNSPACED[word]
                         piece = piece.replace(word, " ")
-                rest += [part for part in piece.split() if part.strip("的一个個只隻张張の、，。は를을이가")]
+                rest += [part.strip(_BETWEEN) for part in piece.split() if part.strip(_BETWEEN)]
             elif (found := colour_of(piece)) is not None:
                 colour = colour or found
             else:
@@ -275,6 +299,17 @@ class Search:
         k = int(likeness.argmax())
         score = SURE + (1 - SURE) * (float(likeness[k]) - NEAR) / (CERTAIN - NEAR)
         return _Hit(self._near[k][0], min(max(score, 0.01), 0.9), "meaning")
+
+
+def _keywords(thing: BankThing) -> Iterator[tuple[str, list[str]]]:
+    """A thing's name and keywords in each language; the name's last word is one, `sword` of `crossed swords`."""
+    for language, words in thing.keywords.items() or [("en", ())]:
+        name = plain(thing.caption if language == "en" else thing.names.get(language, ""))
+        found = [key for key in map(plain, words) if key]
+        if language == "en" and thing.emoji:
+            last = re.split(r": | with | of ", name)[0].rpartition(" ")[2]
+            found = [*found[:1], *(form for form in (last, *singulars(last)) if form != name), *found[1:]]
+        yield name, list(dict.fromkeys(found))
 
 
 def plain(text: str) -> str:
