@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ..queue.vocabulary import Vocabulary
+from .cli_bank import bank_app
 from .packages import need
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def data_bank(
     config: ConfigFile = None,
 ) -> None:
     """Choose the drawings that the denoiser draws from, and name them in 21 languages."""
-    used = weights or _settings(config).weights
+    used = weights or settings_of(config).weights
     from ..models.commands import build_reference_bank
 
     build_reference_bank(folder, size, used, out or used / "bank", typer.echo)
@@ -128,7 +129,7 @@ def evaluate(
     config: ConfigFile = None,
 ) -> None:
     """Ask a recogniser whether weights draw what is asked for; writes EVALUATION.md and evaluation.json."""
-    configuration = _settings(config)
+    configuration = settings_of(config)
     need("data")
     from ..models.commands import evaluate_folder
 
@@ -148,7 +149,7 @@ def synthesize(
     config: ConfigFile = None,
 ) -> None:
     """Render a list of prompts into a data set that `daguerre data import` reads. The same command goes on."""
-    configuration = _settings(config)
+    configuration = settings_of(config)
     need("worker")
     from ..models.draw_commands import synthesize_list
 
@@ -170,7 +171,7 @@ def sheet(
     config: ConfigFile = None,
 ) -> None:
     """Draw a contact sheet, to judge the weights by eye."""
-    configuration = _settings(config)
+    configuration = settings_of(config)
     need("worker")
     from ..models.draw_commands import draw_sheet
 
@@ -184,7 +185,7 @@ def reproduce(
     config: ConfigFile = None,
 ) -> None:
     """Make a picture again from its metadata and compare every pixel; exit code 1 if any differs."""
-    configuration = _settings(config)
+    configuration = settings_of(config)
     need("worker")
     from .reproduce import reproduce as make_again
 
@@ -197,11 +198,13 @@ def reproduce(
 def add_to(app: typer.Typer) -> None:
     """Put these commands into the command line."""
     app.add_typer(data_app)
+    app.add_typer(bank_app)
     for command in (train, evaluate, synthesize, sheet, reproduce):
         app.command()(command)
 
 
-def _settings(file: Path | None) -> Configuration:
+def settings_of(file: Path | None) -> Configuration:
+    """The settings of a command, with logs of warnings only."""
     from .config import load
     from .logs import configure
 

@@ -23,6 +23,8 @@ from .worker import check_weights, load_engine
 DECIDES = {
     "model_digest": "the model",
     "upscaler": "the upscaler",
+    "bank": "the drawings that it is drawn from",
+    "reference_guidance": "the guidance by drawings",
     "adapters": "an adapter",
     "engine": "the engine's version",
     "sampler": "the sampler",
@@ -115,7 +117,9 @@ def compare(engine: EngineLike, old: Image.Image, making: Making, files: Mapping
         # No picture depends on its neighbours, but chaos mixes each one's noise with the first one's.
         own = request.seeds[making.picture]
         seeds = (request.seeds[0], own) if request.chaos and making.picture else (own,)
-        drawn = engine.draw(replace(ask, seeds=seeds), lambda _: None)
+        # From the same drawings, whatever the bank would choose now.
+        references = _references(making)
+        drawn = engine.draw(replace(ask, seeds=seeds, references=references), lambda _: None)
     except (EngineError, RenderRefused) as problem:
         raise Refused(str(problem)) from None
     finisher = Finisher(watermark=bool(making.watermark))
@@ -156,3 +160,12 @@ def _reasons(then: Mapping[str, Any], now: Mapping[str, Any]) -> Sequence[str]:
 def _short(value: object) -> str:
     text = "none" if value is None else str(value)
     return text if len(text) <= 24 else f"{text[:12]}…"
+
+
+def _references(making: Making) -> tuple[tuple[str, ...], ...]:
+    """Ids of the drawings that each drawing of the picture was drawn from; none where the file says nothing sound."""
+    try:
+        shown: Any = making.engine["references"][making.picture]
+        return tuple(tuple(str(each) for each in ids) for ids in shown)
+    except (KeyError, IndexError, TypeError):
+        return ()

@@ -80,6 +80,7 @@ def load_engine(
             precision=precision or render.precision,
             layout=render.layout,
             programs=configuration.data_dir / "programs" if render_compiled else None,
+            own_bank=configuration.data_dir / "bank",
         )
         engine.load()
     except EngineError as error:

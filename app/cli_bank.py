@@ -1,0 +1,73 @@
+"""`daguerre bank`: drawings of one's own, which prompts can ask for at once, without any training."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="Settings; the project's config.toml if left out.")
+]
+bank_app = typer.Typer(
+    name="bank", help="Your own drawings: whatever they show can be asked for at once.", no_args_is_help=True,
+    pretty_exceptions_enable=False, add_completion=False,
+)  # fmt: skip
+
+
+@bank_app.command("add")
+def bank_add(
+    pictures: Annotated[Path, typer.Argument(help="Folder of pictures named after what they show, with alpha.")],
+    config: ConfigFile = None,
+) -> None:
+    """Add the pictures of a folder; a worker that runs draws from them at its next request."""
+    folder, side = _place(config)
+    from ..models.drawer import own
+
+    found = own.pictures_of(pictures)
+    own.add(folder, side, found)
+    names = ", ".join(dict.fromkeys(each.caption for each in found))
+    typer.echo(f"{len(found)} drawings added, to be asked for as: {names}")
+
+
+@bank_app.command("list")
+def bank_list(config: ConfigFile = None) -> None:
+    """Say what was added."""
+    folder, _ = _place(config)
+    from ..models.drawer import own
+
+    for thing in own.listed(folder):
+        typer.echo(f"{thing.caption} ({len(thing.drawings)})")
+
+
+@bank_app.command("remove")
+def bank_remove(
+    name: Annotated[str, typer.Argument(help="As `daguerre bank list` says it.")], config: ConfigFile = None
+) -> None:
+    """Remove a thing with all its drawings."""
+    folder, side = _place(config)
+    from ..models.drawer import own
+
+    there = own.remove(folder, side, name)
+    typer.echo(f"{name} removed" if there else f"There is no {name} here; `daguerre bank list` says what there is.")
+    raise typer.Exit(0 if there else 1)
+
+
+def _place(config: Path | None) -> tuple[Path, int]:
+    """The folder of one's own bank, and the side that the configured weights draw at."""
+    from .cli_models import settings_of
+    from .errors import Refused
+    from .packages import need
+
+    configuration = settings_of(config)
+    need("worker")
+    try:
+        told = json.loads((configuration.weights / "denoiser" / "config.json").read_text(encoding="utf-8"))
+        side = int(told["size"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise Refused(
+            f"The weights in {configuration.weights} do not draw from drawings: there is nothing to add any to."
+        ) from None
+    return configuration.data_dir / "bank", side
