@@ -158,9 +158,6 @@ class DrawerDenoiser(ModelMixin, ConfigMixin):
         count, many = references.shape[:2]
         turn = places_of(self.grid, self.blocks[0].attention.norm_key.weight.shape[0], words.device)
         here = words.new_zeros(count, self.grid**2, self.places.shape[-1])
-        still = [
-            torch.cat([part, filler]) for part, filler in zip(*_none_after(turn, many, words.shape[1]), strict=True)
-        ]
         known = [words_known]
         tokens = [self.words_in(words) + self.word_places[:, : words.shape[1]]]
         if many:
@@ -177,7 +174,8 @@ class DrawerDenoiser(ModelMixin, ConfigMixin):
             tokens.insert(0, drawn.flatten(1, 2))
             known.insert(0, references_known.repeat_interleave(self.grid**2, 1))
         context = self.context_norm(torch.cat(tokens, 1))
-        keys, values = zip(*(block.attention.read(context, (still[0], still[1])) for block in self.blocks), strict=True)
+        still = context_places(turn, many, words.shape[1])
+        keys, values = zip(*(block.attention.read(context, still) for block in self.blocks), strict=True)
         bias = torch.zeros(context.shape[:2], device=context.device)
         bias = bias.masked_fill(~torch.cat(known, 1), -math.inf)[:, None, None]
         return Context(keys, values, bias, self.pooled_in(pooled), here)
@@ -221,11 +219,11 @@ def turned(vectors: Tensor, turn: Turn) -> Tensor:
     return vectors * cosine + torch.cat([-second, first], -1) * sine
 
 
-def _none_after(turn: Turn, many: int, words: int) -> tuple[Turn, Turn]:
-    """Places of `many` references, and those of words, which have none."""
+def context_places(turn: Turn, many: int, words: int) -> Turn:
+    """Places of `many` references, one after another, and of words, which have none."""
     cosine, sine = turn
-    plain = cosine.new_ones(words, cosine.shape[1]), cosine.new_zeros(words, cosine.shape[1])
-    return (cosine.repeat(many, 1), sine.repeat(many, 1)), plain
+    plain = cosine.new_ones(words, cosine.shape[1])
+    return torch.cat([cosine.repeat(many, 1), plain]), torch.cat([sine.repeat(many, 1), torch.zeros_like(plain)])
 
 
 def _waves(time: Tensor) -> Tensor:
