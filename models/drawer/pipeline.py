@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -116,12 +117,12 @@ def joined(contexts: Sequence[Context]) -> Context:
     """Contexts of rows, one under the other."""
     if len(contexts) == 1:
         return contexts[0]
-    layers = range(len(contexts[0].keys))
-    return Context(
-        tuple(torch.cat([each.keys[k] for each in contexts]) for k in layers),
-        tuple(torch.cat([each.values[k] for each in contexts]) for k in layers),
-        torch.cat([each.bias for each in contexts]), torch.cat([each.pooled for each in contexts]),
-    )  # fmt: skip
+    parts: dict[str, Any] = {}
+    for each in fields(Context):
+        values = [getattr(context, each.name) for context in contexts]
+        layered = isinstance(values[0], tuple)
+        parts[each.name] = tuple(map(torch.cat, zip(*values, strict=True))) if layered else torch.cat(values)
+    return Context(**parts)
 
 
 def stacked(references: Sequence[Image.Image], style: Image.Image | None, side: int) -> Shelves:
