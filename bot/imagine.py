@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 SUGGESTIONS, SUGGESTION = 25, 100
 ASPECTS = ("1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "2:1", "1:2")
 #: Styles that Daguerre's own data has names for; offered as far as the model in use knows them.
-STYLES = ("blob", "emojione", "firefox", "fluent", "noto", "streamline", "twemoji")
+STYLES = (
+    "3d", "blob", "clip-art", "emojione", "firefox", "fluent", "noto", "pixel-art", "poly", "streamline", "tango",
+    "twemoji",
+)  # fmt: skip
 #: Longest prompt with its flags.
 TYPED = 2 * MAX_PROMPT
 #: Options that describe themselves: `command.imagine.<option>`.

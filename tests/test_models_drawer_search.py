@@ -57,6 +57,7 @@ def test_prompts_are_read(
 def test_a_style_that_is_asked_for_beside_the_prompt_counts(search: Search) -> None:
     """Before one that the prompt says; one that no drawing has counts for nothing."""
     assert search.find("dog, noto style", "3d").style == "3d"
+    assert search.find("dog", "pixel-art").style == "pixel art"
     assert search.find("dog", "watercolour").style == ""
 
 

@@ -128,7 +128,9 @@ def vocabulary(references: Bank) -> dict[str, list[str]]:
         words |= {word.replace("_", " ") for word in said.split() if not word.endswith("*")}
     for colour in COLOURS.values():
         words |= {*colour.english, *colour.chinese, colour.short}
-    return {"concepts": concepts, "names": sorted(names - {""}), "words": sorted(words - names - {""})}
+    # Prompts are looked at word by word.
+    words = {piece for word in words for piece in word.split()}
+    return {"concepts": concepts, "names": sorted(names - {""}), "words": sorted(words - names)}
 
 
 def _words(weights: Path) -> tuple[T5EncoderModel, PreTrainedTokenizerFast]:

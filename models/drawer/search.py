@@ -180,6 +180,8 @@ class Search:
     def find(self, prompt: str, style: str = "") -> Found:
         """Read one prompt about one thing; `style` that is asked for beside it."""
         text, said_style = self._style(prompt)
+        # As options and file names write it: pixel-art.
+        style = style.replace("-", " ").replace("_", " ")
         style = style if style in self.styles else said_style
         pieces = [plain(piece) for piece in _PIECES.findall(unicodedata.normalize("NFKC", text))]
         pieces = [piece for piece in pieces if piece]
