@@ -71,7 +71,7 @@ class BankThing:
         return tuple(dict.fromkeys(each.style for each in self.drawings))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Bank:
     """An opened bank; the drawings are unpacked when they are asked for."""
 
