@@ -41,8 +41,8 @@ TRAINS = {"data", "training", "evaluation", "gpu"}
 STAND_ON_TRAINING = {"commands"}
 #: Files of app that may know models: they run in the worker process, or name its errors.
 KNOWS_MODELS = {
-    "cli.py", "cli_bank.py", "cli_models.py", "finishing.py", "imagine.py", "render.py", "reproduce.py", "verify.py",
-    "worker.py",
+    "cli.py", "cli_bank.py", "cli_models.py", "finishing.py", "imagine.py", "render.py", "reproduce.py", "trial.py",
+    "verify.py", "worker.py",
 }  # fmt: skip
 
 
