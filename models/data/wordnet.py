@@ -115,7 +115,8 @@ def related_words(net: WordNet, things: Sequence[tuple[str, int]]) -> list[dict[
 
     A caption that WordNet does not know is looked up by its last word, unless another thing has that for its name.
     """
-    names = {caption.lower() for caption, _ in things}
+    # What is no emoji and drawn once is found by its own name, and gives way to what is drawn often: hound → dog.
+    names = {caption.lower() for caption, group in things if group >= 0}
     every: list[dict[str, float]] = []
     for caption, group in things:
         plain = caption.lower().removesuffix(" face")

@@ -24,13 +24,13 @@ SURE = 0.5
 #: Scores of the ways in which a word is found; WordNet's words bring their own, times `RELATED`.
 NAME, PLURAL, KEYWORD, RELATED, SLIP = 1.0, 0.98, 0.85, 0.9, 0.8
 #: Of names of things that are no emoji, by their number of drawings.
-SELDOM = (0.74, 0.87, 0.97)
+SELDOM = (0.7, 0.85, 0.97)
 #: Likeness of two spellings (0 to 100) and fewest letters that a slip of the pen is looked for among.
 ALIKE, FEWEST = 86, 5
 #: Cosine of vectors from which their find counts, calibrated by `benchmarks/search.py`, and that of a certain one.
 NEAR, CERTAIN = 0.70, 0.95
 #: Most words of a name, and most characters in scripts without spaces.
-WORDS, CHARACTERS = 7, 14
+WORDS, CHARACTERS = 9, 14
 #: Emoji with what changes or joins them, flags, runs of scripts without spaces, words with their marks.
 _PICTURE = "[\U0001f200-\U0001faff\u2190-\u21ff\u2300-\u2bff\u3030\u303d\u3297\u3299]"
 _PIECES = re.compile(
@@ -48,11 +48,13 @@ _BETWEEN = (
 )
 _LATER = """
 with in on at by over under near wearing riding holding fighting eating playing breathing between behind inside from
-without for avec sur dans mit auf con sobre en su com em met op na на с
+without for and or und et y e avec sur dans de du des di del mit auf con sobre en su com em met op na на с
 """
 #: After one of these it is said what else is there: what stands before is asked for first, and what that costs.
 _AFTER = frozenset(_LATER.split())
 LATER = 0.3
+#: What each word counts that stands before a thing's.
+HEAD = 0.02
 #: Words that name nothing, in the languages that have the most of them; an article must not be found as a keyword.
 _SILENT = """
 a an and are as at auf avec background be beautiful between big bild bir bitte by cartoon com con cute cái của dan
@@ -110,7 +112,9 @@ class Search:
         self._encode = vectors
         own = sum(len(bank.things) for bank in banks[:-1]) if len(banks) > 1 else 0
         # Popular things first: where two have a word, the one that is drawn more often is meant.
-        order = sorted(range(len(self.things)), key=lambda k: (-len(self.things[k].drawings), k))
+        order = sorted(
+            range(len(self.things)), key=lambda k: (-len(self.things[k].drawings), len(self.things[k].caption), k)
+        )
         if len(banks) > 1:
             order = [k for k in order if k < own] + [k for k in order if k >= own]
         for k in order:
@@ -135,7 +139,7 @@ class Search:
     # What is known
 
     def _add(self, word: str, hit: _Hit) -> None:
-        key = plain(word)
+        key = " ".join(pieces_of(word))
         if not key or key in SILENT or (len(key) < 2 and key.isascii()):
             return
         there = self._words.get(key)
@@ -148,8 +152,10 @@ class Search:
         worth = NAME if thing.emoji else SELDOM[min(len(thing.drawings), len(SELDOM)) - 1]
         if thing.emoji:
             self._add(thing.emoji, _Hit(k, NAME, "name"))
-        for name in (thing.caption, *thing.names.values()):
-            self._add(name, _Hit(k, worth, "name"))
+        self._add(thing.caption, _Hit(k, worth, "name"))
+        # Words of several languages: the English one first, which captions are in.
+        for name in thing.names.values():
+            self._add(name, _Hit(k, worth - 0.01, "name"))
         for form in plurals(plain(thing.caption)):
             self._add(form, _Hit(k, worth * PLURAL, "name"))
         # `cat face` is what nobody writes; a cat is found first where there is one.
@@ -183,8 +189,7 @@ class Search:
         # As options and file names write it: pixel-art.
         style = style.replace("-", " ").replace("_", " ")
         style = style if style in self.styles else said_style
-        pieces = [plain(piece) for piece in _PIECES.findall(unicodedata.normalize("NFKC", text))]
-        pieces = [piece for piece in pieces if piece]
+        pieces = pieces_of(text)
         best, taken = self._looked_up(pieces)
         colour, rest = self._colour(pieces, taken)
         if best is None:
@@ -227,7 +232,8 @@ class Search:
             hit = self._words.get(word)
             if hit is None or word in _AFTER:
                 continue
-            worth = hit.score + 0.06 * (count - 1) - 0.01 * begin - (LATER if begin > first else 0.0)
+            # In a row of nouns the last one is the thing: a fire brigade truck.
+            worth = hit.score + 0.06 * (count - 1) + HEAD * min(begin, first) - (LATER if begin > first else 0.0)
             # Colours are found as things (`orange`) only where nothing else is.
             if colour_of(word) is not None:
                 worth -= 0.6
@@ -238,23 +244,19 @@ class Search:
     def _runs(self, pieces: Sequence[str]) -> Iterator[tuple[str, int, int]]:
         """Candidates, with their length in words (in characters where no spaces are) and where they begin."""
         for begin, piece in enumerate(pieces):
+            for end in range(min(len(pieces), begin + WORDS), begin + 1, -1):
+                yield " ".join(pieces[begin:end]), end - begin, begin
             if _UNSPACED.search(piece):
                 for start in range(len(piece)):
                     for end in range(min(len(piece), start + max(self._longest, CHARACTERS)), start, -1):
                         if end - start > 1 or piece[start] not in _BETWEEN or len(piece) == 1:
                             yield piece[start:end], end - start, begin
-                continue
-            if _HANGUL.search(piece):
+            elif _HANGUL.search(piece):
                 # Particles come after a word: 고양이를.
                 yield from ((piece[:end], 1, begin) for end in range(len(piece), min(2, len(piece)) - 1, -1))
-            if _EMOJI.match(piece):
+            else:
                 yield piece, 1, begin
-                continue
-            for end in range(min(len(pieces), begin + WORDS), begin, -1):
-                joined = " ".join(pieces[begin:end])
-                yield joined, end - begin, begin
-                if end - begin == 1:
-                    yield from ((form, 1, begin) for form in singulars(joined))
+                yield from ((form, 1, begin) for form in singulars(piece))
 
     def _colour(self, pieces: Sequence[str], taken: set[str]) -> tuple[str, list[str]]:
         """The first colour that is no part of the thing's name, and what is left over."""
@@ -312,6 +314,16 @@ def _keywords(thing: BankThing) -> Iterator[tuple[str, list[str]]]:
             last = re.split(r": | with | of ", name)[0].rpartition(" ")[2]
             found = [*found[:1], *(form for form in (last, *singulars(last)) if form != name), *found[1:]]
         yield name, list(dict.fromkeys(found))
+
+
+def pieces_of(text: str) -> list[str]:
+    """Words, emoji, and runs of scripts without spaces, as they are compared: names are cut as prompts are.
+
+    >>> pieces_of("Woman: 3 o’clock 🐱🍕")
+    ['woman', '3', "o'clock", '🐱', '🍕']
+    """
+    found = (plain(piece) for piece in _PIECES.findall(unicodedata.normalize("NFKC", text)))
+    return [piece for piece in found if piece]
 
 
 def plain(text: str) -> str:
