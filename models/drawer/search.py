@@ -28,7 +28,7 @@ SELDOM = (0.7, 0.85, 0.97)
 #: Likeness of two spellings (0 to 100) and fewest letters that a slip of the pen is looked for among.
 ALIKE, FEWEST = 86, 5
 #: Cosine of vectors from which their find counts, calibrated by `benchmarks/search.py`, and that of a certain one.
-NEAR, CERTAIN = 0.70, 0.95
+NEAR, CERTAIN = 0.85, 0.98
 #: Most words of a name, and most characters in scripts without spaces.
 WORDS, CHARACTERS = 9, 14
 #: Emoji with what changes or joins them, flags, runs of scripts without spaces, words with their marks.
