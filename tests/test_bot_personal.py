@@ -140,7 +140,7 @@ async def test_lists_show_what_is_theirs(
             page = await opened.wait_for(lambda seen: bool(seen.attachments))
             assert page.ephemeral
             assert len(page.attachments) == 6
-            assert "Your 8 requests with pictures" in page.text
+            assert "Your 8 pictures" in page.text
             assert page.text.index("apple 7") < page.text.index("apple 2")
             assert page.attachments[0].description == "Drawn from the words: apple 7"
         async with a_bot(standin, queue, tmp_path, WORDS):
@@ -261,7 +261,8 @@ async def test_an_archived_thread_gets_a_new_message(
             await told(queue)
             assert new.mentions == (ada.id,)
             assert "Remix" in [button.label for button in new.buttons]
-            one = await standin.click(ada, new, "ℹ️")
+            more = await standin.click(ada, new, "More")
+            one = await standin.click(ada, await more.message(), "ℹ️")
             assert job.id[:16] in (await one.message()).content
 
 
@@ -275,7 +276,8 @@ async def test_a_user_installed_bot_answers_outside_its_servers(
     async with a_worker(queue, easel), a_bot(standin, queue, tmp_path):
         asked = await standin.slash(zoe, lobby, "imagine", prompt="a red apple")
         await done(asked)
-        shown = await standin.click(zoe, asked, "ℹ️")
+        more = await standin.click(zoe, asked, "More")
+        shown = await standin.click(zoe, await more.message(), "ℹ️")
         assert (await shown.message()).ephemeral
         await told(queue)
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from queuekit import QUICK, paint, state, submit, until, worker
+from queuekit import QUICK, paint, state, stored_pictures, submit, until, worker
 from sqlalchemy import text
 from typer.testing import CliRunner
 
@@ -191,7 +191,7 @@ async def test_nine_megabytes_are_no_trouble(queue: Queue) -> None:
 
     async with worker(queue, handler):
         job = await state(queue, await submit(queue), JobState.RENDERED)
-    assert [len(picture) for picture in await queue.pictures(job.id)] == [9_000_000]
+    assert [len(picture) for picture in await stored_pictures(queue, job.id)] == [9_000_000]
     assert job.metadata == {}
 
 

@@ -50,7 +50,7 @@ prefer-no = no
 album-history =
     { $count ->
         [one] **Your picture**
-       *[other] **Your { $count } requests with pictures**, newest first
+       *[other] **Your { $count } pictures**, newest first
     }
 album-favourites =
     { $count ->
@@ -117,3 +117,5 @@ help-button-delete = takes the message away
 help-button-emoji = adds it to the server's emoji
 help-button-sticker = adds it to the server's stickers
 help-button-report = tell the moderators of this server what is wrong with the picture
+album-line-kept = { $number }. { $prompt } (`{ $job }`): { $why }
+help-button-more = what else can be done with the picture, for you alone
