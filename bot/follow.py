@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from contextlib import suppress
 from dataclasses import replace
 
@@ -155,7 +156,8 @@ class Followers:
             files = named(parts, encoded)
             # The limit that Discord named may be wrong in either direction, so 413 counts whatever we computed.
             with suppress(TooLarge):
-                await self._tell(job, address, card, as_permitted(permit, files))
+                long = bool(preferences.mention) and time.time() - job.created > preferences.mention * 60
+                await self._tell(job, address, card, as_permitted(permit, files), mention=long)
                 if preferences.direct and address.guild is not None:
                     await self._copy(job, address, card, files)
                 return
@@ -178,8 +180,17 @@ class Followers:
         return None
 
     async def _tell(
-        self, job: Job, address: Address, card: Card, files: tuple[Attached, ...] = (), *, insist: bool = True
+        self,
+        job: Job,
+        address: Address,
+        card: Card,
+        files: tuple[Attached, ...] = (),
+        *,
+        insist: bool = True,
+        mention: bool = False,
     ) -> None:
+        """Bring a card to the member and note it; `mention` them, for a message that changes tells nobody."""
+
         async def posting(channel: int) -> None:
             try:
                 await self._queue.update_reply(job.id, replace(address, posting=channel).reply())
@@ -189,6 +200,8 @@ class Followers:
         done = await self.delivery.deliver(address, job.id, card, files, insist=insist, posting=posting)
         if done is None:
             log.warning("job %s: no way to its member is open; its answer is given up", job.id[:8])
+        elif mention and not done.posted and not address.private:
+            await self.delivery.mention(address, job.id, done)
         while True:
             # What Discord has must not be sent again because of our own disk: only the note about it is repeated.
             try:

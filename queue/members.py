@@ -42,6 +42,8 @@ class Preferences(BaseModel):
     direct: bool = False
     #: Only the member sees cards and pictures.
     private: bool = False
+    #: Minutes after which a finished job mentions its member; 0: never.
+    mention: Annotated[int, Field(ge=0, le=1_440)] = 3
     #: `en`, `zh-CN`; empty: that of their Discord.
     language: Annotated[str, StringConstraints(max_length=10)] = ""
 

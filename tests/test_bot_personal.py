@@ -309,7 +309,11 @@ async def test_help_agrees_with_the_commands(
     """Every command, every flag and every button is explained, in messages that Discord takes."""
     async with a_bot(standin, queue, tmp_path):
         said = await answer(standin, ada, studio, "help")
-        assert "/imagine" in said.content
+        assert f"</imagine:{standin.commands['imagine']['id']}>" in said.content
+        mei = ada.guild.member("Mei", locale="zh-CN")
+        chinese = (await answer(standin, mei, studio, "help")).content
+        assert f"</画图:{standin.commands['imagine']['id']}>" in chinese
+        assert f"</队列 我的:{standin.commands['queue']['id']}>" in chinese
         asked = await standin.slash(ada, studio, "help", topic="commands")
         first = await asked.message()
         last = "**Picture info**"
@@ -317,12 +321,12 @@ async def test_help_agrees_with_the_commands(
         whole = first.content + "".join(message.content for message in asked.followups)
         for name, command in standin.commands.items():
             if command["type"] == 1 and not any(option["type"] in (1, 2) for option in command.get("options", [])):
-                assert f"`/{name}`" in whole
+                assert f"</{name}:{command['id']}>" in whole
             elif command["type"] == 3:
                 assert f"**{name}**" in whole
             for option in command.get("options", []):
                 if option["type"] == 1:
-                    assert f"`/{name} {option['name']}`" in whole
+                    assert f"</{name} {option['name']}:{command['id']}>" in whole
         flags = await answer(standin, ada, studio, "help", topic="flags")
         for flag in FLAGS:
             assert all(f"--{name}" in flags.content for name in flag.names)
@@ -334,7 +338,7 @@ def test_help_is_short_enough(language: str) -> None:
     from test_bot_texts import _tree
 
     for topic in ("tour", "commands", "flags", "buttons"):
-        found = pages(about(topic, _tree(), language))
+        found = pages(about(topic, _tree(), language, {}))
         assert all(0 < len(page) <= 2000 for page in found)
         assert len(found) <= 3
 
