@@ -100,7 +100,7 @@ async def test_late_joiners_get_the_latest(queue: Queue) -> None:
         job = await submit(queue)
         await state(queue, job, JobState.RUNNING)
         await until(lambda: queue._news.share_done(job.id) == 0.5)
-        events = queue.events(job.id)
+        events = queue.events(job.id, taught=True)
         first, second = await anext(events), await asyncio.wait_for(anext(events), 5)
         assert isinstance(first, Job)
         assert (first.state, second) == (JobState.RUNNING, Progress(job.id, 2, 4, b"a small picture"))
