@@ -119,6 +119,12 @@ def decide(use: Use, origin: Origin, judged: Judged, place: Place, viewer: Viewe
     """Whether and how a picture may be shown."""
     marks = judged.marks
     own, home = viewer.member == origin.member, place.server == origin.server
+    theirs = own or (viewer.moderates and home)
+    taken = marks.deleted or marks.review in ("held", "rejected")
+    if use is Use.WORDS:
+        # No picture: who sees its message may know, but for what is private or not to be seen.
+        refused = not theirs and (origin.private or taken)
+        return Decision(Sight.REFUSE, why="not_yours") if refused else Decision(Sight.SHOW)
     if not origin.there:
         return Decision(Sight.REFUSE, why="gone")
     if use is Use.REVIEW:
@@ -128,16 +134,14 @@ def decide(use: Use, origin: Origin, judged: Judged, place: Place, viewer: Viewe
         return Decision(Sight.REFUSE, why="held")
     if marks.deleted or marks.review == "rejected":
         return Decision(Sight.REFUSE, why="deleted")
-    if use is Use.WORDS:
-        # Who sees the message may know; of private ones that is their member.
-        return Decision(Sight.REFUSE, why="not_yours") if origin.private and not own else Decision(Sight.SHOW)
-    if not own and not (viewer.moderates and home) and not (viewer.sees and use is Use.SOURCE):
+    if not theirs and not (viewer.sees and use is Use.SOURCE):
         return Decision(Sight.REFUSE, why="not_yours")
 
     blurred = marks.spoiler or marks.hidden or judged.ruled == "spoiler"
     if use is Use.ANSWER:
-        # It was let in where it was asked for; only what has happened to it or to its member since counts.
-        if viewer.banned:
+        # It was let in where it was asked for; only what has happened to it or to its member since counts, and last
+        # of all what a moderator has said about the picture itself.
+        if viewer.banned and marks.review != "released":
             return Decision(Sight.REFUSE, why="banned")
         return Decision(Sight.SPOILER if blurred else Sight.SHOW, blurred)
     blurred = blurred or judged.reported or judged.hidden_here
