@@ -81,6 +81,14 @@ def progress_bar(console: Console) -> Progress:
     )  # fmt: skip
 
 
+def load_words(weights: Path) -> Vocabulary | None:
+    """The words that the model was taught; None where the weights do not tell."""
+    try:
+        return Vocabulary.load(weights / "vocabulary.json")
+    except (OSError, ValueError):
+        return None
+
+
 def check_words(vocabulary: Vocabulary | None, prompt: str, console: Console) -> None:
     """Say which words the model has never seen.
 
@@ -108,11 +116,7 @@ def imagine(configuration: Configuration, wish: Wish, console: Console) -> Seque
     files = output_files(wish.out, request.count)
     check_writable(files)
     check_weights(configuration.weights)
-    try:
-        vocabulary = Vocabulary.load(configuration.weights / "vocabulary.json")
-    except (OSError, ValueError):
-        vocabulary = None
-    check_words(vocabulary, request.prompt, console)
+    check_words(load_words(configuration.weights), request.prompt, console)
     settings = configuration.settings.render
     device = settings.devices[0] if settings.devices else "auto"
     # Nobody stands between the picture and its owner, so nobody judges it; its marks are those of a served one.
