@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -13,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from installs_kit import DIRECT, Failed, Place, Serve, clone, make_environment, room, size_of
+from installs_kit import DIRECT, Failed, Place, Serve, clone, make_environment, room, size_of, uncommitted
 
 ROOT = Path(__file__).resolve().parents[1]
 #: The README's first command.
@@ -156,11 +155,10 @@ def check_base(folder: Path) -> None:
         place.run(place.clone / ".venv/bin/python", "-c", IMPORTS, cwd=place.clone).expect(0, quiet=True).out.strip()
     )
     helps(place)
-    calls(
-        place, {NEED_WORKER: r"torch.* missing here; scripts/start brings", NEED_DATA: r"missing here; scripts/start"}
-    )
+    brings = r"diffusers.* missing here; scripts/start brings"
+    calls(place, {NEED_WORKER: brings, NEED_DATA: r"missing here; scripts/start"})
     simple(place)
-    place.daguerre("doctor").expect(1, says=r"bad +drawing .*torch.*scripts/start")
+    place.daguerre("doctor").expect(1, says=r"bad +drawing .*diffusers.*scripts/start")
     with place.serve() as running:
         address = running.address()
         if (
@@ -169,12 +167,12 @@ def check_base(folder: Path) -> None:
         ):
             raise Failed(f"why no worker starts is said {len(told)} times, not once")
         health = json.loads(running.get("/healthz"))
-        if health["workers"] or "torch" not in health["problem"]:
+        if health["workers"] or "diffusers" not in health["problem"]:
             raise Failed(f"/healthz does not say why no worker is there: {health}")
         if b"<form" not in running.get("/"):
             raise Failed("the page at / has no form")
         asked = place.daguerre("imagine", "a", "--out", "a.png", "--address", address)
-        asked.expect(69, says="that server cannot draw: .*torch")
+        asked.expect(69, says="that server cannot draw: .*diffusers")
     say(f"base passed: {modules} modules without torch, {len(COMMANDS)} commands")
 
 
@@ -266,19 +264,15 @@ def declared(place: Place, *options: str) -> None:
 
     What another package happens to bring along today may be gone tomorrow.
     """
-    place.run(place.clone / ".venv/bin/python", place.clone / "scripts/declared.py", *options, cwd=place.clone).expect(
-        0
-    )
+    program = place.clone / "scripts/declared.py"
+    place.run(place.clone / ".venv/bin/python", program, *options, cwd=place.clone).expect(0)
 
 
 def main(wanted: list[str]) -> None:
     if unknown := set(wanted) - {"base", "worker", "data"}:
         raise Failed(f"no such environment: {', '.join(unknown)} (base, worker, data)")
     chosen = wanted or ["base", "worker", "data"]
-    dirty = subprocess.run(
-        ["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout  # noqa: S607
-    if dirty.strip():
+    if uncommitted(ROOT):
         say("what is not committed is not looked at")
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="daguerre-installs-", ignore_cleanup_errors=True) as temp:

@@ -1,4 +1,4 @@
-"""What scripts/check_installs.py stands on: running commands, a running `serve`, and what was found. Standard library."""
+"""What scripts/check_installs.py stands on: running commands, and a running `serve`. Standard library only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,12 +153,18 @@ def clone(root: Path, to: Path) -> Path:
     return to
 
 
+def uncommitted(root: Path) -> bool:
+    """Whether files differ from what is committed."""
+    command = ["git", "status", "--porcelain"]
+    return bool(subprocess.run(command, cwd=root, capture_output=True, check=True).stdout.strip())  # noqa: S603
+
+
 def make_environment(place: Place, extras: str = "") -> None:
-    """A fresh venv from the lock with what pyproject.toml names; compiled as it is used, which saves most of the time."""
-    subprocess.run([sys.executable, "-m", "venv", str(place.clone / ".venv")], check=True)  # noqa: S603
+    """A fresh venv from the lock with what pyproject.toml names; compiled as it is used, as scripts/start does."""
+    place.run(sys.executable, "-m", "venv", place.clone / ".venv").expect()
     pip = (
-        place.clone / ".venv/bin/python", "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet",
-        "--no-compile", "-c", place.clone / "requirements.lock",
+        place.clone / ".venv/bin/python", "-m", "pip", "--disable-pip-version-check", "--no-input", "install",
+        "--quiet", "--no-compile", "-c", place.clone / "requirements.lock",
     )  # fmt: skip
     place.run(*pip, "setuptools").expect()
     place.run(*pip, "--no-build-isolation", "-e", f"{place.clone}{extras}").expect()
