@@ -10,13 +10,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from ..models.errors import EngineError
+from ..models.errors import EngineError, Unfit, Unrenderable
 from ..queue.errors import InvalidRequest
-from ..queue.grammar import MalformedPrompt, fields, parse, pointer
+from ..queue.grammar import MalformedPrompt, fields, parse
 from ..queue.grammar import Wish as Typed
 from ..queue.requests import MAX_SEED, ImageRequest, image_request
 from ..queue.vocabulary import Vocabulary
-from ..web.problems import explain, unknown_words
+from ..web.problems import beyond_one_job, explain, failure, malformed, unknown_words
 from .errors import Refused
 from .output import check_writable, output_files, write_files
 from .render import render
@@ -52,10 +52,10 @@ class Wish:
             typed = parse(self.prompt)
         except MalformedPrompt as error:
             if error.code != "empty":
-                raise Refused(f"{error}\n{pointer(self.prompt, error.at)}") from None
+                raise Refused(malformed(self.prompt, error)) from None
             typed = Typed()
-        if typed.link:
-            raise Refused("a link to a picture works in Discord; here a request cannot begin from one")
+        if (why := beyond_one_job(typed)) is not None:
+            raise Refused(why)
         # An option wins over a flag in the prompt.
         options = {
             "negative": self.negative or None,
@@ -130,6 +130,8 @@ def imagine(configuration: Configuration, wish: Wish, console: Console) -> Seque
                 engine, request, lambda step, steps: bar.update(task, completed=step, total=steps), finisher
             )
         except EngineError as error:
-            raise Refused(str(error)) from None
+            # In the words of a served job's end, with what the engine says of it.
+            said = failure("unfit") if isinstance(error, Unfit) else failure("unrenderable")
+            raise Refused(f"{said}: {error}" if isinstance(error, Unrenderable) else str(error)) from None
     write_files(files, pictures)
     return files
