@@ -8,8 +8,6 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from installs_kit import DIRECT, Failed, Place, Serve, clone, make_environment, room, size_of, uncommitted
@@ -85,13 +83,6 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def both(*works: Callable[[], object]) -> None:
-    """Two at a time: half of each is waiting for a disk."""
-    with ThreadPoolExecutor(2) as pool:
-        for done in [pool.submit(work) for work in works]:
-            done.result()
-
-
 def look(place: Place, file: Path, side: int = 256) -> None:
     """The picture has its size, and its middle is red."""
     width, height, red, green, blue = (int(word) for word in place.python(LOOK, file).split())
@@ -103,9 +94,11 @@ def look(place: Place, file: Path, side: int = 256) -> None:
 
 def helps(place: Place) -> None:
     """Every command explains itself, with what is in brackets kept."""
-    both(*(lambda words=words: place.daguerre(*words.split(), "--help").expect(0, quiet=True) for words in COMMANDS))
-    place.daguerre("worker", "--help").expect(0, says=r"\[queue\] nats_url")
-    listed = set(re.findall(r"(?m)^  ([a-z]+) ", place.daguerre("--help").out.partition("Commands:")[2]))
+    answers = place.many([(), *((*words.split(), "--help") for words in COMMANDS)])
+    for answer in answers[1:]:
+        answer.expect(0, says="Usage: ", quiet=True)
+    answers[1 + COMMANDS.index("worker")].expect(0, says=r"\[queue\] nats_url")
+    listed = set(re.findall(r"(?m)^  ([a-z]+) ", answers[0].all.partition("Commands:")[2]))
     if unknown := listed - {words.split()[0] for words in COMMANDS}:
         raise Failed(f"scripts/check_installs.py does not try: {', '.join(sorted(unknown))}")
 
@@ -131,18 +124,14 @@ def calls(place: Place, lacking: dict[tuple[tuple[str, ...], ...], str]) -> None
     files["recipe"].write_text('kind = "pipeline"\nname = "x"\n')
     here = {key: str(value) for key, value in files.items()}
 
-    def call(words: tuple[str, ...], says: str) -> None:
-        answer = place.daguerre(*(word.format(**here) for word in words)).expect(78, says=says)
+    wanted = [(words, says) for group, says in lacking.items() for words in group]
+    answers = place.many([tuple(word.format(**here) for word in words) for words, _ in wanted])
+    for answer, (_, says) in zip(answers, wanted, strict=True):
+        answer.expect(78, says=says)
         if len(answer.all.strip().splitlines()) != 1:
             raise Failed(f"more than one line: {answer.words}\n{answer.all}")
-
-    both(*(lambda words=words, says=says: call(words, says) for group, says in lacking.items() for words in group))
-    both(
-        *(
-            lambda words=words: place.daguerre("queue", *words).expect(69, says="no queue has run")
-            for words in NEED_QUEUE
-        )
-    )
+    for answer in place.many([("queue", *words) for words in NEED_QUEUE]):
+        answer.expect(69, says="no queue has run")
 
 
 def check_base(folder: Path) -> None:

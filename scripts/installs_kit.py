@@ -22,6 +22,24 @@ PATIENCE = float(os.environ.get("CHECK_PATIENCE", "900"))
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
+#: Runs `daguerre` with each list of words on standard input; gives [status, standard output, standard error] of each.
+MANY = """
+import contextlib, io, json, sys
+from daguerre.app.cli import main
+answers = []
+for words in json.load(sys.stdin):
+    sys.argv = ["daguerre", *words]
+    out, err, status = io.StringIO(), io.StringIO(), 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code or 0
+    answers.append([status, out.getvalue(), err.getvalue()])
+print(json.dumps(answers))
+"""
+
+
 class Failed(Exception):
     """The check found something wrong."""
 
@@ -94,6 +112,23 @@ class Place:
     def start(self, *words: str | Path) -> Answer:
         """A command by scripts/start, as the README writes it: from the clone."""
         return self.run("scripts/start", *words, cwd=self.clone)
+
+    def many(self, calls: list[tuple[str, ...]]) -> list[Answer]:
+        """Several short commands, one after the other in one process of this environment: starting takes longest.
+
+        Each runs through the program's own `main`, with its words, its exit status and what it prints.
+        """
+        command = [str(self.clone / ".venv/bin/python"), "-c", MANY]
+        done = subprocess.run(  # noqa: S603
+            command, input=json.dumps(calls), cwd=self.work, env=self.environment, capture_output=True, text=True,
+            timeout=PATIENCE, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise Failed(f"the command line ended with {done.returncode}: {done.stderr[-1500:]}")
+        return [
+            Answer(" ".join(words), status, out, err, 0.0)
+            for words, (status, out, err) in zip(calls, json.loads(done.stdout), strict=True)
+        ]
 
     def python(self, code: str, *words: str | Path) -> str:
         """What some lines of Python in this environment print."""
