@@ -77,7 +77,7 @@ def progress_bar(console: Console) -> Progress:
     """Steps done, on standard error, so that standard output holds the file names alone."""
     return Progress(
         SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-        console=console, transient=True,
+        console=console, transient=True, disable=not console.is_terminal,
     )  # fmt: skip
 
 

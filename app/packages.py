@@ -81,6 +81,7 @@ def silence() -> None:
     os.environ |= {
         "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_VERBOSITY": "error",
         "DIFFUSERS_VERBOSITY": "error", "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+        "TQDM_DISABLE": "1",  # their bars; ours are rich's
     }  # fmt: skip
 
 

@@ -88,7 +88,7 @@ def look(place: Place, file: Path, side: int = 256) -> None:
     width, height, red, green, blue = (int(word) for word in place.python(LOOK, file).split())
     if (width, height) != (side, side):
         raise Failed(f"{file.name} has {width} × {height} pixels, not {side} × {side}")
-    if not (red > 120 and red > 1.5 * green and red > 1.5 * blue):
+    if not (red > 110 and red > 1.25 * green and red > 1.25 * blue):
         raise Failed(f"the apple of {file.name} is {red, green, blue} in its middle, which is not red")
 
 
@@ -172,7 +172,7 @@ def check_worker(place: Place) -> None:
     whole = time.monotonic() - begun
     look(place, place.clone / "apple.png")
     installing = float(re.search(r"set-up done in (\d+) s", first.err)[1])  # pyright: ignore[reportOptionalSubscript]
-    if noise := [line for line in first.err.splitlines() if not line.startswith("daguerre: ")]:
+    if noise := [line for line in first.err.splitlines() if line and not line.startswith("daguerre: ")]:
         raise Failed(f"the first command says more than its own lines: {noise[:5]}")
     say(
         f"the first command took {whole:.0f} s from clone to picture, {whole - installing:.0f} s of it after "
