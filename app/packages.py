@@ -91,7 +91,7 @@ def import_behind(error: BaseException | None) -> ImportError | None:
     while error is not None:
         if isinstance(error, ImportError) and (found is None or error.name):
             found = error
-        error = error.__cause__ or error.__context__
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return found
 
 
