@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from ..queue.errors import (
     InvalidRequest,
+    NotShown,
     QueueError,
     QueueFull,
     QueueUnavailable,
@@ -34,11 +35,21 @@ class Problem(Exception):
         return body if self.field is None else {**body, "field": self.field}
 
 
+#: Why a picture is not given out, by `NotShown.why`; the rest is Discord's.
+NOT_SHOWN: Mapping[str, str] = {
+    "gone": "the picture is not there any more",
+    "held": "a rule or the output check holds this picture back until somebody has looked at it",
+    "deleted": "moderators have taken this picture away",
+}
+
+
 def of_queue(error: QueueError) -> Problem:
     """The problem that a queue error is to a client."""
     match error:
         case InvalidRequest():
             return Problem(400, "invalid_request", explain(error), error.field)
+        case NotShown():
+            return Problem(403, "not_shown", NOT_SHOWN.get(error.why, "this picture may not be shown here"))
         case UnknownJob():
             return Problem(404, "unknown_job", "no job has this id")
         case Forbidden():
