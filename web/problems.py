@@ -14,6 +14,7 @@ from ..queue.errors import (
     StorageFull,
     UnknownJob,
 )
+from ..queue.grammar import MalformedPrompt, Wish, pointer
 from ..queue.moderation import Forbidden
 from ..queue.requests import ImageRequest
 from ..queue.vocabulary import VocabularyReport
@@ -78,6 +79,21 @@ def explain(error: InvalidRequest) -> str:
         "extra_forbidden": lambda: f"a request has no field {field}; there are: {', '.join(FIELDS)}",
     }
     return texts.get(error.kind, number)()
+
+
+def malformed(prompt: str, error: MalformedPrompt) -> str:
+    """What breaks the grammar, and where; the same on the command line."""
+    several = "; one request is one job here: send each by itself" if error.code.startswith("brace.") else ""
+    return f"{error}{several}\n{pointer(prompt, error.at)}"
+
+
+def beyond_one_job(wish: Wish) -> str | None:
+    """What only Discord can do of what was typed; None when it is one job. The same on the command line."""
+    if wish.link:
+        return "a link to a picture works on Discord only"
+    if wish.repeat and wish.repeat > 1:
+        return "--repeat asks for several jobs; send each by itself"
+    return None
 
 
 def unknown_words(report: VocabularyReport) -> Problem:
