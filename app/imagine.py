@@ -14,9 +14,11 @@ from ..models.errors import EngineError
 from ..queue.errors import InvalidRequest
 from ..queue.grammar import MalformedPrompt, fields, parse, pointer
 from ..queue.grammar import Wish as Typed
+from ..queue.names import unknown_name
 from ..queue.requests import MAX_SEED, ImageRequest, image_request
 from ..queue.vocabulary import Vocabulary
 from ..web.problems import explain, unknown_words
+from ..web.problems import unknown as unknown_here
 from .errors import Refused
 from .output import check_writable, output_files, write_files
 from .render import render
@@ -56,6 +58,8 @@ class Wish:
             typed = Typed()
         if typed.link:
             raise Refused("a link to a picture works in Discord; here a request cannot begin from one")
+        if typed.image_weight is not None:
+            raise Refused(str(MalformedPrompt("weight.picture", 0)))
         # An option wins over a flag in the prompt.
         options = {
             "negative": self.negative or None,
@@ -94,7 +98,9 @@ def check_words(vocabulary: Vocabulary | None, prompt: str, console: Console) ->
         known = ", ".join(vocabulary.concepts[:12])
         raise Refused(f"{unknown_words(report).message}. It draws things such as: {known}")
     for unknown in report.unknown:
-        hint = f"; did you mean {' or '.join(unknown.nearest)}?" if unknown.nearest else ""
+        offered = " or ".join(unknown.nearest)
+        hint = f"; did you mean {offered}?" if unknown.spelt else f"; the nearest that it knows: {offered}"
+        hint = hint if unknown.nearest else ""
         console.print(f"the model does not know “{unknown.word}”{hint}", style="yellow", markup=False, highlight=False)
 
 
@@ -112,6 +118,8 @@ def imagine(configuration: Configuration, wish: Wish, console: Console) -> Seque
         vocabulary = Vocabulary.load(configuration.weights / "vocabulary.json")
     except (OSError, ValueError):
         vocabulary = None
+    if (name := unknown_name(request, vocabulary, ())) is not None:
+        raise Refused(unknown_here(name).message)
     check_words(vocabulary, request.prompt, console)
     settings = configuration.settings.render
     device = settings.devices[0] if settings.devices else "auto"

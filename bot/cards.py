@@ -16,7 +16,7 @@ from ..queue.fair import Ahead
 from ..queue.jobs import Job, JobState, Progress
 from ..queue.moderation import UNMODERATED
 from ..queue.requests import MAX_SEED, ImageRequest
-from ..queue.vocabulary import VocabularyReport
+from ..queue.vocabulary import UnknownWord, VocabularyReport
 from .keys import Rows, grid_rows, picture_rows, waiting_rows
 from .texts import ENGLISH, reason, text
 
@@ -241,13 +241,15 @@ def details(request: ImageRequest, locale: str) -> str:
 def _unknown(report: VocabularyReport | None, locale: str) -> str:
     if report is None or not report.unknown:
         return ""
-    named = [_unknown_word(found.word, found.nearest, locale) for found in report.unknown[:WORDS_SHOWN]]
+    named = [_unknown_word(found, locale) for found in report.unknown[:WORDS_SHOWN]]
     if len(report.unknown) > WORDS_SHOWN:
         named.append(text("card.unknown.more", locale, count=len(report.unknown) - WORDS_SHOWN))
     return text("card.unknown", locale, words=", ".join(named))
 
 
-def _unknown_word(word: str, nearest: tuple[str, ...], locale: str) -> str:
-    if not nearest:
-        return text("card.unknown.word", locale, word=shown(word, WORD_SHOWN))
-    return text("card.unknown.nearest", locale, word=shown(word, WORD_SHOWN), nearest=shown(nearest[0], WORD_SHOWN))
+def _unknown_word(found: UnknownWord, locale: str) -> str:
+    word = shown(found.word, WORD_SHOWN)
+    if not found.nearest:
+        return text("card.unknown.word", locale, word=word)
+    code = "card.unknown.nearest" if found.spelt else "card.unknown.meant"
+    return text(code, locale, word=word, nearest=shown(found.nearest[0], WORD_SHOWN))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord import app_commands
 
+from ..queue import names
+from ..queue.emoji_words import custom_alone
 from ..queue.grammar import say, wish_of
 from ..queue.grammar_flags import MOST_REQUESTS
 from ..queue.requests import MAX_COUNT, MAX_PROMPT, MAX_SEED
@@ -19,9 +21,9 @@ from .errors import Refused
 from .guard import guarded, log_error
 from .language import speaks
 from .moderation_checks import check_amount
-from .pictures import keep_attachment, keep_link
+from .pictures import keep_attachment, keep_emoji, keep_link
 from .texts import text
-from .wishes import UNCONFIRMED, orders, question, wishes
+from .wishes import UNCONFIRMED, check_weight, orders, question, wishes
 
 if TYPE_CHECKING:
     from .client import DaguerreClient
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
 #: Discord shows at most 25 suggestions of 100 characters.
 SUGGESTIONS, SUGGESTION = 25, 100
 ASPECTS = ("1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "2:1", "1:2")
-#: Styles that Daguerre's own data has names for; offered as far as the model in use knows them.
-STYLES = ("blob", "emojione", "firefox", "fluent", "noto", "streamline", "twemoji")
 #: Longest prompt with its flags.
 TYPED = 2 * MAX_PROMPT
 #: Options that describe themselves: `command.imagine.<option>`.
@@ -118,6 +118,10 @@ async def handle(
             kept = await keep_attachment(interaction, image)
         elif there := link or next((wish.link for wish in found if wish.link), ""):
             kept = await keep_link(interaction, there)
+        elif not kept and (alone := custom_alone(found[0].prompt)) is not None:
+            kept = await keep_emoji(interaction, *alone)
+        if not kept:
+            check_weight(prompt, options)
         return orders(found, settings, kept)
 
     await ask(interaction, make)
@@ -166,9 +170,8 @@ async def last_prompts(interaction: Asked, typed: str) -> list[app_commands.Choi
 
 
 async def known_styles(interaction: Asked, typed: str) -> list[app_commands.Choice[str]]:
-    vocabulary = interaction.client.services.vocabulary
-    known = [style for style in STYLES if vocabulary is None or not vocabulary.check(style).unknown]
-    return _choices(known, typed)
+    known = names.known_styles(interaction.client.services.vocabulary)
+    return _choices(names.STYLES if known is None else known, typed)
 
 
 async def known_models(interaction: Asked, typed: str) -> list[app_commands.Choice[str]]:

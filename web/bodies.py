@@ -70,6 +70,8 @@ def _said(prompt: Any) -> dict[str, Any]:
         raise Problem(400, "invalid_prompt", f"{error}{several}\n{pointer(prompt, error.at)}", "prompt") from None
     if wish.link:
         raise Problem(400, "invalid_prompt", "a link to a picture works on Discord only", "prompt")
+    if wish.image_weight is not None:
+        raise Problem(400, "invalid_prompt", "--iw weighs a picture on Discord; here source.strength does", "prompt")
     if wish.repeat and wish.repeat > 1:
         raise Problem(400, "invalid_prompt", "--repeat asks for several jobs; send each by itself", "prompt")
     return {"seed": wish.seed, **fields_of(wish, **USUAL)}

@@ -14,6 +14,7 @@ from ..queue.errors import (
     UnknownJob,
 )
 from ..queue.moderation import Forbidden
+from ..queue.names import UnknownName
 from ..queue.requests import ImageRequest
 from ..queue.vocabulary import VocabularyReport
 
@@ -67,6 +68,13 @@ def explain(error: InvalidRequest) -> str:
         "extra_forbidden": lambda: f"a request has no field {field}; there are: {', '.join(FIELDS)}",
     }
     return texts.get(error.kind, number)()
+
+
+def unknown(name: UnknownName) -> Problem:
+    """A style, a model or a fine-tune that nobody here has."""
+    field = "adapters" if name.kind == "lora" else name.kind
+    known = ", ".join(name.known) or "none"
+    return Problem(400, f"unknown_{field}", f"there is no {name.kind} {name.name!r} here; there are: {known}", field)
 
 
 def unknown_words(report: VocabularyReport) -> Problem:
