@@ -18,7 +18,8 @@ from typing import Annotated, Any, Literal, Protocol, cast
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from .errors import QueueError
-from .rules_text import anywhere, fold_word, is_disguise, pattern, plain, readings
+from .rules_read import fold_word, letters_of, plain, readings
+from .rules_text import anywhere, is_disguise, pattern
 
 #: Longest pattern, in characters; and rules of one server.
 MAX_PATTERN = 200
@@ -135,18 +136,17 @@ class Book:
         suspect = [folded for folded in read if self._any_word is None or self._any_word.search(folded.letters)]
         for rule, words, finder in self._words if suspect else ():
             spans = {
-                (folded.places[match.start()], folded.places[match.end() - 1] + 1)
+                span
                 for folded in suspect
                 for match in finder.finditer(folded.letters)
-                if is_disguise(
-                    match.group(), text[folded.places[match.start()] : folded.places[match.end() - 1] + 1], words
-                )
+                for span in [folded.span(match.start(), match.end())]
+                if is_disguise(match.group(), text[slice(*span)], words)
             }
             yield from (Hit(rule, field, start, end) for start, end in sorted(spans))
         for rule, searched in self._expressions:
             # In the text itself a match has its place; in the other readings it counts for the whole text.
             spans: set[tuple[int, int]] = {match.span() for match in searched.finditer(text) if match.group()}
-            others = [plain(text), *(folded.letters for folded in read)]
+            others = [plain(text), *(letters_of(folded.letters) for folded in read)]
             if not spans and any(match.group() for other in others for match in searched.finditer(other)):
                 spans = {(0, len(text))}
             yield from (Hit(rule, field, start, end) for start, end in sorted(spans))
