@@ -56,8 +56,8 @@ class Meanings:
         if not len(entries):
             return None
         order = {language: number for number, language in enumerate(_FIRST)}
-        best = min(entries, key=lambda entry: order.get(self._languages[entry[1]], len(order)))
-        return int(best[1]), int(best[2])
+        found = [(int(entry[1]), int(entry[2])) for entry in entries]
+        return min(found, key=lambda entry: order.get(self._languages[entry[0]], len(order)))
 
     def english(self) -> int:
         return self._languages.index("en")

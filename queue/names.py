@@ -48,9 +48,9 @@ def unknown_name(
     if request.model and models is not None and request.model not in {*models, *permitted}:
         return UnknownName("model", request.model, models)
     adapters = _all(worker.adapters for worker in workers)
-    for adapter in request.adapters if adapters is not None else ():
-        if adapter not in adapters:
-            return UnknownName("lora", adapter, adapters)
+    if adapters is not None:
+        missing = next((adapter for adapter in request.adapters if adapter not in adapters), None)
+        return UnknownName("lora", missing, adapters) if missing is not None else None
     return None
 
 

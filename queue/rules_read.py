@@ -76,15 +76,16 @@ class _Sign:
 
 def readings(text: str) -> tuple[Folded, ...]:
     """The ways in which a text can be read: marks such as `!` and `(` as letters everywhere, before letters, between
-    letters or nowhere; stars as hidden letters or as marks; letters of other writing as what they look like; from
-    right to left where it is set so or turned round; emoji as their names."""
+    letters or nowhere; stars as hidden letters or as marks; signs such as ⭕ as letters or as marks; letters of other
+    writing as what they look like; from right to left where it is set so or turned round; emoji as their names."""
     every: dict[str, Folded] = {}
     for signs, shapes in _ways(text):
         # Without such a mark all of them are one.
-        many = any(sign.c in _STARS or sign.c in _either() for sign in signs)
-        for kind in ("letters", "before", "between", "stars", "marks") if many else ("marks",):
-            folded = _read(signs, kind, shapes=shapes)
-            every.setdefault(folded.letters, folded)
+        many = any(sign.c in _STARS or sign.c in _MARKS for sign in signs)
+        for kind in ("letters", "before", "unopened", "between", "stars", "marks") if many else ("marks",):
+            for spoken in (False, True) if any(sign.c in SIGNS for sign in signs) else (False,):
+                folded = _read(signs, kind, shapes=shapes, spoken=spoken)
+                every.setdefault(folded.letters, folded)
     return tuple(every.values())
 
 
@@ -140,7 +141,7 @@ def _signs(text: str, *, shapes: bool = False, drawn: bool = False, order: Seque
             continue
         if drawn and (shape := _DRAWN_SIGNS.match(text, place)):
             skip = shape.end()
-            found.append(_Sign(DRAWN[shape[0]], place, skip))
+            found.append(_Sign(_one_for(_folded(DRAWN[shape[0]])), place, skip))
             continue
         found.extend(_Sign(sign, place, place + 1) for sign in _taken_apart(text[place], shapes))
     return found
@@ -212,38 +213,42 @@ def _is_above(typed: str) -> bool:
     return unicodedata.name(typed, "").startswith("COMBINING LATIN SMALL LETTER")
 
 
-def _read(signs: list[_Sign], kind: str, *, shapes: bool) -> Folded:
-    either = _either()
+def _read(signs: list[_Sign], kind: str, *, shapes: bool, spoken: bool = False) -> Folded:
+    """`kind`: how marks and stars are read. `spoken`: whether signs are letters."""
     beyond = _beyond([sign.c for sign in signs])
     letters: list[str] = []
     last = BLANK  # the sign before, leaving out stars and marks that may be letters
     for sign, after in zip(signs, beyond, strict=True):
-        if sign.c not in _STARS and sign.c not in either:
+        if sign.c in SIGNS and not spoken:
+            letters.append(JOINER)
+        elif sign.c not in _STARS and sign.c not in _MARKS:
             letters.append(_letter(sign.c, shapes))
             last = sign.c
-            continue
-        between = _wordy(last) and _wordy(after)
-        if sign.c in _STARS:
+        elif sign.c in _STARS:
+            between = _wordy(last) and _wordy(after)
             letters.append(WILD if between and kind != "marks" else JOINER)
         else:
-            reads = {"letters": True, "before": _wordy(after), "between": between}.get(kind, False)
-            letters.append(either[sign.c] if reads else JOINER)
+            between = _wordy(last) and _wordy(after)
+            unopened = _wordy(after) and sign.c not in "(<{["
+            reads = {"letters": True, "before": _wordy(after), "unopened": unopened, "between": between}.get(
+                kind, False
+            )
+            letters.append(_MARKS[sign.c] if reads else JOINER)
     return Folded("".join(letters), tuple(sign.start for sign in signs), tuple(sign.end for sign in signs))
 
 
 def _beyond(signs: list[str]) -> list[str]:
     """For each sign the next one that is neither a star nor a mark that may be a letter."""
-    either = _either()
     found: list[str] = []
     after = BLANK
     for sign in reversed(signs):
         found.append(after)
-        after = after if sign in _STARS or sign in either else sign
+        after = after if sign in _STARS or sign in _MARKS else sign
     return found[::-1]
 
 
 def _wordy(sign: str) -> bool:
-    return sign.isalnum() or sign in LEET or sign in ALWAYS
+    return sign != BLANK and _letter(sign, shapes=True) != JOINER
 
 
 @lru_cache(maxsize=16384)
@@ -251,6 +256,8 @@ def _letter(sign: str, shapes: bool) -> str:
     """The letter of readings that a sign is read as."""
     if sign == BLANK:
         return BLANK
+    if ord(sign) in _first_of():
+        return sign
     if several := _options(sign, shapes):
         return _one_for(several)
     known = _looks_like(sign)
@@ -263,8 +270,9 @@ def _options(sign: str, shapes: bool) -> str:
     """The letters that our own tables see in a sign, without doubles; empty for one that they do not have."""
     if sign.isascii():
         return ""
-    seen = _BORROWED.get(sign, "") + ALWAYS.get(sign, "") + (SOMETIMES.get(sign, "") if shapes else "")
-    return _folded(seen)
+    seen = _BORROWED.get(sign, "") + ALWAYS.get(sign, "") + SIGNS.get(sign, "")
+    seen += SOMETIMES.get(sign, "") if shapes else ""
+    return _folded(seen + _confusables().get(sign, "")) if seen else ""
 
 
 def _folded(letters: Iterable[str]) -> str:
@@ -278,8 +286,9 @@ def _one_for(letters: str) -> str:
 @cache
 def _several() -> Mapping[str, str]:
     """A letter of its own for each set of letters that some sign may be."""
-    sets = {_options(sign, shapes) for sign in (*_BORROWED, *ALWAYS, *SOMETIMES) for shapes in (False, True)}
-    sets |= {_folded(letters) for letters in SIGNS.values()}
+    tables = (*_BORROWED, *ALWAYS, *SOMETIMES, *SIGNS)
+    sets = {_options(sign, shapes) for sign in tables for shapes in (False, True)}
+    sets |= {_folded(letters) for letters in DRAWN.values()}
     ordered = sorted(letters for letters in sets if len(letters) > 1)
     return MappingProxyType({letters: chr(_FIRST_OF_SEVERAL + number) for number, letters in enumerate(ordered)})
 
@@ -287,12 +296,6 @@ def _several() -> Mapping[str, str]:
 @cache
 def _first_of() -> Mapping[int, str]:
     return MappingProxyType({ord(own): letters[0] for letters, own in _several().items()})
-
-
-@cache
-def _either() -> Mapping[str, str]:
-    """Marks and signs that are letters in one reading, with these letters."""
-    return MappingProxyType({**_MARKS, **{sign: _one_for(_folded(letters)) for sign, letters in SIGNS.items()}})
 
 
 @cache

@@ -13,32 +13,33 @@ from types import MappingProxyType
 
 _ALWAYS = """
 # Canadian syllabics
-a ᗩᗅᗋᐃᗄ b ᗷᗽᗸᑲᕊᗹ c ᑕᑢᕩᑖ d ᗪᗞᗫᑯᐅᗬ e ᗴᕮᙓᘿᗕᗱᕦ f ᖴᖵ g ᘜᘏᕶ h ᕼᕻᖺᕹᒡ i ᓰᐃᓮ j ᒍᒎᒏᒑ k ᖽᐸᛕ l ᒪᒫᒶ m ᗰᙏᘻᗶ n ᑎᘉᑏᑐᙁᑊ
-o ᝪᓍᗝᐤᑫ p ᑭᕵᑮᑶ q ᑫᕴᑬ r ᖇᖆᖈᒥ s ᔕᔖᔆᑀᔢ t ᐪᒾᓕ u ᑌᑘᑗᑙᘎᙀ v ᐯᐺᐻᐁ w ᗯᙎᗻᘺ x ᙭᙮ᕽᕁ y ᖻᎩᔨ z ᘔᙆᗱ
+a ᐱᗩᗅᗋᐃᗄ l ᒻᒪᒫᒶ p ᕈᑭᕵᑮᑶ u ᓑᑌᑘᑗᑙᘎᙀ c ᑦᑕᑢᕩᑖ i ᑊᓰᐃᓮ b ᗷᗽᗸᑲᕊᗹ d ᗪᗞᗫᑯᐅᗬ e ᗴᕮᙓᘿᗕᗱᕦ f ᖴᖵ g ᘜᘏᕶ h ᕼᕻᖺᕹᒡ j ᒍᒎᒏᒑ k ᖽᐸᛕ
+m ᗰᙏᘻᗶ n ᑎᘉᑏᑐᙁᑊ o ᝪᓍᗝᐤᑫ q ᑫᕴᑬ r ᖇᖆᖈᒥ s ᔕᔖᔆᑀᔢ t ᐪᒾᓕ v ᐯᐺᐻᐁ w ᗯᙎᗻᘺ x ᙭᙮ᕽᕁ y ᖻᎩᔨ z ᘔᙆᗱ
 # Cherokee
 a ᎪᏗ b ᏏᏴᏰ c ᏟᏣ d ᎠᎴᏛ e ᎬᏋᏒ f ᎦᎨ g ᏀᎶᏳᏩ h ᎻᏂᏲ i ᎥᏆᎢ j ᎫᏠ k ᏦᏥ l ᏞᏝᎱ m ᎷᎺ n ᏁᏐᏕ o ᎤᎾᏫᎧ p ᏢᎮᏝ q ᎤᏅᏄ r ᎡᏒᏓ
 s ᏚᏕᎦ t ᎢᏖᎿ u ᏬᏌᏓ v ᏙᏉᏤ w ᎳᏔᏇ x ᎲᏡ y ᎽᎩᎹ z ᏃᏍ
 # Phonetic and African letters
-a ɑɐɒʌæᴂ b ʙɓƅƄþÞ c ɕƈɔ d ɖɗƌðÐ e ɛəɘɜɞɝǝӘƏƐʚ f ʄƒʃ g ɠɡɢɣʛǥƣ h ɦɥʜɧħ i ɩɨıƖᴉʅɪ j ʝɟʄɉǰ k ʞƙᴋĸ l ɭɫɬʟʅƪɮ
-m ɱɯɰʍ n ŋɳɲƞɴƝŊη o ɵɸøØƟʘɷɔᴓ p ƥþρᵽƿ q ʠɋϙ r ɾɿɹɽʀɼɍʁɻ s ʂʃƨȿſƧ t ʈƭʇŧƫȶ u ʊʋɥųƱᵾʉɯ v ʋʌѵᴠ w ɯʍɰωᴡƿ x χӿᶍ
-y ʎɣƴʏɤɏ z ʑʐʒƶȥɀƹ
+o ɑɒðơɵɸøØƟʘɷɔᴓ p ᴩƥþρᵽƿ q ɥʠɋϙ v Ɐʋʌѵᴠ b ᵷʙɓƅƄþÞ i ǃꞋꜞꜟɩɨıƖᴉʅɪ l ꟾɭɫɬʟʅƪɮ t ɬƚʈƭʇŧƫȶ a ɑɐɒʌæᴂ c ɕƈɔ d ɖɗƌðÐ
+e ɛəɘɜɞɝǝӘƏƐʚ f ʄƒʃ g ɠɡɢɣʛǥƣ h ɦɥʜɧħ j ʝɟʄɉǰ k ʞƙᴋĸ m ɱɯɰʍ n ŋɳɲƞɴƝŊη r ɾɿɹɽʀɼɍʁɻ s ʂʃƨȿſƧ u ʊʋɥųƱᵾʉɯ
+w ɯʍɰωᴡƿ x χӿᶍ y ʎɣƴʏɤɏ z ʑʐʒƶȥɀƹ
 # Currency
-a ₳ b ฿₿ c ₡₢₵¢ d ₫₯Đ e €Ɇ f ₣ƒ g ₲ i ₤£ k ₭ l ₤₺£Ⱡ m ₥₼ n ₦₪ o ¤Ø p ₱₽₧ r ₹₨Ɽ s ₴ t ₮₸₺₾ w ₩₪ y ¥￥
+f £₣ƒ a ₳ b ฿₿ c ₡₢₵¢ d ₫₯Đ e €Ɇ g ₲ i ₤£ k ₭ l ₤₺£Ⱡ m ₥₼ n ₦₪ o ¤Ø p ₱₽₧ r ₹₨Ɽ s ₴ t ₮₸₺₾ w ₩₪ y ¥￥
 # Mathematics and letter-like signs
-a ∀∆ᗄ⍺⩜ b ♭ c ⊂∁⊆ℂ d ∂⊃ⅾ⊐⊇ e ∃∈∑ℯ℮⋲є∊ f ∮ƒℱ g ⅁ h ℏ⋕ℎ i ∣ⅰ⎮ j ⌡ k κ l ⎿∟ℓ⌊ m ⅿℳ₥ n ∩∏⋂⊓ℿ o ∘○⊙⊕⊗∅⌀⊚⊛⊖⊘◯ p ℘⍴
-q ℺ r ℜℛ s ∫§∽ƽ t †⊥⊤☩‡⟙ u ∪⋃⊔⊍∐ v √∨⋁∇℣⌄ w ⨈Ѡ₩ x ×⨉⨯⤫ⅹ✗ y γ⅄ z ℤℨ
+v ∀√∨⋁∇℣⌄ a ∀∆ᗄ⍺⩜ b ♭ c ⊂∁⊆ℂ d ∂⊃ⅾ⊐⊇ e ∃∈∑ℯ℮⋲є∊ f ∮ƒℱ g ⅁ h ℏ⋕ℎ i ∣ⅰ⎮ j ⌡ k κ l ⎿∟ℓ⌊ m ⅿℳ₥ n ∩∏⋂⊓ℿ
+o ∘○⊙⊕⊗∅⌀⊚⊛⊖⊘◯ p ℘⍴ q ℺ r ℜℛ s ∫§∽ƽ t †⊥⊤☩‡⟙ u ∪⋃⊔⊍∐ w ⨈Ѡ₩ x ×⨉⨯⤫ⅹ✗ y γ⅄ z ℤℨ
 # Cyrillic, beyond what is read for Russian
-a ӑӓѦѧ b ҍѢѣьъ c ҫԍсҁ d ԁԃԂժҕ e єҽҿӗӭѐёӬ f ғӺԒ g ԍҁ h ԋһҺңҥӉԨђ i ӏії j ј k қҝҟҡԟӄ l ԼԈԉӏ m ӎԡ n ӣӥпԥҋиӢ
-o ѳѲӦөӨѺ p рҏԥ q ԛҩԚ r ѓґԻғ s ѕԑ t тҭԏ u ӵџҵцԱ v ѵѷ w шѡщԝѾѿ x хҳӿӽӂ y ӱӯўҷүұӲҮ z ҙӠӡԐ
+c єҫԍсҁ h ꚕԋһҺңҥӉԨђ o ꙨꙩфԾѳѲӦөӨѺ t ꚌГЃтҭԏ b бҍѢѣьъ d ↁԁԃԂժҕ a ӑӓѦѧ e єҽҿӗӭѐёӬ f ғӺԒ g ԍҁ i ӏії j ј k қҝҟҡԟӄ
+l ԼԈԉӏ m ӎԡ n ӣӥпԥҋиӢ p рҏԥ q ԛҩԚ r ѓґԻғ s ѕԑ u ӵџҵцԱ v ѵѷ w шѡщԝѾѿ x хҳӿӽӂ y ӱӯўҷүұӲҮ z ҙӠӡԐ
 # Greek and Coptic
-a αάὰⲁϥ b βϐⲃ c ϲςⲥ d δⲇ e εέϵⲉξ∑ f ϝ g ϑ h ⲏђ i ιίϊⲓ j ϳ k κϰⲕ l ⲗ m μⲙϻ n ηήνⲛ o οσόδθφⲟ p ρϼⲣ q ϙϥ r Γг
-s ςϛⳝ t τⲧ u υύϋμⲩ v νⲩ w ωώϖⲱ x χⲭж y γψλⲩ z ζⲍ
+c ͼϵϲςⲥ y υγψλⲩ w ῳωώϖⲱ a αάὰⲁϥ b βϐⲃ d δⲇ e εέϵⲉξ∑ f ϝ g ϑ h ⲏђ i ιίϊⲓ j ϳ k κϰⲕ l ⲗ m μⲙϻ n ηήνⲛ o οσόδθφⲟ
+p ρϼⲣ q ϙϥ r Γг s ςϛⳝ t τⲧ u υύϋμⲩ v νⲩ x χⲭж z ζⲍ
 # Runes
 a ᚨᛅᚪ b ᛒ c ᚲᛈ d ᛞ e ᛖᛊ f ᚠ g ᚷ h ᚺᚻᚾ i ᛁ j ᛃᛇ k ᚲᚴᛕ l ᛚᛐ m ᛗᛖ n ᚾᚺᛀ o ᛟᚩ p ᛈᚹᛔ q ᚹ r ᚱ s ᛊᛋ t ᛏᛠ u ᚢᚣ v ᚢ
 w ᚹᛠ x ᚷᛪ y ᛉᚤ z ᛉᛎ
 # Yi, Lisu, Tifinagh
-a ꍏꓮ b ꌃꓐ c ꉓꏳꓚ d ꓓꀸꁕ e ꍟꏂꓰ f ꎇꓝ g ꁅꍌꓖ h ꃅꀍꓧ i ꀤꂑꓲⵊ j ꀭꀰꓙ k ꀘꈵꓗ l ꒒ꅤꓡⵏ m ꂵꎭꓟ n ꈤꋊꓠⵍ
-o ꂦꄲꓳⵔⵙ p ꉣꇙꓑ q ꆰꁸ r ꋪꌅꓣⵇ s ꌗꌚꓢ t ꓄꓅ꓔⵜ u ꀎꌇꓴⵡ v ꃴꏝꓦⴸ w ꅏꅐꓪ x ꊼꉧꓫⵝ y ꌩꐟꓬⵖ z ꁴꑒꓜⵣ
+a ꓥⴷꍏꓮ v ꓯꃴꏝꓦⴸ e ⵟⵎꍟꏂꓰ i ⵑⵊꀤꂑꓲ c ⵛꉓꏳꓚ b ꌃꓐ d ꓓꀸꁕ f ꎇꓝ g ꁅꍌꓖ h ꃅꀍꓧ j ꀭꀰꓙ k ꀘꈵꓗ l ꒒ꅤꓡⵏ
+m ꂵꎭꓟ n ꈤꋊꓠⵍ o ꂦꄲꓳⵔⵙ p ꉣꇙꓑ q ꆰꁸ r ꋪꌅꓣⵇ s ꌗꌚꓢ t ꓄꓅ꓔⵜ u ꀎꌇꓴⵡ w ꅏꅐꓪ x ꊼꉧꓫⵝ y ꌩꐟꓬⵖ
+z ꁴꑒꓜⵣ
 """
 _SOMETIMES = """
 # Han
@@ -50,24 +51,25 @@ a ㄙムあ b ㄖ c ㄈ匚ㄷく d ㄉ e ㄜョㅌヨモミ f キｷチ g ん h 
 l ㄥレㄴしム m ㄇカ冊ㅆ n ㄇ几刀んハ o ㄖのㅁㅇロ口 p アㄗ q ゐ r 尺ㄕㄬア s ㄎ丂ㄹち t ㄒイテヒナ匕
 u ㄩひㅛ凵 v ㄨ√✓ w ㄩ山ㅃ x ㄨメ乂 y ㄚリソㅅン z ㄗ乙ㄹてろ
 # Thai and Lao
-a คล b ๒ c ς d ๔ດ f Ŧ h ђ i เโ l เ m ๓ n ภก o ๏๐໐ q ợ r ร s ร u ยบน v ש w ฬพผ y ץฯ
+r ཞร a คล b ๒ c ς d ๔ດ f Ŧ h ђ i เโ l เ m ๓ n ภก o ๏๐໐ q ợ s ร u ยบน v ש w ฬพผ y ץฯ
 # Hebrew and Arabic
 a א i וا١۱ j נלل l ןו n תח o סםه٥ە p ק r ר t דт u טں v ע۷٧ w שسﺵ x א y עצץ e ٤ع g ﻮو
 # Georgian and Armenian
-b ცႦხբΒ c ႺႠ d ძժ h հիխკႹ i ɿ j յʝ l լ m ო n ոռղմ o օჿ p ρ q զգ r րՐɾ s Տჽ t ʈե u սՍს v ν w աა x ჯ y ყՎվ
-z ȥՀჳ a ა g ցɠ e ჳեჰ f ֆჶ
+g Ⴚցɠ b ცႦხբΒ c ႺႠ d ძժ h հիխკႹ i ɿ j յʝ l լ m ო n ոռղմ o օჿ p ρ q զգ r րՐɾ s Տჽ t ʈե u սՍს v ν w աა x ჯ
+y ყՎվ z ȥՀჳ a ა e ჳեჰ f ֆჶ
 # Germany's own
 b ß
 # Ethiopic
-a ልጎ b ጌ c ር d ዕ e ቿቹ f ቻ g ኗ h ዘከ i ጎ j ጋ k ጕ l ረ m ጠ n ክከ o ዐ p የ q ዒ r ዪ s ነ t ፕፐ u ሁ v ሀ w ሠ x ሸ y ሃ z ጊ
+c ፈር x ጀሸ z ፚጊ a ልጎ b ጌ d ዕ e ቿቹ f ቻ g ኗ h ዘከ i ጎ j ጋ k ጕ l ረ m ጠ n ክከ o ዐ p የ q ዒ r ዪ s ነ t ፕፐ u ሁ v ሀ w ሠ
+y ሃ
 # Braille
 a ⠁ b ⠃ c ⠉ d ⠙ e ⠑ f ⠋ g ⠛ h ⠓ i ⠊ j ⠚ k ⠅ l ⠇ m ⠍ n ⠝ o ⠕ p ⠏ q ⠟ r ⠗ s ⠎ t ⠞ u ⠥ v ⠧ w ⠺ x ⠭ y ⠽ z ⠵
 """
 #: Signs that decorate a text, or stand for a letter of a word: read in both ways.
 _SIGNS = """
-a ▲△▴▵🔺◬⟁ c ©☪⊂🌙🌜 d ▷◗ e ☰≡⋿ h ♓ i ❗❕ℹ l └ m ♏ n ♑
-o ⭕◯○●◉◎⚪⚫🔴🔵🟠🟡🟢🟣🟤◌☉⚽🏀⚾☯⊙©⦿✪🌕🌑🌍🌎🌏💿🍩🎯☢ p ¶℗ r ® s §💲⚡ t ✝✞✟✚☦➕†‡™⛨ u ⛎ v ▼▽▾▿🔻✓✔☑⋎
-w ♆ x ✕✖✗✘❌❎☓╳⨯☒⤬✠ y ⑂ z ⚡☡
+i ┃┇╏╵╷▎❙⎜⎟⎢⎪▏▕❘ߊ❗❕ℹ t ┬ߠ✝✞✟✚☦➕†‡™⛨ a ▲△▴▵🔺◬⟁ c ©☪⊂🌙🌜 d ▷◗ e ☰≡⋿ h ♓ l └ m ♏ n ♑
+o ⭕◯○●◉◎⚪⚫🔴🔵🟠🟡🟢🟣🟤◌☉⚽🏀⚾☯⊙©⦿✪🌕🌑🌍🌎🌏💿🍩🎯☢ p ¶℗ r ® s §💲⚡ u ⛎ v ▼▽▾▿🔻✓✔☑⋎ w ♆
+x ✕✖✗✘❌❎☓╳⨯☒⤬✠ y ⑂ z ⚡☡
 """
 
 
@@ -114,15 +116,18 @@ x >< )( }{
 y `/ '/
 z >_ -/_ ~/_
 """
-#: Letters drawn with several signs, the longest first; of two letters the later one.
-DRAWN: Mapping[str, str] = MappingProxyType(
-    dict(
-        sorted(
-            ((sign, letter) for letter, *signs in map(str.split, _DRAWN.strip().splitlines()) for sign in signs),
-            key=lambda pair: -len(pair[0]),
-        )
-    )
-)
+
+
+def _drawn() -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    for letter, *signs in map(str.split, _DRAWN.strip().splitlines()):
+        for sign in signs:
+            found[sign] = found.get(sign, "") + letter
+    return MappingProxyType(dict(sorted(found.items(), key=lambda pair: -len(pair[0]))))
+
+
+#: Letters drawn with several signs, the longest first, each with the letters that it may be.
+DRAWN: Mapping[str, str] = _drawn()
 #: A letter and what it looks like when the page is turned round; a text so written is read from its end.
 TURNED: Mapping[str, str] = MappingProxyType(
     dict(

@@ -35,7 +35,7 @@ have head here high hill hold home iron item jump just keep kite lake lamp land 
 mint moon more most much neck nest next nice nine nose open over pale palm park past path pear pink play pond rain ring
 road rock roof room rose sand seed ship shoe side sign silk sing snow soft some song soup star stem tail tall tent than
 that them then they thin this town tree turn vase wall warm wave well west what when wide wild wind wine wing with wolf
-wood wool work year yoga your zero
+wood wool work year yoga your zero lol omg
 """
 
 
