@@ -11,6 +11,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..queue.emoji_words import CUSTOM
 from ..queue.explain import Why
 from ..queue.fair import Ahead
 from ..queue.jobs import Job, JobState, Progress
@@ -66,15 +67,20 @@ def shorten(words: str, limit: int) -> str:
 
 def shown(words: str, limit: int = PROMPT_SHOWN) -> str:
     """What somebody typed, made harmless: one line, at most `limit` characters, markdown and mentions escaped."""
-    return _MARKUP.sub(r"\\\1", shorten(plain(words), limit))
+    return _MARKUP.sub(r"\\\1", shorten(plain(_spoken(words)), limit))
+
+
+def _spoken(words: str) -> str:
+    """Custom emoji as they are typed, without their ids."""
+    return CUSTOM.sub(r":\g<name>:", words)
 
 
 def alt_text(request: ImageRequest, locale: str = ENGLISH, *, grid: bool = False) -> str:
     """The description that screen readers read: what was asked for, in words of the member's language."""
     if grid:
-        whole = text("alt.grid", locale, count=request.count, prompt=plain(request.prompt))
+        whole = text("alt.grid", locale, count=request.count, prompt=plain(_spoken(request.prompt)))
     else:
-        whole = text("alt.picture", locale, prompt=plain(request.prompt))
+        whole = text("alt.picture", locale, prompt=plain(_spoken(request.prompt)))
     return shorten(whole, ALT_TEXT)
 
 

@@ -15,8 +15,11 @@ from typing import Any
 import numpy as np
 
 TABLE = Path(__file__).with_name("meanings.npz")
-#: Cosine from which another word is thought to be near, and how much the second may be behind the first.
-NEAR, BEHIND = 0.42, 0.12
+#: Cosine from which another word is thought to be near, and how much the second may be behind the first. Short words
+#: that begin alike lie nearer in the encoder than they mean.
+NEAR, BEHIND, SHORT_NEAR = 0.5, 0.1, 0.85
+#: Not offered: what people are called by it would offend.
+_NEVER = frozenset({"chick", "chicks", "hen", "hens"})
 #: Names that are offered.
 OFFERED = 3
 #: Where a word belongs to several languages, the one it is taken for.
@@ -27,7 +30,7 @@ class Meanings:
     """Words, their languages and their vectors."""
 
     def __init__(self, texts: list[str], languages: tuple[str, ...], entries: Any, vectors: Any) -> None:
-        """`texts` sorted; `entries` (n, 3): text, language, vector; `vectors` int8 (m, d)."""
+        """`texts` sorted; `entries` (n, 4): text, language, vector, may it be offered; `vectors` int8 (m, d)."""
         self._texts = texts
         self._languages = languages
         # Sorted by text, so that the entries of one stand together.
@@ -39,8 +42,9 @@ class Meanings:
 
     def known(self, names: Iterable[str]) -> Known:
         """The names among these that the table has."""
-        found = [entry for name in set(names) for entry in self._entries_of(name)]
-        return Known(self, np.array(found, dtype=np.int64).reshape(-1, 3))
+        may_be = set(names) - _NEVER
+        found = [entry for name in may_be if not _several(name, may_be) for entry in self._entries_of(name) if entry[3]]
+        return Known(self, np.array(found, dtype=np.int64).reshape(-1, 4))
 
     def text(self, number: int) -> str:
         return self._texts[number]
@@ -112,6 +116,8 @@ class Known:
             if not allowed[number] or likeness[number] < max(NEAR, first - BEHIND) or len(found) == OFFERED:
                 break
             name = self._meanings.text(int(self._entries[number, 0]))
+            if likeness[number] < SHORT_NEAR and max(len(name), len(word)) <= 4 and name[0] == word[0] < "\u2e80":
+                continue
             if not any(_alike(name, other) for other in (*found, word)):
                 found.append(name)
         return tuple(found)
@@ -131,11 +137,17 @@ def load(file: Path = TABLE) -> Meanings | None:
             return Meanings(
                 table["texts"].tobytes().decode().split("\n"),
                 tuple(table["languages"].tobytes().decode().split("\n")),
-                np.stack([table[name].astype(np.int64) for name in ("text", "language", "vector")], axis=1),
+                np.stack([table[name].astype(np.int64) for name in ("text", "language", "vector", "shown")], axis=1),
                 table["vectors"],
             )
     except (KeyError, OSError) as problem:
         raise ValueError(f"{file} is no table of meanings; make it again with scripts/meanings.py") from problem
+
+
+def _several(name: str, names: Collection[str]) -> bool:
+    """Whether a name is another one's plural: `horses`, `wolves`, `mice`."""
+    ends = (("s", ""), ("es", ""), ("ies", "y"), ("ves", "f"), ("ice", "ouse"), ("geese", "goose"), ("men", "man"))
+    return any(name.endswith(end) and name.removesuffix(end) + one in names for end, one in ends)
 
 
 def _alike(one: str, other: str) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -61,6 +61,7 @@ class Vocabulary:
         self._names = frozenset(_plain(name) for name in names) | frozenset(_plain(name) for name in self.concepts)
         #: Single words of the names: "apple" of "red apple".
         self._name_words = frozenset(piece for name in self._names for piece in _PIECES.findall(name))
+        self._concept_words = frozenset(piece for name in self.concepts for piece in _PIECES.findall(_plain(name)))
         self._words = self._name_words | frozenset(_plain(word) for word in words)
         self._longest = max((len(word) for word in self._words), default=0)
 
@@ -143,7 +144,7 @@ class Vocabulary:
 
     def _nearest(self, word: str) -> UnknownWord:
         """What is offered for it: sensible, or nothing."""
-        spelt = [] if word[0] >= "\u2e80" else _slips(word, self._name_words)
+        spelt = [] if word[0] >= "\u2e80" else _slips(word, self._name_words, self._concept_words)
         table = meanings.load()
         told = next((form for form in _forms(word) if table is not None and form in table), None)
         if told is None:
@@ -161,11 +162,15 @@ class Vocabulary:
         return table.known(self._names)
 
 
-def _slips(word: str, choices: Iterable[str]) -> list[str]:
-    """Of these the words that this one may be a slip of the keyboard of, the nearest first."""
+def _slips(word: str, choices: Iterable[str], first: Collection[str]) -> list[str]:
+    """Of these the words that this one may be a slip of the keyboard of: the nearest first, of equal ones those in
+    `first`."""
     most = 0 if len(word) < _ONE_WRONG else 1 if len(word) < _TWO_WRONG else 2
     near = [(OSA.distance(word, other, score_cutoff=most), other) for other in choices if other[0] == word[0]]
-    return [other for wrong, other in sorted(near) if wrong <= most]
+    return [
+        other
+        for wrong, _, other in sorted((wrong, other not in first, other) for wrong, other in near if wrong <= most)
+    ]
 
 
 def _forms(word: str) -> Iterable[str]:

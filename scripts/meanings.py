@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +31,9 @@ OUT = PROJECT / "queue" / "meanings.npz"
 #: Languages that the encoder was trained on; Arabic and Turkish names come from CLDR.
 LANGUAGES = ("en", "zh", "zh-hant", "ja", "ko", "fr", "de", "es", "pt", "it", "ru", "pl", "nl", "th", "ar", "tr")
 #: Directions that are kept of 512.
-KEPT = 56
+KEPT = 112
 #: How often WordNet's texts have a noun, and jieba's a Chinese one, at least.
-COUNTED, COMMON = 1, 60
+COUNTED, COMMON = 1, 150
 #: Longest name, in words.
 MOST_WORDS = 4
 #: emojibase's groups of skin tones and flags.
@@ -87,15 +87,9 @@ def main() -> None:
     parser.add_argument("--jieba", type=Path, required=True)
     parser.add_argument("--packages", type=Path, default=PROJECT / "runs" / "data" / "packages")
     options = parser.parse_args()
-    pairs = {
-        (language, plain)
-        for language, word in (
-            *emoji_words(options.packages),
-            *(("en", noun) for noun in english_nouns(options.wordnet)),
-            *(("zh", noun) for noun in chinese_nouns(options.jieba)),
-        )
-        if (plain := _plain(word)) and len(plain.split()) <= MOST_WORDS
-    }
+    shown = _short(emoji_words(options.packages))
+    nouns = _short(("en", noun) for noun in english_nouns(options.wordnet))
+    pairs = shown | nouns | _short(("zh", noun) for noun in chinese_nouns(options.jieba))
     taught = sorted({word for _, word in pairs})
     vector = {word: number for number, word in enumerate(taught)}
     entries = {(word, language): vector[word] for language, word in pairs}
@@ -104,6 +98,8 @@ def main() -> None:
     for language, word in pairs:
         if language == "zh" and (traditional := convert(word)) not in vector:
             entries.setdefault((traditional, "zh-hant"), vector[word])
+            if (language, word) in shown:
+                shown.add(("zh-hant", traditional))
     texts = sorted({word for word, _ in entries})
     print(f"{len(texts)} texts, {len(taught)} of them with vectors of their own, in {len(LANGUAGES)} languages")
     small, scale = _reduced(_vectors(taught))
@@ -116,9 +112,17 @@ def main() -> None:
         text=np.array([place[word] for word, _ in ordered], dtype=np.uint32),
         language=np.array([LANGUAGES.index(language) for _, language in ordered], dtype=np.uint8),
         vector=np.array([entries[each] for each in ordered], dtype=np.uint32),
+        # Whether it is what some emoji is called, and may be offered; other nouns are only looked up.
+        shown=np.array([(language, word) in shown for word, language in ordered], dtype=np.uint8),
         vectors=small,
     )
-    print(f"{OUT}: {OUT.stat().st_size / 1e6:.1f} MB, {small.shape[1]} directions keep {scale:.0%} of the variance")
+    print(
+        f"{OUT}: {OUT.stat().st_size / 1e6:.1f} MB, {small.shape[1]} directions keep {scale:.0%} of the squared length"
+    )
+
+
+def _short(words: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    return {(language, plain) for language, word in words if (plain := _plain(word)) and plain.count(" ") < MOST_WORDS}
 
 
 def _vectors(texts: list[str]) -> np.ndarray[Any, Any]:
@@ -131,14 +135,9 @@ def _vectors(texts: list[str]) -> np.ndarray[Any, Any]:
 
 
 def _reduced(vectors: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], float]:
-    """int8 (N, KEPT), each as long as the others; and which share of the variance that keeps.
-
-    Principal components of the centred vectors: the mean says only that all of them are words.
-    """
-    centred = vectors - vectors.mean(axis=0)
-    values, axes = np.linalg.eigh(centred.T @ centred)
-    main_axes = axes[:, ::-1][:, :KEPT]
-    kept = centred @ main_axes
+    """int8 (N, KEPT), and which share of the squared length that keeps: the main directions, so that cosines stay."""
+    values, axes = np.linalg.eigh(vectors.T @ vectors)
+    kept = vectors @ axes[:, ::-1][:, :KEPT]
     kept /= np.linalg.norm(kept, axis=1, keepdims=True)
     peak = np.quantile(np.abs(kept), 0.9999)
     return np.clip(np.round(kept / peak * 127), -127, 127).astype(np.int8), float(
