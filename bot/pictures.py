@@ -51,6 +51,11 @@ async def keep_emoji(interaction: Asked, emoji: str, moving: bool) -> str:
     return await keep_link(interaction, f"{host}/emojis/{emoji}.{'gif' if moving else 'png'}")
 
 
+def is_blurred(link: str) -> bool:
+    """Whether a file is behind a spoiler where it lies: Discord says so in its name. Pure."""
+    return link.partition("?")[0].rpartition("/")[2].startswith("SPOILER_")
+
+
 async def keep_bytes(interaction: Asked, data: bytes) -> str:
     """Raises: Refused."""
     try:
