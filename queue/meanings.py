@@ -17,7 +17,9 @@ import numpy as np
 TABLE = Path(__file__).with_name("meanings.npz")
 #: Cosine from which another word is thought to be near, and how much the second may be behind the first. Short words
 #: that begin alike lie nearer in the encoder than they mean.
-NEAR, BEHIND, SHORT_NEAR = 0.5, 0.1, 0.85
+NEAR, BEHIND, SHORT_NEAR = 0.575, 0.1, 0.85
+#: Letters that a name has at least, where letters are sounds.
+SHORTEST = 3
 #: Not offered: what people are called by it would offend.
 _NEVER = frozenset({"chick", "chicks", "hen", "hens"})
 #: Names that are offered.
@@ -43,7 +45,8 @@ class Meanings:
     def known(self, names: Iterable[str]) -> Known:
         """The names among these that the table has."""
         may_be = set(names) - _NEVER
-        found = [entry for name in may_be if not _several(name, may_be) for entry in self._entries_of(name) if entry[3]]
+        fit = [name for name in may_be if _is_word(name) and not _several(name, may_be)]
+        found = [entry for name in fit for entry in self._entries_of(name) if entry[3]]
         return Known(self, np.array(found, dtype=np.int64).reshape(-1, 4))
 
     def text(self, number: int) -> str:
@@ -142,6 +145,10 @@ def load(file: Path = TABLE) -> Meanings | None:
             )
     except (KeyError, OSError) as problem:
         raise ValueError(f"{file} is no table of meanings; make it again with scripts/meanings.py") from problem
+
+
+def _is_word(name: str) -> bool:
+    return len(name) >= SHORTEST or name[:1] >= "\u2e80"
 
 
 def _several(name: str, names: Collection[str]) -> bool:

@@ -31,9 +31,9 @@ OUT = PROJECT / "queue" / "meanings.npz"
 #: Languages that the encoder was trained on; Arabic and Turkish names come from CLDR.
 LANGUAGES = ("en", "zh", "zh-hant", "ja", "ko", "fr", "de", "es", "pt", "it", "ru", "pl", "nl", "th", "ar", "tr")
 #: Directions that are kept of 512.
-KEPT = 112
+KEPT = 56
 #: How often WordNet's texts have a noun, and jieba's a Chinese one, at least.
-COUNTED, COMMON = 1, 150
+COUNTED, COMMON = 1, 60
 #: Longest name, in words.
 MOST_WORDS = 4
 #: emojibase's groups of skin tones and flags.
@@ -94,7 +94,10 @@ def main() -> None:
     vector = {word: number for number, word in enumerate(taught)}
     entries = {(word, language): vector[word] for language, word in pairs}
     # Traditional characters lie where the simplified ones do; the encoder knows those better.
-    convert = OpenCC("s2twp").convert
+    convert, simplify = OpenCC("s2twp").convert, OpenCC("t2s").convert
+    for language, word in pairs:
+        if language == "zh-hant" and (simple := simplify(word)) in vector:
+            entries[word, language] = vector[simple]
     for language, word in pairs:
         if language == "zh" and (traditional := convert(word)) not in vector:
             entries.setdefault((traditional, "zh-hant"), vector[word])
@@ -116,9 +119,7 @@ def main() -> None:
         shown=np.array([(language, word) in shown for word, language in ordered], dtype=np.uint8),
         vectors=small,
     )
-    print(
-        f"{OUT}: {OUT.stat().st_size / 1e6:.1f} MB, {small.shape[1]} directions keep {scale:.0%} of the squared length"
-    )
+    print(f"{OUT}: {OUT.stat().st_size / 1e6:.1f} MB, {small.shape[1]} directions keep {scale:.0%} of the variance")
 
 
 def _short(words: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
@@ -135,9 +136,13 @@ def _vectors(texts: list[str]) -> np.ndarray[Any, Any]:
 
 
 def _reduced(vectors: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], float]:
-    """int8 (N, KEPT), and which share of the squared length that keeps: the main directions, so that cosines stay."""
-    values, axes = np.linalg.eigh(vectors.T @ vectors)
-    kept = vectors @ axes[:, ::-1][:, :KEPT]
+    """int8 (N, KEPT), each as long as the others; and which share of the variance that keeps.
+
+    Principal components of the centred vectors: the mean says only that all of them are words.
+    """
+    centred = vectors - vectors.mean(axis=0)
+    values, axes = np.linalg.eigh(centred.T @ centred)
+    kept = centred @ axes[:, ::-1][:, :KEPT]
     kept /= np.linalg.norm(kept, axis=1, keepdims=True)
     peak = np.quantile(np.abs(kept), 0.9999)
     return np.clip(np.round(kept / peak * 127), -127, 127).astype(np.int8), float(
