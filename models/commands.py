@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -17,6 +17,8 @@ from .data.firstlight import CONCEPTS
 from .data.importer import import_folder
 from .engine import Engine
 from .evaluation.command import Folders, evaluate_weights
+from .evaluation.drawer_command import draws_from_drawings, evaluate_drawer_weights
+from .evaluation.drawer_painter import DrawerSampling
 from .evaluation.painter import Sampling
 from .prompts import read_prompts
 from .sheet import contact_sheet
@@ -122,17 +124,31 @@ def evaluate_folder(
     crisp: Path | None,
     threads: int | None,
     report: Report,
+    reference_guidance: float | None = None,
 ) -> None:
-    """Evaluate a pipeline folder and print its figures.
+    """Evaluate a pipeline folder and print its figures. `reference_guidance` is for weights that draw from drawings.
 
     Raises:
         DataError, EngineError: says what to do.
     """
+    if draws_from_drawings(weights):
+        if threads is not None:
+            torch.set_num_threads(threads)
+        drawn = DrawerSampling(8 if quick else steps, reference_guidance or guidance, guidance)
+        found = evaluate_drawer_weights(
+            weights, data, out=out, each=each, quickly=quick, sampling=drawn, report=report
+        )  # fmt: skip
+        _tell(found, report)
+        return
     folders = Folders(data / "sprites64", data / "features", dcgan=dcgan, vae=vae, crisp=crisp)
     found = evaluate_weights(
         weights, folders, CONCEPTS, out=out, quick=quick, each=each, sampling=Sampling(steps, guidance),
         threads=threads, report=report,
     )  # fmt: skip
+    _tell(found, report)
+
+
+def _tell(found: Mapping[str, Any], report: Report) -> None:
     for name, value in found.items():
         if name != "details":
             report(f"{name:22} {'not measured' if value is None else value}")

@@ -11,13 +11,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import torch
+from typing import Any
 
 from ..data.build import load
-from ..data.colours import looks
 from ..data.drawer import drawer
 from ..errors import ModelError
+from .drawer_evaluate import looks_when_asked
 from .drawer_painter import DrawerSampling, drawer_painter, open_denoiser, open_words
 from .drawer_questions import Ask, Questions
 from .drawer_recogniser import load as load_recogniser
@@ -73,7 +72,7 @@ def quick(plan: QuickPlan, report: Callable[[str], None] = print) -> dict[str, l
     return verdicts
 
 
-def quick_sets(questions: Questions, images: object, each: int) -> dict[str, list[Ask]]:
+def quick_sets(questions: Questions, images: Any, each: int) -> dict[str, list[Ask]]:
     """The fixed small sets, by what they are called."""
     asked = {
         "trained thing": questions.trained(each),
@@ -81,20 +80,7 @@ def quick_sets(questions: Questions, images: object, each: int) -> dict[str, lis
         "held-out thing": questions.things(each),
     }
     bare = {f"{name}, without refs": [ask.bare() for ask in asks] for name, asks in asked.items()}
-    measured = _AllLooks(images)
-    return asked | bare | {"colour": questions.colours(each, measured)}
-
-
-class _AllLooks(dict):
-    """Looks of drawings, measured when they are asked for."""
-
-    def __init__(self, images: object) -> None:
-        super().__init__()
-        self._images = images
-
-    def __missing__(self, i: int):
-        self[i] = looks(torch.from_numpy(self._images[[i]]))[0]
-        return self[i]
+    return asked | bare | {"colour": questions.colours(each, looks_when_asked(images))}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -28,7 +28,8 @@ from ..data.store import SpriteSet
 from ..errors import DataMissing, TrainingError
 from ..training import checkpoints
 from ..training.schedule import learning_rate
-from .drawer_recogniser import ThingRecogniser, load, recognise, save
+from .drawer_features import GROUNDS, STYLE_SIZE, THING_SIZE, describe
+from .drawer_recogniser import ThingRecogniser, load, recognise, save, save_card
 from .drawer_worse import worsen
 from .intervals import Share
 from .validate import shares_card
@@ -43,22 +44,25 @@ FEWEST, KEPT = 2, 4
 class DrawerRecogniserRecipe:
     """Every number of a run; `seed` differs from that of every network it will judge."""
 
-    widths: tuple[int, ...] = (32, 64, 128, 224)
-    batch: int = 96
-    steps: int = 4_000
-    rate: float = 3e-3
-    weight_decay: float = 0.03
-    warmup: int = 100
-    #: Share of the steps, at the end, in which the rate goes to zero.
-    decay: float = 0.5
-    ema: float = 0.998
+    width: int = 320
+    hidden: int = 768
+    #: Worsened views of every drawing that are learned beside the drawing itself.
+    views: int = 4
+    #: Times that each view is seen.
+    epochs: int = 8
+    batch: int = 256
+    rate: float = 1e-3
+    weight_decay: float = 0.05
+    warmup: int = 50
+    ema: float = 0.995
     smoothing: float = 0.1
+    #: What is added to the scatter within things, as a share of its mean.
+    ridge: float = 0.3
+    #: Sharpness of the discriminants' first probabilities.
+    sharpness: float = 0.35
     #: Share of the drawings whose hues are turned; never where the thing is called by a colour.
-    tinted: float = 0.25
+    tinted: float = 0.2
     seed: int = 20_781
-    save_minutes: float = 3.0
-    #: Multiply in bfloat16, where the processor has instructions for it.
-    bfloat16: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,91 +100,154 @@ def train_drawer_recogniser(
     weights: Path,
     report: Report = print,
     stop: Stop = lambda: False,
-) -> ThingRecogniser:
-    """Train to the recipe's last step, from `run`'s checkpoint where there is one; each save is written to `weights`.
+) -> ThingRecogniser | None:
+    """Describe the drawings, find the discriminants, learn the correction, measure, and write `weights`.
+
+    What is done is kept in `run`: the same call goes on. None where it was stopped.
 
     Raises:
         DataMissing: no thing was drawn twice.
         TrainingError: the loss is not a number, or the checkpoint cannot be used.
     """
-    # Set up.
+    began = time.monotonic()
     found = drawer(sprites.rows)
     data = split(found)
     styles = sorted(set(found.styles.values()))
-    style_of = {i: styles.index(word) for i, word in found.styles.items()}
-    # Emoji are what is asked for; what was drawn more often is seen more often.
-    several = zip(data.things, data.train, strict=True)
-    odds = [(2.0 if thing.emoji else 1.0) * len(each) ** 0.5 for thing, each in several]
-    fixed = [not COLOURS.keys().isdisjoint(thing.caption.lower().split()) for thing in data.things]
+    run.mkdir(parents=True, exist_ok=True)
+    (run / "recogniser-drawer.json").write_text(json.dumps(asdict(recipe), indent=1))
+    drawn = [i for each in data.train for i in each]
+    truth = torch.tensor([place for place, each in enumerate(data.train) for _ in each])
+    styled = torch.tensor([styles.index(found.styles[i]) for i in drawn])
+
+    # Every drawing on both backgrounds, and worsened views of it.
+    pool: list[Tensor] = []
+    for view in range(len(GROUNDS) + recipe.views):
+        described = _view(recipe, sprites, data, drawn, view, run, report, stop)
+        if described is None:
+            return None
+        pool.append(described)
+    views = torch.cat(pool)
+    truth, styled = truth.repeat(len(pool)), styled.repeat(len(pool))
+
+    # Learn.
     torch.manual_seed(recipe.seed)
-    model = ThingRecogniser([thing.key for thing in data.things], styles, recipe.widths)
-    model.to(memory_format=torch.channels_last)
+    model = ThingRecogniser([thing.key for thing in data.things], styles, recipe.width, recipe.hidden)
+    discriminate(model, views[:, :THING_SIZE].float(), truth, recipe)
+    measure(model, sprites, found, data, report)
+    model = _correct(model, views, truth, styled, recipe, run, report, stop)
+    if model is None:
+        return None
+    card = {"recipe": asdict(recipe), "drawings": len(drawn), "minutes": round((time.monotonic() - began) / 60, 1)}
+    save(model, weights, card)
+    # What ships is what is measured.
+    model = load(weights)
+    save_card(weights, measure(model, sprites, found, data, report))
+    return model
+
+
+def _view(
+    recipe: DrawerRecogniserRecipe, sprites: SpriteSet, data: Split, drawn: Sequence[int], view: int, run: Path,
+    report: Report, stop: Stop,
+) -> Tensor | None:  # fmt: skip
+    """Descriptions of all drawings in one view, (N, D) in half precision; kept in a file."""
+    file = run / f"view-{view}.npy"
+    if file.is_file():
+        kept = torch.from_numpy(np.load(file))
+        if kept.shape == (len(drawn), THING_SIZE + STYLE_SIZE):
+            return kept
+    named = [place for place, each in enumerate(data.train) for _ in each]
+    fixed = [not COLOURS.keys().isdisjoint(thing.caption.lower().split()) for thing in data.things]
+    parts: list[Tensor] = []
+    for begin in range(0, len(drawn), 128):
+        if stop():
+            return None
+        pixels = straight_pixels(sprites, drawn[begin : begin + 128])
+        if view < len(GROUNDS):
+            parts.append(describe(premultiplied(pixels), GROUNDS[view]).half())
+            continue
+        choose = random.Random(f"judge/{recipe.seed}/{view}/{begin}")
+        generator = torch.Generator().manual_seed(choose.getrandbits(60))
+        tinted = [choose.random() < recipe.tinted and not fixed[place] for place in named[begin : begin + 128]]
+        worse = worsen(pixels, torch.tensor(tinted), generator)
+        parts.append(describe(worse, choose.choice(GROUNDS)).half())
+    described = torch.cat(parts)
+    part = file.with_suffix(".part.npy")
+    np.save(part, described.numpy())
+    part.replace(file)
+    report(f"view {view + 1} of {len(GROUNDS) + recipe.views}: {len(drawn)} drawings described")
+    return described
+
+
+def discriminate(model: ThingRecogniser, views: Tensor, truth: Tensor, recipe: DrawerRecogniserRecipe) -> None:
+    """Set the first and the last layer to linear discriminants: what differs between things, not within them."""
+    count = torch.zeros(len(model.things)).index_add(0, truth, torch.ones(len(truth)))
+    means = torch.zeros(len(model.things), views.shape[1]).index_add(0, truth, views) / count[:, None]
+    middle = views.mean(0)
+    scatter = torch.zeros(views.shape[1], views.shape[1])
+    for part, own in zip(views.split(8192), truth.split(8192), strict=True):
+        rest = part - means[own]
+        scatter += rest.T @ rest
+    scatter /= len(views)
+    scatter += recipe.ridge * scatter.diagonal().mean() * torch.eye(len(scatter))
+    white = torch.linalg.inv(torch.linalg.cholesky(scatter)).T
+    _, _, axes = torch.linalg.svd((means - middle) @ white * count[:, None].sqrt(), full_matrices=False)
+    directions = white @ axes[: recipe.width].T
+    spots = (means - middle) @ directions
+    scale = spots.std()
+    with torch.no_grad():
+        size = directions.shape[1]
+        model.discriminants.weight.zero_()
+        model.discriminants.bias.zero_()
+        model.discriminants.weight[:size] = directions.T / scale
+        model.discriminants.bias[:size] = -middle @ directions / scale
+        # The logarithm of a normal distribution about each mean, less sharp than it claims to be.
+        sharp = recipe.sharpness * scale.square()
+        model.of_thing.weight.zero_()
+        model.of_thing.weight[:, :size] = sharp * spots / scale
+        model.of_thing.bias.copy_(-0.5 * sharp * (spots / scale).square().sum(1))
+
+
+def _correct(
+    model: ThingRecogniser, views: Tensor, truth: Tensor, styled: Tensor, recipe: DrawerRecogniserRecipe, run: Path,
+    report: Report, stop: Stop,
+) -> ThingRecogniser | None:  # fmt: skip
+    """Learn the rest by cross-entropy; gives the averaged network."""
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True)
     optimizer = torch.optim.AdamW(
-        [
-            {"params": [each for each in model.parameters() if each.ndim > 1]},
-            {"params": [each for each in model.parameters() if each.ndim <= 1], "weight_decay": 0.0},
-        ],
-        lr=recipe.rate, betas=(0.9, 0.99), weight_decay=recipe.weight_decay, fused=True,
+        model.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay, fused=True
     )  # fmt: skip
     modules: dict[str, nn.Module] = {"model": model, "average": average}
     checkpoint = run / "recogniser-drawer.safetensors"
-    step, seconds = 0, 0.0
+    step, steps = 0, recipe.epochs * len(views) // recipe.batch
     if checkpoint.is_file():
-        numbers = checkpoints.load(checkpoint, modules, optimizer)
-        step, seconds = numbers["step"], numbers["seconds"]
+        step = checkpoints.load(checkpoint, modules, optimizer)["step"]
         report(f"resumed at step {step}")
-    run.mkdir(parents=True, exist_ok=True)
-    (run / "recogniser-drawer.json").write_text(json.dumps(asdict(recipe), indent=1))
-    tiles = recipe.bfloat16 and has_bfloat16()
-    saved = shown = began = time.monotonic()
-    first, before = step, seconds
-    smooth = 0.0
-
-    def keep() -> None:
-        checkpoints.save(checkpoint, modules, optimizer, {"step": step, "seconds": seconds})
-        card = {"recipe": asdict(recipe), "steps": step, "samples": step * recipe.batch, "minutes": seconds / 60}
-        save(average.module, weights, card | measure(average.module, sprites, found, data, report))
-
+    fast = has_bfloat16()
+    shown, smooth = time.monotonic(), 0.0
     model.train()
-    while step < recipe.steps and not stop():
-        # One batch, the same at every call.
-        choose = random.Random(f"judge/{recipe.seed}/{step}")
-        generator = torch.Generator().manual_seed(choose.getrandbits(60))
-        picked = choose.choices(range(len(data.things)), odds, k=recipe.batch)
-        drawn = [choose.choice(data.train[place]) for place in picked]
-        tinted = torch.tensor([choose.random() < recipe.tinted and not fixed[place] for place in picked])
-        pictures = worsen(_pixels(sprites, drawn), tinted, generator).contiguous(memory_format=torch.channels_last)
-        styled = torch.tensor([style_of[i] for i in drawn])
-
-        # Update.
+    while step < steps and not stop():
+        generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
+        at = torch.randint(len(views), (recipe.batch,), generator=generator)
         for group in optimizer.param_groups:
-            group["lr"] = recipe.rate * learning_rate(step, recipe.steps, recipe.warmup, recipe.decay)
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=tiles):
-            thing, style = model(pictures)
-        lost = functional.cross_entropy(thing.float(), torch.tensor(picked), label_smoothing=recipe.smoothing)
-        loss = lost + functional.cross_entropy(style.float(), styled, label_smoothing=recipe.smoothing)
+            group["lr"] = recipe.rate * learning_rate(step, steps, recipe.warmup)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=fast):
+            thing, style = model(views[at].float())
+        lost = functional.cross_entropy(thing.float(), truth[at], label_smoothing=recipe.smoothing)
+        loss = lost + functional.cross_entropy(style.float(), styled[at], label_smoothing=recipe.smoothing)
         if not torch.isfinite(loss):
             raise TrainingError(f"The loss is {loss.item()} at step {step}. Lower `rate`; {checkpoint} is good.")
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimizer.step()
         average.update_parameters(model)
         step += 1
-
-        # Report and save.
         smooth = lost.item() if not smooth else 0.98 * smooth + 0.02 * lost.item()
-        seconds = before + time.monotonic() - began
-        if time.monotonic() - shown > 20 or step == recipe.steps:
+        if time.monotonic() - shown > 20 or step == steps:
             shown = time.monotonic()
-            pace = (step - first) * recipe.batch / (shown - began)
-            report(f"recogniser step {step}/{recipe.steps} thing {smooth:.3f} {pace:.0f} samples/s")
-        if time.monotonic() - saved > 60 * recipe.save_minutes:
-            keep()
-            saved = time.monotonic()
-    keep()
-    return load(weights)
+            report(f"recogniser step {step}/{steps} thing {smooth:.3f}")
+            checkpoints.save(checkpoint, modules, optimizer, {"step": step})
+    checkpoints.save(checkpoint, modules, optimizer, {"step": step})
+    return average.module.eval() if step == steps else None
 
 
 def measure(
@@ -189,9 +256,7 @@ def measure(
     """Top-1, top-5, siblings and style on the drawings that were kept, by emoji's group too; for the card."""
     places = sorted(data.kept)
     drawn = [data.kept[place] for place in places]
-    pixels = _pixels(sprites, drawn)
-    alpha = pixels[:, 3:]
-    things, styles = recognise(model, torch.cat([pixels[:, :3] * alpha, alpha], 1) * 2 - 1)
+    things, styles = recognise(model, premultiplied(straight_pixels(sprites, drawn)))
     truth = torch.tensor(places)
     best = things.topk(min(5, things.shape[1]), 1).indices
     hits = best == truth[:, None]
@@ -230,6 +295,12 @@ def _share(right: Sequence[bool]) -> Share:
     return Share(sum(right), len(right))
 
 
-def _pixels(sprites: SpriteSet, which: Sequence[int]) -> Tensor:
+def straight_pixels(sprites: SpriteSet, which: Sequence[int]) -> Tensor:
     """(B, 4, S, S) straight, in [0, 1]."""
     return torch.from_numpy(sprites.images[np.asarray(which)]).permute(0, 3, 1, 2).float() / 255
+
+
+def premultiplied(pixels: Tensor) -> Tensor:
+    """Straight RGBA in [0, 1] → premultiplied in [-1, 1], (B, 4, S, S)."""
+    alpha = pixels[:, 3:]
+    return torch.cat([pixels[:, :3] * alpha, alpha], 1) * 2 - 1

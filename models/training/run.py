@@ -14,6 +14,7 @@ from .. import upscaler as upscaling
 from ..data.build import build
 from ..data.store import SpriteSet
 from ..errors import TrainingError
+from ..evaluation.train_drawer_recogniser import DrawerRecogniserRecipe, train_drawer_recogniser
 from ..evaluation.train_recogniser import RecogniserRecipe, train_recogniser
 from . import recipes
 from .baseline_runs import DcganRecipe, VaeRecipe, train_dcgan, train_vae
@@ -44,7 +45,7 @@ Stop = Callable[[], bool]
 #: `kind` of a recipe → its one section and that section's record; a pipeline has many (`read_pipeline`).
 PARTS: Mapping[str, type[Any]] = {
     "codec": CodecRecipe, "dcgan": DcganRecipe, "vae": VaeRecipe, "upscaler": UpscalerRecipe,
-    "recogniser": RecogniserRecipe, "text": TextRecipe,
+    "recogniser": RecogniserRecipe, "recogniser-drawer": DrawerRecogniserRecipe, "text": TextRecipe,
 }  # fmt: skip
 KINDS = ("pipeline", *PARTS, "drawer", "finetune")
 
@@ -188,6 +189,8 @@ def _part(kind: str, content: dict[str, Any], task: Task, progress: Progress, st
     elif kind == "text":
         alone = PipelineRecipe(name, concepts, text=recipe)
         text_part(alone, scenery(alone, sprites), task.run, task.data, progress, stop, device)
+    elif kind == "recogniser-drawer":
+        train_drawer_recogniser(recipe, sprites, task.run, out, progress.line, stop)
     elif kind == "recogniser":
         train_recogniser(recipe, sprites, CONCEPT_LISTS[concepts], task.run, out, progress.line, stop)
     else:
