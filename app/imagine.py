@@ -21,7 +21,7 @@ from .errors import Refused
 from .output import check_writable, output_files, write_files
 from .render import render
 from .settings import Configuration
-from .worker import check_weights, load_engine
+from .worker import check_weights, load_engine, load_finisher
 
 #: What a request is that says nothing else, as the record has it.
 SIZE: int = ImageRequest.model_fields["width"].default
@@ -115,12 +115,16 @@ def imagine(configuration: Configuration, wish: Wish, console: Console) -> Seque
     check_words(vocabulary, request.prompt, console)
     settings = configuration.settings.render
     device = settings.devices[0] if settings.devices else "auto"
+    # Nobody stands between the picture and its owner, so nobody judges it; its marks are those of a served one.
+    finisher = load_finisher(configuration, judged=False)
     with progress_bar(console) as bar:
         task = bar.add_task("loading the model", total=None)
         engine = load_engine(configuration, device)
         bar.update(task, description="rendering", total=request.steps)
         try:
-            pictures, _ = render(engine, request, lambda step, steps: bar.update(task, completed=step, total=steps))
+            pictures, _ = render(
+                engine, request, lambda step, steps: bar.update(task, completed=step, total=steps), finisher
+            )
         except EngineError as error:
             raise Refused(str(error)) from None
     write_files(files, pictures)

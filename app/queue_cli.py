@@ -22,6 +22,7 @@ app = typer.Typer(
     help="Look at the queue of a running `daguerre serve`, and steer it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     add_completion=False,
 )
 ConfigFile = Annotated[

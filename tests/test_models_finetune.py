@@ -18,13 +18,13 @@ from modelkit import interrupted_after
 from PIL import Image
 from safetensors.torch import load_file
 
+from daguerre.models.common.adapter import WEIGHTS, check_adapter
 from daguerre.models.data.firstlight import CONCEPTS
 from daguerre.models.data.raster import rasterise
 from daguerre.models.data.store import SpriteSet
 from daguerre.models.engine import digest
 from daguerre.models.errors import DataError, DataMissing, TrainingError, WeightsMissing, WeightsRefused
 from daguerre.models.training import checkpoints, finetune
-from daguerre.models.training.adapter import WEIGHTS, check_adapter
 from daguerre.models.training.finetune import Finetune, finetune_folder, read_finetune, train_finetune
 from daguerre.models.training.finetune_base import open_base
 from daguerre.models.training.finetune_lora import FinetuneRecipe

@@ -14,11 +14,11 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image, ImageDraw
 from toyweights import write_toy_weights
 
+from daguerre.models.common.cutout import cut_out
 from daguerre.models.engine import Ask, Engine
 from daguerre.models.errors import Unfit
 from daguerre.models.serving import drawing
 from daguerre.models.serving.asks import Source
-from daguerre.models.serving.cutout import cut_out
 from daguerre.models.serving.network import Words
 from daguerre.models.serving.previews import drawing as sample
 from daguerre.models.serving.profile import Paces, measure

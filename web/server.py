@@ -1,5 +1,6 @@
-"""The local HTTP API.
+"""The local HTTP API, and a page on it.
 
+GET    /                                   a page for people: state, next steps, a form that draws
 GET    /healthz                            200 while the queue is up, else 503
 POST   /api/v1/jobs                        {"prompt": …} → 202; the same Idempotency-Key again → 200, the same job
 GET    /api/v1/jobs/{id}                   state, place in the queue, links to the pictures
@@ -25,13 +26,17 @@ from .bodies import WITH_PICTURES, job_body, parse_request
 from .events import send_events
 from .guard import answer_problems, is_loopback, make_guard
 from .options import WebOptions
+from .page import add_page
 from .problems import Problem, unknown_words
 
 #: Who asks over HTTP; the fair share and the limit of waiting jobs count them as one member.
 MEMBER = SERVER = "local"
 #: What stands in `Job.reply` of a job that came over HTTP, so that the bot leaves it alone.
 REPLY: Mapping[str, Any] = {"kind": "web"}
-NO_WORKER = "no worker is connected; jobs wait until one is (`daguerre doctor` says what a worker here lacks)"
+NO_WORKER = (
+    "no worker is connected; jobs wait until one is (scripts/start doctor, in a container daguerre doctor, says what a "
+    "worker here lacks)"
+)
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 
 
@@ -42,9 +47,13 @@ def make_app(
     vocabulary: Vocabulary | None = None,
     about: Callable[[], Mapping[str, Any]] = dict,
 ) -> web.Application:
-    """The API on an open queue. `about` adds to what /healthz tells this machine."""
+    """The API on an open queue. `about` adds to what /healthz tells this machine.
+
+    Where the workers of this machine cannot start, its `worker_problem` says why and what to do.
+    """
     api = _Api(queue, vocabulary, about)
     app = web.Application(middlewares=[answer_problems, make_guard(options)], client_max_size=options.max_body_bytes)
+    add_page(app)
     app.router.add_get("/healthz", api.healthz)
     app.router.add_post("/api/v1/jobs", api.submit)
     app.router.add_get("/api/v1/jobs/{id:[0-9a-f]{32}}", api.job)
@@ -66,12 +75,15 @@ class _Api:
         health = self._queue.healthy()
         body: dict[str, Any] = {"status": "ok" if health.ok else "down"}
         if is_loopback(request.remote):
+            about = self._about()
+            reason = about.get("worker_problem")
+            idle = f"no worker is connected: {reason}" if reason else NO_WORKER
             body |= {
                 "storage": health.storage,
                 "broker": health.broker,
                 "workers": health.workers,
-                "problem": health.problem or (None if health.workers else NO_WORKER),
-                **self._about(),
+                "problem": health.problem or (None if health.workers else idle),
+                **about,
             }
             if health.storage:
                 body["jobs"] = {state.value: count for state, count in (await self._queue.counts()).items()}

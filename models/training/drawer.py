@@ -36,11 +36,11 @@ class DrawerRecipe:
     patch: int = 8
     width: int = 320
     depth: int = 8
-    batch: int = 32
+    batch: int = 64
     steps: int = 40_000
     #: Rate of AdamW for embeddings, norms and biases; of Muon for the hidden matrices (Jordan 2024; 2502.16982).
-    rate: float = 4e-4
-    muon_rate: float = 1e-3
+    rate: float = 1e-3
+    muon_rate: float = 4e-3
     muon: bool = True
     warmup: int = 200
     #: Share of the steps, at the end, in which the rates go to zero.
@@ -80,7 +80,7 @@ def train_drawer(
     feed = Feed(sprites, drawer(sprites.rows), said)
     words = Words(text, tokenizer)
     model = DrawerDenoiser(
-        recipe.size, recipe.patch, width=recipe.width, depth=recipe.depth, heads=recipe.width // 64,
+        size=recipe.size, patch=recipe.patch, width=recipe.width, depth=recipe.depth, heads=max(1, recipe.width // 64),
         inner=4 * recipe.width, words_width=text.config.d_model,
     )  # fmt: skip
     if start is not None:
@@ -151,7 +151,7 @@ class Words:
         tokens = tokenize(self._tokenizer, texts)
         known = tokens != self._tokenizer.pad_token_id
         states = self._text(tokens, attention_mask=known.long())[0].float()
-        share = known[:, :, None] / known.sum(1)[:, None, None]
+        share = known[:, :, None] / known.sum(1).clamp(min=1)[:, None, None]
         return states, known, (states * share).sum(1)
 
 

@@ -36,6 +36,8 @@ class FeedRecipe:
     unstyled: float = 0.15
     #: Share of the drawings of one colour that are given another, which the words then name.
     recoloured: float = 0.4
+    #: Share of the other drawings whose words name the colour that they have.
+    natural: float = 0.15
     #: Share of the words in another language.
     foreign: float = 0.25
 
@@ -123,7 +125,9 @@ class Feed:
         if colour is None and thing.names and choose.random() < recipe.foreign:
             name = choose.choice(list(thing.names.values()))
         else:
-            name = worded(thing.caption, colour or (self._looks[target].natural if choose.random() < 0.15 else None))
+            name = worded(
+                thing.caption, colour or (self._looks[target].natural if choose.random() < recipe.natural else None)
+            )
         return name if choose.random() < recipe.unstyled else styled(name, self.drawer.styles[target])
 
 
