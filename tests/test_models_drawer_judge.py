@@ -12,13 +12,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from toyweights import write_toy_weights
 
 from daguerre.models.data.colours import WORDS, looks
 from daguerre.models.data.drawer import Drawer, drawer
 from daguerre.models.data.siblings import sibling_group
-from daguerre.models.data.store import SpriteSet
+from daguerre.models.data.store import SpriteSet, SpriteWriter
 from daguerre.models.drawer.network import DrawerDenoiser
 from daguerre.models.errors import DataMissing, WeightsMissing, WeightsRefused
 from daguerre.models.evaluation import drawer_figures
@@ -26,10 +27,17 @@ from daguerre.models.evaluation.drawer_command import draws_from_drawings
 from daguerre.models.evaluation.drawer_copies import Drawings, copies, nearest
 from daguerre.models.evaluation.drawer_evaluate import DrawerMaterial, DrawerPlan, evaluate_drawer, looks_when_asked
 from daguerre.models.evaluation.drawer_features import GROUNDS, describe
-from daguerre.models.evaluation.drawer_painter import DrawerSampling, context, drawer_painter, open_words, sample
+from daguerre.models.evaluation.drawer_painter import (
+    DrawerSampling,
+    context,
+    drawer_painter,
+    open_denoiser,
+    open_words,
+    sample,
+)
 from daguerre.models.evaluation.drawer_questions import MOST, Questions
 from daguerre.models.evaluation.drawer_quick import main
-from daguerre.models.evaluation.drawer_recogniser import ThingRecogniser, load, on_ground, recognise
+from daguerre.models.evaluation.drawer_recogniser import load, on_ground, recognise
 from daguerre.models.evaluation.drawer_scores import Judge, shares, straight
 from daguerre.models.evaluation.train_drawer_recogniser import (
     DrawerRecogniserRecipe,
@@ -42,7 +50,8 @@ from daguerre.models.training.drawer import Words
 from daguerre.models.training.drawer_run import export_denoiser
 
 STYLES = ("noto", "twemoji", "fluent", "blob", "3d", "tango", "sticky", "firefox")
-RECIPE = DrawerRecogniserRecipe(width=32, hidden=32, views=1, epochs=12, batch=64, ema=0.9)
+THINGS = 50
+RECIPE = DrawerRecogniserRecipe(width=32, hidden=32, views=1, epochs=5, batch=64, ema=0.9)
 
 
 def drawing(thing: int, style: int) -> NDArray[np.uint8]:
@@ -59,9 +68,9 @@ def drawing(thing: int, style: int) -> NDArray[np.uint8]:
 
 @pytest.fixture(scope="module")
 def sprites() -> SpriteSet:
-    """Seventy emoji in eight styles, and something that was drawn once."""
+    """Fifty emoji in eight styles, and something that was drawn once."""
     images, rows = [], []
-    for thing in range(70):
+    for thing in range(THINGS):
         for place, style in enumerate(STYLES):
             images.append(drawing(thing, place))
             names = {f"caption_{one}": f"{one} {thing}" for one in ("zh", "ja", "ko", "fr", "de", "es", "pt", "ru")}
@@ -114,7 +123,7 @@ def real(sprites: SpriteSet, *which: int) -> Tensor:
 
 
 def test_no_question_shows_its_answer(questions: Questions, found: Drawer) -> None:
-    """References are other drawings of the thing, in other styles, and never a held-out cell; the style is another thing's."""
+    """References are other drawings of the thing in other styles, no held-out cell; the style is another thing's."""
     asks = questions.trained(40) + questions.cells(40) + questions.things(40)
     assert {ask.kind for ask in asks} == {"trained", "cell", "thing"}
     for ask in asks:
@@ -149,7 +158,9 @@ def test_other_words_ask_for_the_same_picture(questions: Questions) -> None:
     assert len(foreign) == 10
     for first, others in ((plain, [unseen]), (english, list(foreign.values()))):
         for other in others:
-            assert [(a.target, a.references, a.seed) for a in first] == [(b.target, b.references, b.seed) for b in other]
+            assert [(a.target, a.references, a.seed) for a in first] == [
+                (b.target, b.references, b.seed) for b in other
+            ]
             assert all(a.text != b.text for a, b in zip(first, other, strict=True))
 
 
@@ -209,10 +220,10 @@ def test_nothing_at_all_is_described_too() -> None:
 
 
 def test_the_judge_knows_drawings_that_it_never_saw(sprites: SpriteSet, found: Drawer, recogniser: Path) -> None:
-    """Of seventy things, and of what was drawn once nothing; its card says so, by group too."""
+    """Of fifty things, and of what was drawn once nothing; its card says so, by group too."""
     model = load(recogniser)
     data = split(found)
-    assert len(model.things) == 70
+    assert len(model.things) == THINGS
     places = sorted(data.kept)
     kept = [data.kept[place] for place in places]
     assert not set(kept) & {i for each in data.train for i in each}
@@ -221,9 +232,9 @@ def test_the_judge_knows_drawings_that_it_never_saw(sprites: SpriteSet, found: D
     assert top1 > 0.8
     card = json.loads((recogniser / "config.json").read_text())
     assert card["accuracy"]["top1"]["value"] == pytest.approx(top1, abs=0.03)
-    assert card["accuracy"]["top1"]["pictures"] == 70
+    assert card["accuracy"]["top1"]["pictures"] == THINGS
     assert set(card["by_group"]) > {"all emoji", "food and drink"}
-    assert styles.shape == (70, len(STYLES))
+    assert styles.shape == (THINGS, len(STYLES))
 
 
 def test_a_stopped_training_goes_on_to_the_same_judge(sprites: SpriteSet, recogniser: Path, tmp_path: Path) -> None:
@@ -338,7 +349,7 @@ def test_drawings_of_another_size_are_refused(network: DrawerDenoiser, words: Wo
 
 def test_copies_are_found_wherever_they_lie(sprites: SpriteSet) -> None:
     """Moved, mirrored and softened; an average of two drawings is none; the true drawing may be left out."""
-    drawings = Drawings(sprites.images[:400])
+    drawings = Drawings(sprites.images[:160])
     picture = real(sprites, 16)
     moved = torch.nn.functional.pad(picture[:, :, 2:, :-3] + 1, (3, 0, 0, 2)) - 1
     mixed = (picture + real(sprites, 40)) / 2
@@ -393,13 +404,40 @@ def test_an_evaluation_measures_every_figure(
 def test_a_quick_look_at_a_denoiser_in_training(
     network: DrawerDenoiser, sprites: SpriteSet, recogniser: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The command reads what a training exports; the same figures each time; a missing folder is told in a line."""
-    from daguerre.models.data.store import SpriteWriter
-
+    """The command reads what a training exports and what a build wrote, and tells the same figures each time."""
+    with SpriteWriter(tmp_path / "sprites64", 64, {}) as writer:
+        for picture, row in zip(sprites.images, sprites.rows, strict=True):
+            writer.add(picture, {key: value for key, value in row.items() if key != "i"})
+        writer.commit("all", {})
+        writer.finish({})
     export_denoiser(network, tmp_path / "denoiser")
     assert draws_from_drawings(tmp_path / "denoiser")
     assert not draws_from_drawings(tmp_path)
-    del SpriteWriter
-    with pytest.raises(SystemExit):
-        main([str(tmp_path / "nothing"), "--sprites", str(tmp_path / "none"), "--recogniser", str(recogniser)])
-    assert "none" in capsys.readouterr().err
+    words = write_toy_weights(tmp_path / "words")
+    told = []
+    for _ in range(2):
+        main(
+            [str(tmp_path / "denoiser"), "--sprites", str(tmp_path / "sprites64"), "--recogniser", str(recogniser),
+             "--words", str(words), "--each", "3", "--steps", "2", "--sheet", str(tmp_path / "sheet.png")]
+        )  # fmt: skip
+        told.append([line for line in capsys.readouterr().out.splitlines() if "top1" in line])
+    assert told[0] == told[1]
+    assert [line.split(" top1 ")[0].strip() for line in told[0]] == [
+        "trained thing", "held-out cell", "held-out thing", "trained thing, without refs",
+        "held-out cell, without refs", "held-out thing, without refs", "colour",
+    ]  # fmt: skip
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.width > 500
+
+
+def test_weights_of_another_version_are_refused(network: DrawerDenoiser, tmp_path: Path) -> None:
+    """A part too many or too few would draw something else without a word."""
+    export_denoiser(network, tmp_path / "denoiser")
+    file = tmp_path / "denoiser/diffusion_pytorch_model.safetensors"
+    content = load_file(file)
+    content["further.weight"] = torch.zeros(1)
+    save_file(content, file, {"format": "pt"})
+    with pytest.raises(WeightsRefused, match=r"further\.weight"):
+        open_denoiser(tmp_path / "denoiser")
+    with pytest.raises(WeightsMissing, match="nothing"):
+        open_denoiser(tmp_path / "nothing")

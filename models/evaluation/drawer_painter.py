@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,9 +55,13 @@ def open_denoiser(folder: Path) -> DrawerDenoiser:
     if not (folder / "config.json").is_file():
         raise WeightsMissing(f"There is no denoiser in {folder}.")
     try:
-        model = DrawerDenoiser.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+        model, told = DrawerDenoiser.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, output_loading_info=True
+        )
     except (SafetensorError, OSError, ValueError, RuntimeError) as problem:
         raise WeightsRefused(f"The denoiser in {folder} cannot be used: {problem}.") from problem
+    if strange := [*told["unexpected_keys"], *told["missing_keys"]]:
+        raise WeightsRefused(f"The denoiser in {folder} is of another version of this program: {strange[0]}.")
     return model.float().eval().requires_grad_(False)
 
 
@@ -101,7 +106,9 @@ def drawer_painter(
         began = time.monotonic()
         for begin in range(0, len(asks), batch):
             part = asks[begin : begin + batch]
-            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=fast):
+            with warnings.catch_warnings(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=fast):
+                # Norms in two precisions take torch's slower way, and it says so each time.
+                warnings.filterwarnings("ignore", "Mismatch dtype between input and weight")
                 given = context(model, words, sprites.images, part)
                 drawn.append(sample(model, given, [ask.seed for ask in part], sampling))
             pace = sum(map(len, drawn)) / (time.monotonic() - began)

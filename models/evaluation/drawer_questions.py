@@ -112,10 +112,14 @@ class Questions:
 
     def colours(self, count: int, looks: Mapping[int, Looks]) -> list[Ask]:
         """Trained things of one body, each in a colour that it does not have as drawn; all colours in turn."""
-        plain = [t for t in self._seen() if all(looks[i].plain for i in t.drawings) and not _coloured(t.caption)]
         asks: list[Ask] = []
-        for at, thing in enumerate(self._first("colour", count, plain)):
-            target = self._target(thing)
+        for thing in self._first("colour", len(self._asked), self._seen()):
+            if len(asks) == count:
+                break
+            # Measuring looks takes longest: last, and only as far as it must be.
+            if _coloured(thing.caption) or not all(looks[i].plain for i in thing.drawings):
+                continue
+            at, target = len(asks), self._target(thing)
             colour = next(word for word in (*WORDS[at % len(WORDS) :], *WORDS) if word != looks[target].natural)
             asks.append(
                 replace(self._of(thing, "colour", target, text=f"{colour} {thing.caption}"), colour=colour)

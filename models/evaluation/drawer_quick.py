@@ -10,6 +10,7 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         given.denoiser, given.words, given.sprites, given.recogniser, given.each, sampling, given.sheet
     )  # fmt: skip
     try:
-        quick(plan)
+        # Told at once, also into a file.
+        quick(plan, partial(print, flush=True))
     except ModelError as problem:
         parser.exit(1, f"{problem}\n")
 
