@@ -23,6 +23,7 @@ from daguerre.models.data.store import SpriteSet, SpriteWriter
 from daguerre.models.drawer.network import DrawerDenoiser
 from daguerre.models.errors import DataMissing, WeightsMissing, WeightsRefused
 from daguerre.models.evaluation import drawer_figures
+from daguerre.models.evaluation.better import better
 from daguerre.models.evaluation.drawer_command import draws_from_drawings
 from daguerre.models.evaluation.drawer_copies import Drawings, copies, nearest
 from daguerre.models.evaluation.drawer_evaluate import DrawerMaterial, DrawerPlan, evaluate_drawer, looks_when_asked
@@ -441,3 +442,22 @@ def test_weights_of_another_version_are_refused(network: DrawerDenoiser, tmp_pat
         open_denoiser(tmp_path / "denoiser")
     with pytest.raises(WeightsMissing, match="nothing"):
         open_denoiser(tmp_path / "nothing")
+
+
+def test_weights_are_better_where_a_figure_clearly_rose() -> None:
+    """Beyond both intervals; never with a figure lost, more copies, other questions or another judge."""
+
+    def measured(top5: float, colour: float = 0.5, copied: float = 0.0, questions: str = "a") -> dict[str, Any]:
+        spread = {
+            name: [value - 0.05, value + 0.05] for name, value in (("thing_top5", top5), ("colour", colour))
+        }  # fmt: skip
+        details = {"intervals": spread, "questions": questions, "recogniser": "r"}
+        return drawer_figures.blank() | {"thing_top5": top5, "colour": colour, "copies": copied, "details": details}
+
+    old = measured(0.3)
+    assert better(old, measured(0.5)).better
+    assert not better(old, measured(0.38)).better
+    assert not better(old, measured(0.5, colour=0.3)).better
+    assert not better(old, measured(0.5, copied=0.1)).better
+    assert not better(old, measured(0.5, questions="b")).better
+    assert not better({"suite": 0.7, "details": {}}, measured(0.9)).better

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -86,6 +87,7 @@ def evaluate_drawer(
     questions = Questions(material.drawer, material.judge.model.things)
     found = run.found
     details = found["details"]
+    details["questions"] = _digest(questions, plan)
     details["how"] = {"sampling": asdict(plan.sampling), **machine()}
     _judge(found, material)
     found["drawable"] = sum(len(material.drawer.targets(thing)) >= FEWEST for thing in material.drawer.trained())
@@ -297,6 +299,13 @@ class _Run:
             yield
         except ModelError as problem:
             self.found["details"]["missing"].append(f"{name}: {problem}")
+
+
+def _digest(questions: Questions, plan: DrawerPlan) -> str:
+    """The same for the same questions, so that evaluations can be compared."""
+    asked = [*questions.trained(plan.each), *questions.cells(plan.each), *questions.things(plan.each)]
+    said = json.dumps([each.order() for each in asked], ensure_ascii=False)
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
 def looks_when_asked(images: Any) -> Mapping[int, Any]:
