@@ -13,7 +13,6 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Protocol
 
 from PIL import Image
@@ -25,7 +24,7 @@ from ..queue.errors import RenderRefused
 from ..queue.jobs import Rendered
 from ..queue.requests import ImageRequest
 from ..queue.worker import Handler, JobContext
-from .finishing import NUMBER_DIGITS, Finisher
+from .finishing import Finisher, job_number
 
 if TYPE_CHECKING:
     from ..models.serving.jobs import Job
@@ -113,11 +112,6 @@ def files_of(
     model = f"{about.get('model', '')} {about.get('model_digest', '')}".strip()
     files, found = finisher.finish(drawn.pictures, request, job=job, model=model, about=about)
     return files, {**about, "software": software(), **found}
-
-
-def job_number() -> str:
-    """A number as the job table gives them (time first), for a picture that never was in one."""
-    return f"{time.time_ns():0{NUMBER_DIGITS}x}{token_hex(8)}"
 
 
 def render(

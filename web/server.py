@@ -20,7 +20,9 @@ from typing import Any
 from aiohttp import web
 
 from ..queue.jobs import FINISHED, Job, JobState
+from ..queue.permits import Asker
 from ..queue.service import Queue
+from ..queue.showing import Place, Use
 from ..queue.vocabulary import Vocabulary
 from .bodies import WITH_PICTURES, job_body, parse_request
 from .events import send_events
@@ -134,7 +136,9 @@ class _Api:
         assert task is not None
         self._streams.add(task)
         try:
-            await send_events(self._queue.events(job.id), self._body, response.write)
+            await send_events(
+                self._queue.events(job.id, taught=self._vocabulary is not None), self._body, response.write
+            )
             await response.write_eof()
         finally:
             self._streams.discard(task)
@@ -152,7 +156,8 @@ class _Api:
             raise Problem(409, "not_finished", f"the job is {job.state}; its pictures come when it has finished")
         if job.state not in WITH_PICTURES or not 1 <= number <= len(job.pictures):
             raise Problem(404, "no_picture", f"this job has {len(job.pictures)} pictures, counted from 1")
-        data = (await self._queue.pictures(job.id))[number - 1]
+        permit = await self._queue.showing.permit(Use.LOOK, job, Place(SERVER, private=True), Asker(MEMBER))
+        data = (await self._queue.pictures(permit))[number - 1]
         if number == len(job.pictures):
             await self._queue.mark_told(job.id)
         return web.Response(body=data, content_type="image/png", headers={"Cache-Control": "private, max-age=86400"})
