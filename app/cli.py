@@ -174,13 +174,12 @@ def main() -> None:
     except Exception as error:
         from ..models.errors import ModelError
 
+        if isinstance(error, ModelError):
+            _fail(str(error), 1)
         if (failed := import_behind(error)) is not None:
             logging.getLogger(__name__).debug("import failed", exc_info=True)
             missing = of_import(failed)
             _fail(str(missing), missing.code)
-
-        if isinstance(error, ModelError):
-            _fail(str(error), 1)
         logging.getLogger(__name__).exception("unexpected error")
         _fail(f"unexpected error ({type(error).__name__}); the line above says where. Please report it", 70)
     else:

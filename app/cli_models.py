@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ..queue.vocabulary import Vocabulary
 from .cli_bank import bank_app
 from .packages import need
 
@@ -122,6 +121,9 @@ def evaluate(
     ] = None,
     steps: Steps = 16,
     guidance: Guidance = 3.0,
+    reference_guidance: Annotated[
+        float | None, typer.Option(min=0, max=20, help="Of the drawings drawn from; as much as the words' if left out.")
+    ] = None,
     dcgan: Annotated[Path | None, typer.Option(help="Folder of a trained DCGAN to compare with.")] = None,
     vae: Annotated[Path | None, typer.Option(help="Folder of a trained VAE to compare with.")] = None,
     crisp: Annotated[Path | None, typer.Option(help="Large sprites, to measure the upscaler on.")] = None,
@@ -132,10 +134,12 @@ def evaluate(
     configuration = settings_of(config)
     need("data")
     from ..models.commands import evaluate_folder
+    from .worker import check_weights
 
+    check_weights(weights or configuration.weights)
     evaluate_folder(
         weights or configuration.weights, folder, out, quick=quick, each=questions, steps=steps, guidance=guidance,
-        dcgan=dcgan, vae=vae, crisp=crisp, threads=threads, report=typer.echo,
+        dcgan=dcgan, vae=vae, crisp=crisp, threads=threads, report=typer.echo, reference_guidance=reference_guidance,
     )  # fmt: skip
 
 
@@ -152,13 +156,19 @@ def synthesize(
     configuration = settings_of(config)
     need("worker")
     from ..models.draw_commands import synthesize_list
+    from .imagine import load_words
+    from .worker import check_weights, load_finisher
 
-    known = Vocabulary.load(configuration.weights / "vocabulary.json")
+    check_weights(configuration.weights)
+    known = load_words(configuration.weights)
 
     def unknown(prompt: str) -> list[str]:
         return [one.word for one in known.check(prompt).unknown] if known else []
 
-    synthesize_list(configuration.weights, prompts, folder, count, steps, guidance, size, unknown, typer.echo)
+    finisher = load_finisher(configuration, judged=False)
+    synthesize_list(
+        configuration.weights, prompts, folder, count, steps, guidance, size, unknown, typer.echo, finisher.file_of
+    )
 
 
 def sheet(
@@ -174,8 +184,13 @@ def sheet(
     configuration = settings_of(config)
     need("worker")
     from ..models.draw_commands import draw_sheet
+    from .output import check_writable, output_files
+    from .worker import check_weights, load_finisher
 
-    draw_sheet(configuration.weights, prompts, seeds, out, font, steps, guidance)
+    check_writable(output_files(out, 1))
+    check_weights(configuration.weights)
+    finisher = load_finisher(configuration, judged=False)
+    draw_sheet(configuration.weights, prompts, seeds, out, font, steps, guidance, finisher.file_of)
 
 
 def reproduce(

@@ -10,13 +10,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from ..models.errors import EngineError
+from ..models.errors import EngineError, Unfit, Unrenderable
 from ..queue.errors import InvalidRequest
-from ..queue.grammar import MalformedPrompt, fields, parse, pointer
+from ..queue.grammar import MalformedPrompt, fields, parse
 from ..queue.grammar import Wish as Typed
+from ..queue.names import unknown_name
 from ..queue.requests import MAX_SEED, ImageRequest, image_request
 from ..queue.vocabulary import Vocabulary
-from ..web.problems import explain, unknown_words
+from ..web.problems import beyond_one_job, explain, failure, malformed, unknown_words
+from ..web.problems import unknown as unknown_here
 from .errors import Refused
 from .output import check_writable, output_files, write_files
 from .render import render
@@ -52,10 +54,10 @@ class Wish:
             typed = parse(self.prompt)
         except MalformedPrompt as error:
             if error.code != "empty":
-                raise Refused(f"{error}\n{pointer(self.prompt, error.at)}") from None
+                raise Refused(malformed(self.prompt, error)) from None
             typed = Typed()
-        if typed.link:
-            raise Refused("a link to a picture works in Discord; here a request cannot begin from one")
+        if (why := beyond_one_job(typed)) is not None:
+            raise Refused(why)
         # An option wins over a flag in the prompt.
         options = {
             "negative": self.negative or None,
@@ -77,8 +79,16 @@ def progress_bar(console: Console) -> Progress:
     """Steps done, on standard error, so that standard output holds the file names alone."""
     return Progress(
         SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-        console=console, transient=True,
+        console=console, transient=True, disable=not console.is_terminal,
     )  # fmt: skip
+
+
+def load_words(weights: Path) -> Vocabulary | None:
+    """The words that the model was taught; None where the weights do not tell."""
+    try:
+        return Vocabulary.load(weights / "vocabulary.json")
+    except (OSError, ValueError):
+        return None
 
 
 def check_words(vocabulary: Vocabulary | None, prompt: str, console: Console) -> None:
@@ -94,7 +104,9 @@ def check_words(vocabulary: Vocabulary | None, prompt: str, console: Console) ->
         known = ", ".join(vocabulary.concepts[:12])
         raise Refused(f"{unknown_words(report).message}. It draws things such as: {known}")
     for unknown in report.unknown:
-        hint = f"; did you mean {' or '.join(unknown.nearest)}?" if unknown.nearest else ""
+        offered = " or ".join(unknown.nearest)
+        hint = f"; did you mean {offered}?" if unknown.spelt else f"; the nearest that it knows: {offered}"
+        hint = hint if unknown.nearest else ""
         console.print(f"the model does not know “{unknown.word}”{hint}", style="yellow", markup=False, highlight=False)
 
 
@@ -108,10 +120,9 @@ def imagine(configuration: Configuration, wish: Wish, console: Console) -> Seque
     files = output_files(wish.out, request.count)
     check_writable(files)
     check_weights(configuration.weights)
-    try:
-        vocabulary = Vocabulary.load(configuration.weights / "vocabulary.json")
-    except (OSError, ValueError):
-        vocabulary = None
+    vocabulary = load_words(configuration.weights)
+    if (name := unknown_name(request, vocabulary, ())) is not None:
+        raise Refused(unknown_here(name).message)
     check_words(vocabulary, request.prompt, console)
     settings = configuration.settings.render
     device = settings.devices[0] if settings.devices else "auto"
@@ -126,6 +137,8 @@ def imagine(configuration: Configuration, wish: Wish, console: Console) -> Seque
                 engine, request, lambda step, steps: bar.update(task, completed=step, total=steps), finisher
             )
         except EngineError as error:
-            raise Refused(str(error)) from None
+            # In the words of a served job's end, with what the engine says of it.
+            said = failure("unfit") if isinstance(error, Unfit) else failure("unrenderable")
+            raise Refused(f"{said}: {error}" if isinstance(error, Unrenderable) else str(error)) from None
     write_files(files, pictures)
     return files

@@ -81,6 +81,7 @@ def silence() -> None:
     os.environ |= {
         "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_VERBOSITY": "error",
         "DIFFUSERS_VERBOSITY": "error", "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+        "TQDM_DISABLE": "1",  # their bars; ours are rich's
     }  # fmt: skip
 
 
@@ -90,7 +91,7 @@ def import_behind(error: BaseException | None) -> ImportError | None:
     while error is not None:
         if isinstance(error, ImportError) and (found is None or error.name):
             found = error
-        error = error.__cause__ or error.__context__
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return found
 
 

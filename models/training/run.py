@@ -95,7 +95,7 @@ def run_task(
         raise TrainingError(f"{task.file}: there is no kind of recipe {kind!r}, only {', '.join(kinds)}.")
     if kind == "finetune":
         if task.pictures is None:
-            raise TrainingError("A fine-tune needs your pictures: daguerre train RECIPE --pictures FOLDER")
+            raise TrainingError("A fine-tune needs your pictures: scripts/start train RECIPE --pictures FOLDER")
         wanted = read_finetune(task.file)
         wanted = replace(wanted, base=task.base or wanted.base)
         finetune_folder(wanted, task.pictures, task.run, progress, stop)
