@@ -115,6 +115,8 @@ class DaguerreClient(discord.Client):
         self.add_dynamic_items(PictureButton, ConfirmButton, PageButton, *ITEMS)
         await self.services.queue.members.load()
         await asyncio.to_thread(self.services.queue.moderation.prepare)
+        if self.services.vocabulary is not None:
+            await asyncio.to_thread(self.services.vocabulary.prepare)
         self.desk.open()
         await self.tree.set_translator(Translator())
         if self._options.sync_commands:
