@@ -173,8 +173,7 @@ def _slips(word: str, choices: Iterable[str], first: Collection[str]) -> list[st
     most = 0 if len(word) < _ONE_WRONG else 1 if len(word) < _TWO_WRONG else 2
     near = [(OSA.distance(word, other, score_cutoff=most), other) for other in choices if other[0] == word[0]]
     return [
-        other
-        for wrong, _, other in sorted((wrong, other not in first, other) for wrong, other in near if wrong <= most)
+        other for _, _, other in sorted((wrong, other not in first, other) for wrong, other in near if wrong <= most)
     ]
 
 
