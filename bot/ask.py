@@ -24,8 +24,9 @@ from ..queue.server_settings import ServerSettings
 from ..queue.service import Ticket
 from .address import Address
 from .buttons import view_of_card
+from .cancel import may_moderate
 from .cards import Card
-from .checks import check_words, refusal_of
+from .checks import check_names, check_words, refusal_of
 from .errors import Refused
 from .faults import ALREADY_ACKNOWLEDGED, FAILURES, UNKNOWN_INTERACTION
 from .guard import explain, tell
@@ -53,6 +54,10 @@ class Order:
     lane: Lane = "fast"
     #: Picture from which it came: job, number from 0, and the action.
     origin: tuple[str, int, str] | None = None
+    #: Names of the pictures that the member sent for it.
+    brought: tuple[str, ...] = ()
+    #: What they sent is blurred where it came from, so what comes of it is too.
+    blurred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +106,17 @@ async def ask(interaction: Asked, make: Callable[[ServerSettings], Awaitable[Seq
         await tell(interaction, explain(queued.problem, address.locale))
 
 
-async def admit(interaction: Asked, request: ImageRequest) -> ImageRequest:
+async def admit(interaction: Asked, request: ImageRequest, settings: ServerSettings) -> ImageRequest:
     """Every request passes here before it is queued, wherever it came from.
 
     Raises:
         Refused: says what to change.
     """
     vocabulary = interaction.client.services.vocabulary
-    if vocabulary is not None:
+    workers = await interaction.client.services.queue.workers()
+    check_names(request, vocabulary, workers, (*settings.styles, *settings.models))
+    # A picture says what to draw, whatever the words beside it are.
+    if vocabulary is not None and request.source is None:
         await asyncio.to_thread(check_words, request.prompt, vocabulary)
     return request
 
@@ -135,7 +143,7 @@ async def _queue(
     queue = interaction.client.services.queue
     settings = await server_settings(interaction)
     orders = await make(settings)
-    admitted = [replace(order, request=await admit(interaction, order.request)) for order in orders]
+    admitted = [replace(order, request=await admit(interaction, order.request, settings)) for order in orders]
     tickets: list[Ticket] = []
     for number, order in enumerate(admitted):
         try:
@@ -149,6 +157,9 @@ async def _queue(
                     lane=order.lane,
                     roles=[str(role) for role in role_ids(interaction)],
                     relaxed=is_relaxed(settings, interaction),
+                    moderates=may_moderate(interaction),
+                    brought=order.brought,
+                    blurred=order.blurred,
                 )
         except InvalidRequest as problem:
             raise refusal_of(problem, order.request.prompt) from None

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..queue.emoji_words import CUSTOM
 from ..queue.explain import Why
 from ..queue.fair import Ahead
 from ..queue.jobs import Job, JobState, Progress
-from ..queue.moderation import UNMODERATED
 from ..queue.requests import MAX_SEED, ImageRequest
-from ..queue.vocabulary import VocabularyReport
+from ..queue.vocabulary import UnknownWord, VocabularyReport
 from .keys import Rows, grid_rows, picture_rows, waiting_rows
 from .texts import ENGLISH, reason, text
 
@@ -66,15 +67,20 @@ def shorten(words: str, limit: int) -> str:
 
 def shown(words: str, limit: int = PROMPT_SHOWN) -> str:
     """What somebody typed, made harmless: one line, at most `limit` characters, markdown and mentions escaped."""
-    return _MARKUP.sub(r"\\\1", shorten(plain(words), limit))
+    return _MARKUP.sub(r"\\\1", shorten(plain(_spoken(words)), limit))
+
+
+def _spoken(words: str) -> str:
+    """Custom emoji as they are typed, without their ids."""
+    return CUSTOM.sub(r":\g<name>:", words)
 
 
 def alt_text(request: ImageRequest, locale: str = ENGLISH, *, grid: bool = False) -> str:
     """The description that screen readers read: what was asked for, in words of the member's language."""
     if grid:
-        whole = text("alt.grid", locale, count=request.count, prompt=plain(request.prompt))
+        whole = text("alt.grid", locale, count=request.count, prompt=plain(_spoken(request.prompt)))
     else:
-        whole = text("alt.picture", locale, prompt=plain(request.prompt))
+        whole = text("alt.picture", locale, prompt=plain(_spoken(request.prompt)))
     return shorten(whole, ALT_TEXT)
 
 
@@ -115,13 +121,9 @@ def finished_card(
     match job.state:
         case JobState.RENDERED | JobState.DELIVERED:
             smaller = text("end.smaller", locale, format=sent_as) if sent_as != "PNG" else ""
-            several, offered = job.request.count > 1, job.server not in UNMODERATED
-            rows = (
-                grid_rows(job.id, job.request.count, report=offered)
-                if several
-                else picture_rows(job.id, 0, report=offered)
-            )
-            content = _lines(title, details(job.request, locale), _unknown(report, locale), smaller)
+            several = job.request.count > 1
+            rows = grid_rows(job.id, job.request.count) if several else picture_rows(job.id, 0)
+            content = _lines(title, details(job.request, locale, job.metadata), _unknown(report, locale), smaller)
             return Card(content, rows=rows, locale=locale)
         case JobState.CANCELLED:
             ended = text("end.cancelled", locale)
@@ -137,6 +139,13 @@ def lost_card(job: Job, locale: str = ENGLISH) -> Card:
     return Card(_lines(_title(job.request, locale), text("end.lost", locale, job=short_id(job))), locale=locale)
 
 
+def kept_card(job: Job, why: str, locale: str = ENGLISH) -> Card:
+    """Rendered, but it may not be shown: `why` as the gate says it (queue/showing.py)."""
+    if why == "gone":
+        return lost_card(job, locale)
+    return Card(text("report.held", locale) if why == "held" else text(f"shown.{why}", locale), locale=locale)
+
+
 def too_large_card(job: Job, locale: str = ENGLISH) -> Card:
     """Rendered, but no size of it is small enough for Discord here."""
     return Card(_lines(_title(job.request, locale), text("end.too_large", locale)), locale=locale)
@@ -147,11 +156,12 @@ def broken_card(job: Job, error: str, locale: str = ENGLISH) -> Card:
     return Card(_lines(_title(job.request, locale), text("end.broken", locale, error=error)), locale=locale)
 
 
-def one_picture_card(job: Job, picture: int, locale: str = ENGLISH) -> Card:
-    """One picture of several by itself; `picture` counts from 0."""
+def one_picture_card(job: Job, picture: int, locale: str = ENGLISH, *, alone: bool = False) -> Card:
+    """One picture of several by itself; `picture` counts from 0. `alone`: nobody else may see it here."""
     request = job.request.model_copy(update={"count": 1, "seed": job.request.seeds[picture]})
-    content = _lines(_title(request, locale), details(request, locale))
-    return Card(content, rows=picture_rows(job.id, picture, report=job.server not in UNMODERATED), locale=locale)
+    only = text("shown.alone", locale) if alone else ""
+    content = _lines(_title(request, locale), details(request, locale, job.metadata), only)
+    return Card(content, rows=picture_rows(job.id, picture), locale=locale)
 
 
 def file_name(request: ImageRequest, index: int, suffix: str) -> str:
@@ -223,14 +233,17 @@ def roughly(seconds: float, locale: str) -> str:
     return text("card.hours", locale, count=round(seconds / 3600))
 
 
-def details(request: ImageRequest, locale: str) -> str:
-    """What repeats the pictures: seeds, size, steps, guidance."""
+def details(request: ImageRequest, locale: str, metadata: Mapping[str, Any] | None = None) -> str:
+    """What repeats the pictures: seeds, size, steps, guidance. A draft's as they were, which its worker has said."""
+    steps, guidance = request.steps, request.guidance
+    if request.draft and metadata:
+        steps, guidance = int(metadata.get("steps", steps)), float(metadata.get("guidance", guidance))
     values: dict[str, Any] = {
         "seed": request.seed,
         "width": request.width,
         "height": request.height,
-        "steps": request.steps,
-        "guidance": f"{request.guidance:g}",
+        "steps": steps,
+        "guidance": f"{guidance:g}",
     }
     if request.count == 1:
         return text("end.details", locale, **values)
@@ -241,13 +254,15 @@ def details(request: ImageRequest, locale: str) -> str:
 def _unknown(report: VocabularyReport | None, locale: str) -> str:
     if report is None or not report.unknown:
         return ""
-    named = [_unknown_word(found.word, found.nearest, locale) for found in report.unknown[:WORDS_SHOWN]]
+    named = [_unknown_word(found, locale) for found in report.unknown[:WORDS_SHOWN]]
     if len(report.unknown) > WORDS_SHOWN:
         named.append(text("card.unknown.more", locale, count=len(report.unknown) - WORDS_SHOWN))
     return text("card.unknown", locale, words=", ".join(named))
 
 
-def _unknown_word(word: str, nearest: tuple[str, ...], locale: str) -> str:
-    if not nearest:
-        return text("card.unknown.word", locale, word=shown(word, WORD_SHOWN))
-    return text("card.unknown.nearest", locale, word=shown(word, WORD_SHOWN), nearest=shown(nearest[0], WORD_SHOWN))
+def _unknown_word(found: UnknownWord, locale: str) -> str:
+    word = shown(found.word, WORD_SHOWN)
+    if not found.nearest:
+        return text("card.unknown.word", locale, word=word)
+    code = "card.unknown.nearest" if found.spelt else "card.unknown.meant"
+    return text(code, locale, word=word, nearest=shown(found.nearest[0], WORD_SHOWN))

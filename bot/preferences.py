@@ -9,8 +9,9 @@ from discord import app_commands
 
 from ..queue.grammar import parse
 from ..queue.members import Preferences
-from ..queue.requests import MAX_COUNT
+from ..queue.requests import MAX_COUNT, image_request
 from .cards import shown
+from .checks import check_names
 from .guard import guarded
 from .imagine import known_styles
 from .language import speaks
@@ -38,6 +39,7 @@ def add_prefer(tree: app_commands.CommandTree[DaguerreClient]) -> None:
         count=text("command.prefer.count"),
         direct=text("command.prefer.direct"),
         private=text("command.prefer.private"),
+        mention=text("command.prefer.mention"),
         language=text("command.prefer.language"),
         reset=text("command.prefer.reset"),
     )
@@ -58,12 +60,13 @@ def add_prefer(tree: app_commands.CommandTree[DaguerreClient]) -> None:
         count: app_commands.Range[int, 1, MAX_COUNT] | None = None,
         direct: bool | None = None,
         private: bool | None = None,
+        mention: app_commands.Range[int, 0, 1440] | None = None,
         language: app_commands.Choice[str] | None = None,
         reset: bool = False,
     ) -> None:
         given = {
             "suffix": suffix, "style": style, "layout": layout.value if layout else None, "count": count,
-            "direct": direct, "private": private, "language": language.value if language else None,
+            "direct": direct, "private": private, "mention": mention, "language": language.value if language else None,
         }  # fmt: skip
         await guarded(interaction, lambda: store(interaction, given, reset=reset))
 
@@ -74,7 +77,7 @@ async def store(interaction: Asked, given: dict[str, Any], *, reset: bool) -> No
     """Keep what was given and answer with all there is.
 
     Raises:
-        Refused: the suffix breaks the grammar.
+        Refused: the suffix breaks the grammar, or no model here knows the style.
     """
     members, member = interaction.client.services.queue.members, str(interaction.user.id)
     old = Preferences() if reset else members.known(member)
@@ -82,6 +85,8 @@ async def store(interaction: Asked, given: dict[str, Any], *, reset: bool) -> No
     if suffix := changes.get("suffix"):
         with pointing(suffix):
             parse(suffix, needs_prompt=False)
+    if style := changes.get("style"):
+        check_names(image_request(prompt="-", seed=0, style=style), interaction.client.services.vocabulary, ())
     new = old.model_copy(update=changes)
     if changes or reset:
         await members.prefer(member, new)
@@ -108,5 +113,6 @@ def described(preferences: Preferences, locale: str) -> str:
         count=preferences.count,
         direct=yes if preferences.direct else no,
         private=yes if preferences.private else no,
+        mention=text("prefer.minutes", locale, count=preferences.mention) if preferences.mention else no,
         language=text(f"name.language.{language}", locale),
     )

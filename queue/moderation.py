@@ -27,9 +27,12 @@ from .schema import JOBS
 from .server_settings import ServerSettings, ServerSettingsStore
 
 #: What stands for servers where nobody moderates: this machine's own API, and direct messages.
-UNMODERATED = frozenset({"local", "dm"})
+LOCAL = "local"
+UNMODERATED = frozenset({LOCAL, "dm"})
 #: Jobs among which a message is looked for.
 MESSAGES = 5_000
+#: Words at the end of one text, and at the beginning of another, in which one word may lie in pieces.
+MEETING = 6
 #: Refusals that are remembered.
 REMEMBERED = 1_000
 
@@ -57,9 +60,10 @@ class Admitted:
         """The lane that it waits in."""
         return "relax" if self.slow else wanted
 
-    def job_marks(self) -> Mapping[str, Any] | None:
-        """Its row in `job_marks` but for the job; None where there is nothing to say."""
-        return asdict(self.marks) if self.marks != Marks() else None
+    def job_marks(self, *, blurred: bool = False) -> Mapping[str, Any] | None:
+        """Its row in `job_marks` but for the job; None where there is nothing to say. `blurred`: in any case."""
+        marks = replace(self.marks, spoiler=self.marks.spoiler or blurred)
+        return asdict(marks) if marks != Marks() else None
 
 
 def texts_of(request: ImageRequest, extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -68,6 +72,10 @@ def texts_of(request: ImageRequest, extra: Mapping[str, str] | None = None) -> d
     texts |= {f"part {number}": part.text for number, part in enumerate(request.parts)}
     if len(request.parts) > 1:
         texts["parts"] = "-".join(part.text for part in request.parts)
+    # A word may begin in one text and end in another: the ends that could meet, as if one blank stood between them.
+    for one, other in (("prompt", "negative"), ("negative", "prompt"), ("prompt", "style"), ("style", "prompt")):
+        if texts[one] and texts[other]:
+            texts[f"{one} and {other}"] = " ".join((*texts[one].split()[-MEETING:], *texts[other].split()[:MEETING]))
     return texts | dict(extra or {})
 
 
@@ -125,7 +133,7 @@ class Moderation:
         return not self.options.allowed_servers or server in UNMODERATED or server in self.options.allowed_servers
 
     def prepare(self) -> None:
-        """Make the rules of a server without own ones ready: the first look takes 50 ms, later ones a fifth of one."""
+        """Make the rules of a server without own ones ready: the first look takes 150 ms, later ones a fifth of one."""
         book_of(rules_for(ServerSettings(), (), self._above, relaxed=False))
 
     async def admit(
@@ -229,9 +237,12 @@ class Moderation:
             limits = replace(limits, daily_seconds=limits.daily_seconds + bonus)
         return limits
 
-    def may_hold(self, settings: ServerSettings, marks: Marks) -> bool:
-        """Whether the output check could still hold a picture that is being drawn."""
-        return self.options.output_check != "off" and holds(settings, marks)
+    def may_hold(self, server: str, settings: ServerSettings, marks: Marks) -> bool:
+        """Whether the output check could still hold a picture that is being drawn.
+
+        Not one that this machine asked for itself: its people see what is held, and nobody else could release it.
+        """
+        return server != LOCAL and self.options.output_check != "off" and holds(settings, marks)
 
     async def held(self, job: str, server: str, metadata: Mapping[str, Any], marks: Marks | None = None) -> bool:
         """Whether a rendered job waits for review: by a rule, or by what the output check found; marked so then.
@@ -242,7 +253,7 @@ class Moderation:
         if marks.review:
             return marks.review == "held"
         settings = await self._settings.get(server)
-        if not holds(settings, marks) or highest_score(metadata) * 100 < settings.hold_from:
+        if server == LOCAL or not holds(settings, marks) or highest_score(metadata) * 100 < settings.hold_from:
             return False
         await self.store.mark(job, review="held")
         await self.audit.note(server, SELF, "check.held", job=job, score=highest_score(metadata))

@@ -20,14 +20,17 @@ from typing import Any
 from aiohttp import web
 
 from ..queue.jobs import FINISHED, Job, JobState
+from ..queue.names import unknown_name
+from ..queue.permits import Asker
 from ..queue.service import Queue
+from ..queue.showing import Place, Use
 from ..queue.vocabulary import Vocabulary
 from .bodies import WITH_PICTURES, job_body, parse_request
 from .events import send_events
 from .guard import answer_problems, is_loopback, make_guard
 from .options import WebOptions
 from .page import add_page
-from .problems import Problem, unknown_words
+from .problems import Problem, unknown, unknown_words
 
 #: Who asks over HTTP; the fair share and the limit of waiting jobs count them as one member.
 MEMBER = SERVER = "local"
@@ -100,8 +103,10 @@ class _Api:
         except (UnicodeDecodeError, LookupError):
             raise Problem(400, "invalid_json", "the body is not UTF-8 text") from None
         asked, seed_drawn = parse_request(text)
+        if (name := unknown_name(asked, self._vocabulary, await self._queue.workers())) is not None:
+            raise unknown(name)
         report = self._vocabulary.check(asked.prompt) if self._vocabulary else None
-        if report and report.unknown and not report.anything_known:
+        if report and report.unknown and not report.anything_known and asked.source is None:
             raise unknown_words(report)
         ticket = await self._queue.submit(
             asked, key=f"web:{key or uuid.uuid4().hex}", member=MEMBER, server=SERVER, reply=REPLY
@@ -134,7 +139,9 @@ class _Api:
         assert task is not None
         self._streams.add(task)
         try:
-            await send_events(self._queue.events(job.id), self._body, response.write)
+            await send_events(
+                self._queue.events(job.id, taught=self._vocabulary is not None), self._body, response.write
+            )
             await response.write_eof()
         finally:
             self._streams.discard(task)
@@ -152,7 +159,8 @@ class _Api:
             raise Problem(409, "not_finished", f"the job is {job.state}; its pictures come when it has finished")
         if job.state not in WITH_PICTURES or not 1 <= number <= len(job.pictures):
             raise Problem(404, "no_picture", f"this job has {len(job.pictures)} pictures, counted from 1")
-        data = (await self._queue.pictures(job.id))[number - 1]
+        permit = await self._queue.showing.permit(Use.LOOK, job, Place(SERVER, private=True), Asker(MEMBER))
+        data = (await self._queue.pictures(permit))[number - 1]
         if number == len(job.pictures):
             await self._queue.mark_told(job.id)
         return web.Response(body=data, content_type="image/png", headers={"Cache-Control": "private, max-age=86400"})
