@@ -23,6 +23,8 @@ SOFT = 1 / 64
 PLAIN_GROUND, OTHER_GROUND = 0.4, 0.8
 #: Share of an edge's pixels, and how far from its middle colour each may be (of 255), for a ground to be plain.
 PLAIN_SHARE, PLAIN_NEAR = 0.7, 24
+#: Share of a picture's shorter side over which its ground passes into the one beyond.
+FADE = 1 / 12
 
 
 #: A picture's pixels, (H, W, 3).
@@ -87,11 +89,32 @@ def _plain(inner: Array, expand: tuple[int, int, int, int]) -> bool:
     return bool((off <= PLAIN_NEAR).mean() >= PLAIN_SHARE)
 
 
+def _faded(inner: Array, ground: Array, around: tuple[tuple[int, int], ...]) -> Array:
+    """The picture, its own ground passing into that colour towards the sides beyond which is drawn.
+
+    A drawn ground is never quite even, and where it ended its edge would be seen. Things are left as they are.
+    """
+    height, width = inner.shape[:2]
+    band = max(1, round(min(height, width) * FADE))
+    along = [np.arange(length, dtype=np.float32) for length in (height, width)]
+    kept = np.ones((height, width), np.float32)
+    for axis, places in enumerate(along):
+        for far, pixels_beyond in zip((places, places[::-1]), around[axis], strict=True):
+            if pixels_beyond:
+                ramp = np.clip(far / band, 0, 1)
+                kept = np.minimum(kept, ramp[:, None] if axis == 0 else ramp[None, :])
+    off = np.abs(inner.astype(np.float32) - ground).max(axis=2)
+    # Wholly the thing's own from twice the distance on: no hard rim between thing and ground.
+    kept = np.maximum(kept, np.clip(off / PLAIN_NEAR - 1, 0, 1))[..., None]
+    return (ground + kept * (inner.astype(np.float32) - ground)).round().astype(np.uint8)
+
+
 def _on_plain_ground(inner: Array, around: tuple[tuple[int, int], tuple[int, int], tuple[int, int]]) -> Image.Image:
     """The picture on the colour of its ground: what touches an edge is not drawn out into a stripe."""
     lines = np.concatenate((inner[:, 0], inner[0], inner[:, -1], inner[-1]))
     ground = np.median(lines, axis=0).astype(np.uint8)
     height, width = inner.shape[0] + sum(around[0]), inner.shape[1] + sum(around[1])
+    inner = _faded(inner, ground, around)
     whole = np.broadcast_to(ground, (height, width, 3)).copy()
     whole[around[0][0] : around[0][0] + inner.shape[0], around[1][0] : around[1][0] + inner.shape[1]] = inner
     return Image.fromarray(whole)
