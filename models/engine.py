@@ -31,6 +31,7 @@ from .serving.loop import Loop
 from .serving.network import Network, steps_together
 from .serving.previews import Sketch
 from .serving.profile import Paces
+from .serving.samplers import chosen, name_of
 from .serving.schedule import slots_for
 
 __all__ = [
@@ -57,6 +58,7 @@ class Engine:
         precision: str = "float32",
         layout: bool = True,
         programs: Path | None = None,
+        sampler: str = "",
     ) -> None:
         """`adapters`: folder of LoRA adapters that may be asked for. `profile`: file that remembers measured speeds.
 
@@ -65,7 +67,8 @@ class Engine:
         on a processor; "bfloat16" counts only where the processor multiplies it by itself, and its bits depend on
         neighbours as without `exact`. `layout`: things that a prompt lists are drawn one by one and set out, where
         the weights say what they can draw. `programs`: folder where the U-Net is kept compiled for this machine; it
-        is compiled when it is not there yet, for minutes, and used where it is faster; None: not compiled.
+        is compiled when it is not there yet, for minutes, and used where it is faster; None: not compiled. `sampler`:
+        one of `samplers.SAMPLERS`, in place of the checkpoint's own.
         """
         self.weights = weights
         self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
@@ -77,6 +80,7 @@ class Engine:
         self._precision = precision
         self._layout = layout
         self._programs = programs
+        self._sampler = sampler
         self._loop: Loop | Jobwise | None = None
         self._slots = 2
         self._about: dict[str, Any] = {}
@@ -97,19 +101,20 @@ class Engine:
             "model_digest": digest(self.weights),
             "device": self.device,
             "upscaler": "none",
-            "sampler": type(pipeline.scheduler).__name__,
+            "sampler": name_of(pipeline.scheduler),
             "engine": ENGINE_VERSION,
             "precision": _precision(pipeline),
             "torch": torch.__version__,
             "diffusers": version("diffusers"),
         }
-        try:
-            network = Network(pipeline, self.device) if steps_together(pipeline) else None
-        except WeightsRefused:
-            network = None
+        network = self._network(pipeline) if steps_together(pipeline) else None
         if network is None:
+            if self._sampler:
+                pipeline.scheduler = chosen(pipeline.scheduler, self._sampler)
+                self._about["sampler"] = name_of(pipeline.scheduler)
             self._loop = Jobwise(pipeline, self.device, about=self._about)
             return
+        self._about["sampler"] = network.sampler.name
         beside = self.weights / upscaler.FOLDER
         kind = network.vae.dtype
         enlarge = upscaler.load(beside, kind=kind, device=self.device) if beside.is_dir() else None
@@ -126,6 +131,15 @@ class Engine:
             self._slots = slots_for(paces.get(network, network.plain, cells, cells))
         exact = self._exact and (self.device != "cpu" or network.kind == torch.float32)
         self._loop = Loop(kit, paces, exact=exact, about=self._about)
+
+    def _network(self, pipeline: Any) -> Network | None:
+        """The pipeline taken apart, or None where only its own loop knows how its scheduler is stepped."""
+        try:
+            return Network(pipeline, self.device, self._sampler)
+        except WeightsRefused:
+            if self._sampler:
+                raise
+            return None
 
     def _machine(self) -> str:
         name = torch.cuda.get_device_name(self.device) if self.device.startswith("cuda") else "cpu"

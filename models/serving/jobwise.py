@@ -24,6 +24,7 @@ from .drawing import last_step
 from .inbox import Inbox
 from .jobs import Cancelled, Job
 from .previews import grid_file
+from .samplers import name_of
 from .schedule import preview_due
 
 #: Fields of a request that stock pipelines know nothing of, and their names where those differ.
@@ -105,7 +106,7 @@ class Jobwise(Inbox):
         if ask.transparent:
             pictures = [cut_out(each) for each in pictures]
         about = {
-            **self._about, "sampler": type(pipeline.scheduler).__name__, "steps": ask.steps, "guidance": ask.guidance,
+            **self._about, "sampler": name_of(pipeline.scheduler), "steps": ask.steps, "guidance": ask.guidance,
             "drawn": [width, height], "canonical": f"job of {len(ask.seeds)}",
         }  # fmt: skip
         return Drawn(tuple(pictures), about)

@@ -14,10 +14,9 @@ import torch
 from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 from torch import Tensor, nn
 
-from ..errors import WeightsRefused
-from . import solver
 from .exact import circular, padded, rows_apart
 from .program import MOST, Program
+from .samplers import Sampler, sampler_of
 
 #: Prompts whose vectors are remembered.
 REMEMBERED = 512
@@ -43,15 +42,13 @@ class Variant:
 class Network:
     """The parts of one loaded pipeline on its device, and how a row goes through them."""
 
-    def __init__(self, pipeline: Any, device: str) -> None:
-        """Takes over `pipeline`.
+    def __init__(self, pipeline: Any, device: str, sampler: str = "") -> None:
+        """Takes over `pipeline`. `sampler`: one of `samplers.SAMPLERS`; empty: the checkpoint's own.
 
         Raises:
-            WeightsRefused: the U-Net wants more than text, time and latents.
+            WeightsRefused: rows cannot be stepped by that sampler.
         """
         unet, vae = pipeline.unet, pipeline.vae
-        if unet.config.in_channels != vae.config.latent_channels or unet.config.time_cond_proj_dim is not None:
-            raise WeightsRefused("this U-Net wants masks or guidance as inputs and is drawn job by job")
         self.device = device
         self.xl = isinstance(pipeline, StableDiffusionXLPipeline)
         if self.xl and vae.config.force_upcast and vae.dtype == torch.float16:
@@ -62,9 +59,8 @@ class Network:
         self.channels: int = unet.config.in_channels
         #: What the U-Net computes in.
         self.kind: torch.dtype = unet.dtype
-        self.scheduler = solver.scheduler_for(pipeline.scheduler)
-        # The prediction type is looked at now, not at the first picture.
-        solver.table(self.scheduler, 1)
+        #: What steps rows; found out now, not at the first picture.
+        self.sampler: Sampler = sampler_of(pipeline.scheduler, sampler)
         self.plain = self.variant("", pipeline)
         #: The plain U-Net compiled, where that is wanted and was found to be of use.
         self.program: Program | None = None
@@ -215,9 +211,12 @@ class Network:
             return self.vae.decode(raw.to(self.vae.dtype), return_dict=False)[0].float()
 
 
-def steps_together(pipeline: object) -> bool:
-    """Whether rows of this pipeline can share a step."""
-    return isinstance(pipeline, StableDiffusionPipeline | StableDiffusionXLPipeline)
+def steps_together(pipeline: Any) -> bool:
+    """Whether rows of this pipeline can share a step: a U-Net that wants no more than text, time and latents."""
+    if not isinstance(pipeline, StableDiffusionPipeline | StableDiffusionXLPipeline):
+        return False
+    unet, vae = pipeline.unet.config, pipeline.vae.config
+    return unet.in_channels == vae.latent_channels and unet.time_cond_proj_dim is None
 
 
 def parameters(pipeline: Any) -> int:
