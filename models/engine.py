@@ -19,8 +19,10 @@ from .common.folder import PICKLES, check_folder, digest, native_size
 from .errors import EngineError, WeightsRefused
 from .layout.reading import names_of_weights
 from .layout.words import NOTHING
+from .serving import families
 from .serving.adapters import Adapters
 from .serving.asks import Ask, Drawn, OnProgress, Progress, no_progress
+from .serving.attached import Attached
 from .serving.begin import Kit
 from .serving.compiling import compiled
 from .serving.exact import can_bfloat16, rows_apart
@@ -59,6 +61,8 @@ class Engine:
         layout: bool = True,
         programs: Path | None = None,
         sampler: str = "",
+        dtype: str = "",
+        megapixels: float = 0.0,
     ) -> None:
         """`adapters`: folder of LoRA adapters that may be asked for. `profile`: file that remembers measured speeds.
 
@@ -68,7 +72,9 @@ class Engine:
         neighbours as without `exact`. `layout`: things that a prompt lists are drawn one by one and set out, where
         the weights say what they can draw. `programs`: folder where the U-Net is kept compiled for this machine; it
         is compiled when it is not there yet, for minutes, and used where it is faster; None: not compiled. `sampler`:
-        one of `samplers.SAMPLERS`, in place of the checkpoint's own.
+        one of `samplers.SAMPLERS`, in place of the checkpoint's own. `dtype`: what a GPU computes in, "float16",
+        "bfloat16" or "float32"; empty: what the family was made for. `megapixels`: pictures of up to so many are drawn
+        as large as they are asked for; others at about the model's own size, and scaled.
         """
         self.weights = weights
         self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
@@ -81,6 +87,8 @@ class Engine:
         self._layout = layout
         self._programs = programs
         self._sampler = sampler
+        self._dtype = dtype
+        self._most_pixels = round(megapixels * 1_000_000)
         self._loop: Loop | Jobwise | None = None
         self._slots = 2
         self._about: dict[str, Any] = {}
@@ -93,7 +101,7 @@ class Engine:
             WeightsRefused: it holds pickles, names foreign code, or is damaged.
             DeviceMissing: torch has no such device here.
         """
-        pipeline = load_pipeline(self.weights, self.device)
+        pipeline = load_pipeline(self.weights, self.device, self._dtype)
         if self.device == "cpu" and self._precision == "bfloat16" and steps_together(pipeline) and can_bfloat16():
             pipeline.unet.to(torch.bfloat16)
         self._about = {
@@ -106,14 +114,22 @@ class Engine:
             "precision": _precision(pipeline),
             "torch": torch.__version__,
             "diffusers": version("diffusers"),
+            "family": type(pipeline).__name__,
+            "native": families.native_of(pipeline),
         }
         network = self._network(pipeline) if steps_together(pipeline) else None
         if network is None:
             if self._sampler:
                 pipeline.scheduler = chosen(pipeline.scheduler, self._sampler)
                 self._about["sampler"] = name_of(pipeline.scheduler)
-            self._loop = Jobwise(pipeline, self.device, about=self._about)
+            jobwise = Jobwise(
+                pipeline, self.device, about=self._about, attached=Attached(pipeline, self._adapters),
+                most_pixels=self._most_pixels,
+            )  # fmt: skip
+            jobwise.try_out()
+            self._loop = jobwise
             return
+        network.most_pixels = self._most_pixels
         self._about["sampler"] = network.sampler.name
         beside = self.weights / upscaler.FOLDER
         kind = network.vae.dtype

@@ -101,7 +101,7 @@ def begin(kit: Kit, ask: Ask, first: int) -> Begun:
     several = layout is not None and not layout.single
     # Things are drawn as large as the model draws them, whatever their picture is.
     asked_size = (network.native, network.native) if several else (ask.width, ask.height)
-    width, height = native_size(*asked_size, network.native, max(8, network.factor))
+    width, height = native_size(*asked_size, network.native, max(8, network.factor), network.most_pixels)
     cells = (height // network.factor, width // network.factor)
 
     # What is there before the first step.
@@ -114,15 +114,20 @@ def begin(kit: Kit, ask: Ask, first: int) -> Begun:
         if how.order
         else network.sampler.course(how.steps, strength)
     )
-    lane = Lane(variant.name, *cells, ask.tile)
 
     # Words and noise of each drawing of each picture.
-    unasked = network.words(variant, ask.negative)
+    drawn = _drawn(kit, ask)
+    spoken = [ask.negative, *(text for texts in drawn for text, _ in texts)]
+    # All rows of a picture are as long as its longest text.
+    count = max(network.chunks(variant, text) for text in spoken)
+    cut = max(network.cut(variant, text) for text in spoken)
+    lane = Lane(variant.name, *cells, ask.tile, count)
+    unasked = network.words(variant, ask.negative, count)
     shape = (network.channels, *cells)
     columns: list[list[Picture]] = []
-    for k, texts in enumerate(_drawn(kit, ask)):
+    for k, texts in enumerate(drawn):
         latents = known[k] if known else None
-        asked = [(network.words(variant, text), weight) for text, weight in texts]
+        asked = [(network.words(variant, text, count), weight) for text, weight in texts]
         words, shares = drawing.rows_and_shares(asked, unasked, how.guidance)
         seeds = [seed_of(seed, k) for seed in ask.seeds]
         columns.append(
@@ -142,6 +147,9 @@ def begin(kit: Kit, ask: Ask, first: int) -> Begun:
         "steps": how.steps,
         "guidance": how.guidance,
         "drawn": [width, height],
+        **({"cut": f"{cut} tokens at the end were not read"} if cut else {}),
+        **({"chunks": count} if count > 1 else {}),
+        **({"unheeded": "the negative prompt: guidance is 1"} if ask.negative and how.guidance == 1 else {}),
         **({"compiled": True} if network.compiled(variant, *cells, tile=ask.tile) else {}),
         **({"first_step": course.begin} if course.begin else {}),
         **({"adapters": dict(used)} if (used := kit.adapters.about(ask.adapters, draft=ask.draft)) else {}),

@@ -32,6 +32,8 @@ class Lane:
     height: int
     width: int
     tile: bool
+    #: How many times the encoder's length their texts are long.
+    chunks: int = 1
 
 
 @dataclass(slots=True, eq=False)

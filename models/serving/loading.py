@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import torch
 from diffusers import (
     DiffusionPipeline,
@@ -17,8 +19,9 @@ from diffusers.utils import logging
 from safetensors import SafetensorError, safe_open
 from transformers.utils import logging as transformers_logging
 
-from ..common.folder import check_folder
-from ..errors import DeviceMissing, WeightsRefused
+from ..common.folder import UNUSED, check_folder, class_of, index_of, variant_of
+from ..errors import DeviceMissing, EngineError, WeightsRefused
+from . import families
 
 #: Names of tensors that tell what a single file holds.
 SIGNS: tuple[tuple[str, Any], ...] = (
@@ -28,23 +31,27 @@ SIGNS: tuple[tuple[str, Any], ...] = (
     ("conditioner.embedders.1.", StableDiffusionXLPipeline),
     ("model.diffusion_model.input_blocks.", StableDiffusionPipeline),
 )
+#: Of an SDXL refiner in the original layout: it has the second text encoder alone.
+_REFINER = "conditioner.embedders.0.model.transformer.resblocks."
 
 
-def load_pipeline(weights: Path, device: str) -> Any:
-    """The pipeline on `device`; slow.
+def load_pipeline(weights: Path, device: str, dtype: str = "") -> Any:
+    """The pipeline on `device`; slow. `dtype`: what a GPU computes in; empty: what its family was made for.
 
     Raises:
-        WeightsMissing, WeightsRefused: there is none, or it holds pickles, foreign code or damage.
+        WeightsMissing, WeightsRefused: there is none, it holds pickles, foreign code or damage, or it is of a kind
+            that is not drawn with; says which.
         DeviceMissing: see there.
     """
     check_folder(weights)
+    kind = family_of(weights) if weights.is_file() else class_named(weights)
+    families.check_drawing(kind)
     check_device(device)
     # Warnings of diffusers quote prompts (what was cut off); bars are for nobody here.
     for library in (logging, transformers_logging):
         library.set_verbosity_error()
         library.disable_progress_bar()
-    # bf16 has no fast path on most CPUs; fp16 keeps our half-precision weights exact on CUDA.
-    kind = torch.float16 if device.startswith("cuda") else torch.float32
+    numbers = getattr(torch, dtype or families.half_of(kind.__name__)) if device.startswith("cuda") else torch.float32
     what = f"The weights in {weights}"
     advice = "Fetch or export them again."
     try:
@@ -59,18 +66,54 @@ def load_pipeline(weights: Path, device: str) -> Any:
                 f"{beside}."
             )
             told = {"config": str(beside)} if beside.is_dir() else {}
-            pipeline: Any = family_of(weights).from_single_file(
-                str(weights), torch_dtype=kind, local_files_only=True, **told
-            )
+            pipeline: Any = kind.from_single_file(str(weights), torch_dtype=numbers, local_files_only=True, **told)
         else:
             pipeline = DiffusionPipeline.from_pretrained(
-                weights, dtype=kind, local_files_only=True, use_safetensors=True, safety_checker=None
+                weights, dtype=numbers, local_files_only=True, use_safetensors=True, **left_out(weights, kind)
             )
+        families.check_network(pipeline)
         pipeline.to(device)
-    except (SafetensorError, OSError, ValueError, RuntimeError, KeyError) as problem:
-        raise WeightsRefused(f"{what} cannot be used on {device}: {problem}. {advice}") from problem
+    except EngineError:
+        raise
+    except torch.OutOfMemoryError as problem:
+        raise WeightsRefused(
+            f"{what} do not fit into the memory of {device}. Use a smaller model, or one worker a device."
+        ) from problem
+    except Exception as problem:
+        # Whatever a stranger's file makes of the libraries: never a traceback.
+        missing = f"the package {problem.name} is not installed" if isinstance(problem, ImportError) else problem
+        told_as = missing if str(missing) else type(problem).__name__
+        raise WeightsRefused(f"{what} cannot be used on {device}: {told_as}. {advice}") from problem
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def class_named(weights: Path) -> Any:
+    """The pipeline class that a folder names.
+
+    Raises:
+        WeightsRefused: the installed diffusers has none of that name.
+    """
+    name = class_of(weights)
+    found = getattr(diffusers, name, None)
+    if not isinstance(found, type) or not issubclass(found, DiffusionPipeline):
+        made_by = index_of(weights).get("_diffusers_version", "")
+        newer = f" It was saved by diffusers {made_by}." if made_by else ""
+        raise WeightsRefused(
+            f"{weights} is a {name}, which the installed diffusers {diffusers.__version__} does not know.{newer} "
+            "A newer diffusers may; models that come with code of their own are never run."
+        )
+    return found
+
+
+def left_out(weights: Path, kind: Any) -> dict[str, Any]:
+    """What `from_pretrained` is told besides: parts that are not needed are None, and the variant."""
+    takes = inspect.signature(kind.__init__).parameters
+    told: dict[str, Any] = {name: None for name in sorted(UNUSED) if name in takes}
+    if "requires_safety_checker" in takes:
+        told["requires_safety_checker"] = False
+    variant = variant_of(weights)
+    return told | ({"variant": variant} if variant else {})
 
 
 def check_device(device: str) -> None:
@@ -101,6 +144,8 @@ def family_of(file: Path) -> Any:
             names = list(opened.keys())
     except (SafetensorError, OSError) as problem:
         raise WeightsRefused(f"{file} is damaged: {problem}. Fetch it again.") from problem
+    if any(name.startswith(_REFINER) for name in names):
+        raise WeightsRefused(f"{file} is an SDXL refiner: it finishes pictures of another model. Use the base model.")
     for sign, family in SIGNS:
         if any(name.startswith(sign) for name in names):
             return family
