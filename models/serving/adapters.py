@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 
 from ..common.adapter import WEIGHTS, check_adapter
 from ..common.folder import digest
-from ..errors import EngineError, ModelError, Unfit
+from ..errors import AdapterUnfit, EngineError, ModelError
 from .attached import check_lora, known_adapters, reason_for, split_weight, stamp
 from .network import Network, Variant
 
@@ -43,7 +43,7 @@ class Adapters:
         """The networks with these adapters, and the student's where `draft`. `style:0.6` counts less than `style`.
 
         Raises:
-            Unfit: no such adapter, or it does not fit.
+            AdapterUnfit: no such adapter, or it does not fit.
         """
         wanted = [*names, *([STUDENT] if draft and self.student else [])]
         if not wanted:
@@ -51,7 +51,7 @@ class Adapters:
         for name in names:
             if split_weight(name)[0] not in self.names():
                 known = ", ".join(self.names()) or "none"
-                raise Unfit(f"There is no adapter {split_weight(name)[0]!r} on this worker; it has: {known}.")
+                raise AdapterUnfit(f"There is no adapter {split_weight(name)[0]!r} on this worker; it has: {known}.")
         parts = [split_weight(name) for name in wanted]
         places = [self._place(name, [split_weight(each)[0] for each in names]) for name, _ in parts]
         # A file that was replaced is another adapter.
@@ -106,18 +106,18 @@ class Adapters:
             numbers = [f"a{number}" for number in range(len(places))]
             found = {each for part in copied.get_list_adapters().values() for each in part}
             if missing := [place for number, place in zip(numbers, places, strict=True) if number not in found]:
-                raise Unfit(  # noqa: TRY301  told as all others
+                raise AdapterUnfit(  # noqa: TRY301  told as all others
                     f"The adapter {missing[0].stem} does not fit this model: nothing in it belongs to a layer of it."
                 )
             copied.set_adapters(numbers, list(weights))
             copied.fuse_lora(adapter_names=numbers)
             copied.unload_lora_weights()
-        except Unfit:
+        except AdapterUnfit:
             raise
         except EngineError as problem:
-            raise Unfit(str(problem)) from problem
+            raise AdapterUnfit(str(problem)) from problem
         except (ModelError, SafetensorError, OSError, ValueError, RuntimeError, KeyError, TypeError) as problem:
-            raise Unfit(f"The adapter {told} cannot be used: {reason_for(problem)}.") from problem
+            raise AdapterUnfit(f"The adapter {told} cannot be used: {reason_for(problem)}.") from problem
         return self._network.variant(key, copied)
 
 

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from ..common.adapter import WEIGHTS
 from ..common.folder import digest
-from ..errors import Unfit
+from ..errors import AdapterUnfit
 
 #: Kinds of adapters that are no LoRA, by the ends of their tensors' names.
 _OTHERS: tuple[tuple[str, str], ...] = (
@@ -59,23 +59,25 @@ def check_lora(file: Path) -> None:
     """Refuse a file that is no LoRA, or whose numbers are none, by what it is.
 
     Raises:
-        Unfit: says which.
+        AdapterUnfit: says which.
     """
     try:
         with safe_open(file, "pt") as opened:
             names = list(opened.keys())
             for ending, kind in _OTHERS:
                 if any(name.endswith(ending) for name in names):
-                    raise Unfit(
+                    raise AdapterUnfit(
                         f"The adapter {file.stem} is {kind}; only LoRA adapters can be used. Look for a LoRA of it."
                     )
             if not any(sign in name for name in names for sign in _LORA):
-                raise Unfit(f"The file {file.name} holds no LoRA: its tensors are named as nothing that is known.")
+                raise AdapterUnfit(
+                    f"The file {file.name} holds no LoRA: its tensors are named as nothing that is known."
+                )
             broken = [name for name in names if not bool(torch.isfinite(opened.get_tensor(name).float()).all())]
     except (SafetensorError, OSError) as problem:
-        raise Unfit(f"The adapter {file.stem} is damaged: {problem}. Copy it again.") from problem
+        raise AdapterUnfit(f"The adapter {file.stem} is damaged: {problem}. Copy it again.") from problem
     if broken:
-        raise Unfit(f"The adapter {file.stem} has values that are no numbers in {broken[0]}: it is damaged.")
+        raise AdapterUnfit(f"The adapter {file.stem} has values that are no numbers in {broken[0]}: it is damaged.")
 
 
 def reason_for(problem: BaseException) -> str:
@@ -110,14 +112,16 @@ class Attached:
         """Put adapters on for the next request; gives their digests. `style:0.6` counts less.
 
         Raises:
-            Unfit: no such adapter, or it does not fit.
+            AdapterUnfit: no such adapter, or it does not fit.
         """
         if not hasattr(self._pipeline, "load_lora_weights"):
-            raise Unfit(f"{type(self._pipeline).__name__} takes no adapters: diffusers knows none for its family.")
+            raise AdapterUnfit(
+                f"{type(self._pipeline).__name__} takes no adapters: diffusers knows none for its family."
+            )
         wanted = [split_weight(name) for name in names]
         for name, _ in wanted:
             if name not in self.names():
-                raise Unfit(
+                raise AdapterUnfit(
                     f"There is no adapter {name!r} on this worker; it has: {', '.join(self.names()) or 'none'}."
                 )
         assert self._folder is not None
@@ -134,7 +138,9 @@ class Attached:
             self._pipeline.enable_lora()
             self._pipeline.set_adapters([self._loaded[name][0] for name, _ in wanted], [weight for _, weight in wanted])
         except Exception as problem:
-            raise Unfit(f"The adapters {', '.join(names)} cannot be used together: {reason_for(problem)}.") from problem
+            raise AdapterUnfit(
+                f"The adapters {', '.join(names)} cannot be used together: {reason_for(problem)}."
+            ) from problem
         return told
 
     def rest(self) -> None:
@@ -155,9 +161,9 @@ class Attached:
             here = {each for part in self._pipeline.get_list_adapters().values() for each in part}
         except Exception as problem:
             self._forget(own)
-            raise Unfit(f"The adapter {name} does not fit this model: {reason_for(problem)}.") from problem
+            raise AdapterUnfit(f"The adapter {name} does not fit this model: {reason_for(problem)}.") from problem
         if own not in here:
-            raise Unfit(f"The adapter {name} does not fit this model: nothing in it belongs to a layer of it.")
+            raise AdapterUnfit(f"The adapter {name} does not fit this model: nothing in it belongs to a layer of it.")
         self._loaded[name] = (own, now)
 
     def _forget(self, own: str) -> None:

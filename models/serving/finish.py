@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .. import upscaler
 from ..common.cutout import cut_out
-from ..errors import Unrenderable
+from ..errors import NoPicture
 from . import sources
 from .network import Network
 
@@ -30,11 +30,11 @@ def finish(
     """Decode one latent (1, C, h, w), enlarge it, bring it to `size`. Alone, so that no pixel depends on neighbours.
 
     Raises:
-        Unrenderable: what was computed is no picture.
+        NoPicture: what was computed is no picture.
     """
     picture = network.decode(latent, tile=tile)
     if not bool(torch.isfinite(picture).all()):
-        raise Unrenderable(
+        raise NoPicture(
             "The model computed no picture: its numbers overflowed, or its weights are damaged. Try another seed; the "
             "operator may set [render] dtype to bfloat16 or float32."
         )

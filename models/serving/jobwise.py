@@ -5,6 +5,7 @@ Each runs in its stock pipeline; progress, previews, cancelling and deadlines co
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from ..common.cutout import cut_out
 from ..common.folder import native_size
-from ..errors import Unrenderable, WeightsRefused
+from ..errors import NoPicture, Unrenderable, WeightsRefused
 from . import sources
 from .asks import Ask, Drawn, Progress
 from .attached import Attached
@@ -29,6 +30,8 @@ from .samplers import name_of
 from .schedule import Room, preview_due
 from .stock_calls import Calls, takes
 
+#: How pipelines say what sides have to be.
+_DIVISIBLE = re.compile(r"divisible by (\d+)")
 #: Steps of the picture by which a pipeline is tried when it is loaded.
 TRIED = 2
 
@@ -57,6 +60,8 @@ class Jobwise(Inbox):
         self._now: Job | None = None
         self._previews = True
         self._room: Room | None = None
+        #: Pictures of one call at most.
+        self._most = 2
         #: Steps and rows so far, for measurements.
         self.forwards = self.rows = 0
 
@@ -68,22 +73,37 @@ class Jobwise(Inbox):
             WeightsRefused: it cannot; says why.
         """
         calls = self._calls
-        side = max(2 * calls.multiple, calls.native // 4 // calls.multiple * calls.multiple)
-        ask = Ask("a", (0,), TRIED, 2.0, side, side)
-        try:
-            pipeline, told = calls.told(ask, ask.prompt, ask.seeds, (side, side), None)
-            found = pipeline(**told)
-            if not isinstance(found.images[0], Image.Image):
-                raise TypeError("it gives no pictures")  # noqa: TRY301  one message for all
-        except torch.OutOfMemoryError as problem:
-            raise WeightsRefused(
-                f"{calls.kind} is loaded, but not even {side} × {side} pixels can be drawn beside it in the memory of "
-                f"{self._device}. Use a smaller model."
-            ) from problem
-        except Exception as problem:
-            raise WeightsRefused(
-                f"{calls.kind} cannot draw from a text here ({type(problem).__name__}: {problem}). Use another model."
-            ) from problem
+        while True:
+            side = max(2 * calls.multiple, calls.native // 4 // calls.multiple * calls.multiple)
+            try:
+                self._try(side, self._most)
+            except torch.OutOfMemoryError as problem:
+                raise WeightsRefused(
+                    f"{calls.kind} is loaded, but not even {side} × {side} pixels can be drawn beside it in the memory "
+                    f"of {self._device}. Use a smaller model."
+                ) from problem
+            except Exception as problem:
+                multiple = _DIVISIBLE.search(str(problem))
+                if multiple and int(multiple[1]) > calls.multiple:
+                    calls.multiple = int(multiple[1])
+                elif self._most > 1:
+                    self._most = 1  # Some draw one picture at a time only.
+                else:
+                    raise WeightsRefused(
+                        f"{calls.kind} cannot draw from a text here ({type(problem).__name__}: {problem}). Use another "
+                        "model."
+                    ) from problem
+            else:
+                return
+
+    def _try(self, side: int, pictures: int) -> None:
+        ask = Ask("a", tuple(range(pictures)), TRIED, 2.0, side, side)
+        pipeline, told = self._calls.told(ask, ask.prompt, ask.seeds, (side, side), None)
+        found = pipeline(**told).images
+        if len(found) != pictures:
+            raise TypeError(f"asked for {pictures} pictures it gives {len(found)}")
+        if not isinstance(found[0], Image.Image):
+            raise TypeError("it gives no pictures")
 
     def tick(self) -> bool:
         """One whole request; False where none waits."""
@@ -159,8 +179,9 @@ class Jobwise(Inbox):
         groups: list[int] = []
         while left:
             most = len(left) if self._room is None else min(len(left), self._room.rows)
+            most = min(most, 1) if self._most == 1 else most
             try:
-                made += self._together(job, prompt, left[:most], size, canvas)
+                made += self._together(job, prompt, left[:most], size, canvas, (len(groups), -(-len(left) // most)))
             except torch.OutOfMemoryError:
                 if self._device != "cpu":
                     torch.cuda.empty_cache()
@@ -176,13 +197,20 @@ class Jobwise(Inbox):
         return made, groups
 
     def _together(
-        self, job: Job, prompt: str, seeds: Sequence[int], size: tuple[int, int], canvas: sources.Canvas | None
+        self,
+        job: Job,
+        prompt: str,
+        seeds: Sequence[int],
+        size: tuple[int, int],
+        canvas: sources.Canvas | None,
+        turn: tuple[int, int],
     ) -> list[Image.Image]:
+        """One call; `turn`: how many came before it, and how many are left with it."""
         ask = job.ask
         pipeline, told = self._calls.told(ask, prompt, seeds, size, canvas)
         known = takes(pipeline)
         end = ask.steps if ask.stop == 100 else min(ask.steps, max(2, last_step(0, ask.steps, ask.stop)))
-        each = _EachStep(self, job, end, size, len(seeds))
+        each = _EachStep(self, job, end, size, len(seeds), turn)
         if "callback_on_step_end" in known:
             told["callback_on_step_end"] = each
         elif "callback" in known:
@@ -191,15 +219,23 @@ class Jobwise(Inbox):
             told |= {"callback_steps": 1} if "callback_steps" in known else {}
         if "prior_callback_on_step_end" in known:
             told["prior_callback_on_step_end"] = lambda _, __, ___, tensors: self._check(job) or tensors
-        found = pipeline(**told).images
+        try:
+            found = pipeline(**told).images
+        except (torch.OutOfMemoryError, Cancelled):
+            raise
+        except Exception as problem:
+            # What it was loaded with draws; something of this request it cannot.
+            raise Unrenderable(f"{self._calls.kind} cannot draw this: {type(problem).__name__}: {problem}") from problem
         return [one if isinstance(one, Image.Image) else one[0] for one in found]
 
 
 class _EachStep:
     """What happens after each step of one pipeline call."""
 
-    def __init__(self, loop: Jobwise, job: Job, end: int, size: tuple[int, int], rows: int) -> None:
-        self._loop, self._job, self._end, self._size, self._rows = loop, job, end, size, rows
+    def __init__(
+        self, loop: Jobwise, job: Job, end: int, size: tuple[int, int], rows: int, turn: tuple[int, int]
+    ) -> None:
+        self._loop, self._job, self._end, self._size, self._rows, self._turn = loop, job, end, size, rows, turn
         self._before: list[tuple[float, Tensor]] = []
 
     def __call__(self, pipeline: Any, index: int, _: Any, tensors: dict[str, Any]) -> dict[str, Any]:
@@ -216,10 +252,12 @@ class _EachStep:
         due = index + 1 < steps and preview_due(now, job.shown, others=bool(loop._waiting))
         latents = tensors.get("latents")
         estimate = _estimate(pipeline, index, latents, self._before) if isinstance(latents, Tensor) else None
-        if due and estimate is not None and loop._previews:
+        if due and estimate is not None and loop._previews and self._turn == (0, 1):
             preview = self._preview(pipeline, estimate)
         try:
-            job.on_progress(Progress(index + 1, max(steps, index + 1), preview))
+            steps = max(steps, index + 1)
+            before, left = self._turn
+            job.on_progress(Progress(before * steps + index + 1, (before + left) * steps, preview))
         except Exception:
             job.cancelled = True
         loop._check(job)
@@ -247,10 +285,10 @@ def check_drawn(picture: Image.Image) -> None:
     """Refuse a picture that is no picture: what is not a number is shown as black.
 
     Raises:
-        Unrenderable: all of it is black to the bit.
+        NoPicture: all of it is black to the bit.
     """
     if all(most == 0 for _, most in _extrema(picture)):
-        raise Unrenderable(
+        raise NoPicture(
             "The model computed no picture: every pixel is black, as where its numbers overflow. Try another seed; the "
             "operator may set [render] dtype to bfloat16 or float32."
         )

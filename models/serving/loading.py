@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,13 @@ def class_named(weights: Path) -> Any:
     """
     name = class_of(weights)
     found = getattr(diffusers, name, None)
+    if needed := getattr(found, "_backends", None):
+        # A stand-in of diffusers for a class whose packages are not all there.
+        missing = [each for each in needed if importlib.util.find_spec(each) is None]
+        raise WeightsRefused(
+            f"{weights} is a {name}, which needs packages that are not installed: {', '.join(missing or needed)}. "
+            "Install them into the worker's environment with pip."
+        )
     if not isinstance(found, type) or not issubclass(found, DiffusionPipeline):
         made_by = index_of(weights).get("_diffusers_version", "")
         newer = f" It was saved by diffusers {made_by}." if made_by else ""

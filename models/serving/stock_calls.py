@@ -14,14 +14,14 @@ from diffusers import (
 )
 from PIL import Image
 
-from ..errors import Unfit
+from ..errors import Unsupported
 from . import families, sources
 from .asks import Ask
 from .wording import cut_tokens
 
 #: Fields of a request that stock pipelines know nothing of, and their names where those differ.
 UNKNOWN = ("parts", "tile", "draft", "chaos")
-NAMES = {"parts": "parts with weights (::)"}
+NAMES = {"parts": "parts with weights (::)", "negative": "negative prompt"}
 
 
 class Calls:
@@ -34,18 +34,15 @@ class Calls:
         self._siblings: dict[str, Any] = {}
         self.factor = families.factor_of(pipeline)
         self.native = families.native_of(pipeline)
-
-    @property
-    def multiple(self) -> int:
-        """Pixels that both sides are multiples of."""
-        # Transformers take latents in patches of 2 × 2; U-Nets halve them a few times and cope.
-        return max(8, 2 * self.factor)
+        #: Pixels that both sides are multiples of: transformers take latents in patches of 2 × 2, U-Nets halve them a
+        #: few times and cope.
+        self.multiple = max(8, 2 * self.factor)
 
     def sibling(self, use: str) -> Any:
         """The pipeline that begins from a picture (`vary`), or paints into one; the same networks.
 
         Raises:
-            Unfit: diffusers has none for this family.
+            Unsupported: diffusers has none for this family.
         """
         if use not in self._siblings:
             auto = AutoPipelineForImage2Image if use == "vary" else AutoPipelineForInpainting
@@ -53,7 +50,10 @@ class Calls:
                 self._siblings[use] = auto.from_pipe(self.pipeline)
             except Exception as problem:
                 what = "begins from no picture" if use == "vary" else "paints into no picture"
-                raise Unfit(f"{self.kind} {what}: diffusers has no pipeline of its family for that.") from problem
+                raise Unsupported(
+                    f"{self.kind} {what}: diffusers has no pipeline of its family for that.",
+                    "source" if use == "vary" else "inpaint",
+                ) from problem
             self._siblings[use].set_progress_bar_config(disable=True)
         return self._siblings[use]
 
@@ -61,18 +61,19 @@ class Calls:
         """Refuse what this pipeline does not know.
 
         Raises:
-            Unfit: says what.
+            Unsupported: says what.
         """
-        refused = [NAMES.get(name, name) for name in UNKNOWN if getattr(ask, name)]
+        refused = [name for name in UNKNOWN if getattr(ask, name)]
         if ask.negative and not self.takes_negative:
-            refused.append("negative prompt")
+            refused.append("negative")
         # Only along a flow's straight lines do two steps tell the picture that they lead to.
         if ask.stop < 100 and not (
             isinstance(self.pipeline.scheduler, FlowMatchEulerDiscreteScheduler) and hasattr(self.pipeline, "interrupt")
         ):
             refused.append("stop")
         if refused:
-            raise Unfit(f"{self.kind} is drawn job by job and knows no {', '.join(refused)}.")
+            named = ", ".join(NAMES.get(name, name) for name in refused)
+            raise Unsupported(f"{self.kind} is drawn job by job and knows no {named}.", refused[0])
 
     @property
     def takes_negative(self) -> bool:
@@ -98,7 +99,7 @@ class Calls:
         """The pipeline and its arguments, but for callbacks.
 
         Raises:
-            Unfit: it begins from no pictures.
+            Unsupported: it begins from no pictures.
         """
         width, height = size
         pipeline = self.pipeline
@@ -114,6 +115,8 @@ class Calls:
             "use_resolution_binning": False,
             **self._guidance(ask),
         }
+        if ask.steps != 2:
+            told["intermediate_timesteps"] = None  # SANA-Sprint's default is for two steps alone.
         if canvas is not None:
             pipeline = self.sibling("vary" if canvas.mask is None else "inpaint")
             told["image"] = canvas.picture.resize(size, Image.Resampling.LANCZOS)
