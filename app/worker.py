@@ -80,6 +80,9 @@ def load_engine(
             precision=precision or render.precision,
             layout=render.layout,
             programs=configuration.data_dir / "programs" if render_compiled else None,
+            sampler=render.sampler,
+            dtype=render.dtype,
+            megapixels=render.megapixels,
         )
         engine.load()
     except EngineError as error:

@@ -83,10 +83,9 @@ class Jobwise(Inbox):
                     f"of {self._device}. Use a smaller model."
                 ) from problem
             except Exception as problem:
-                multiple = _DIVISIBLE.search(str(problem))
-                if multiple and int(multiple[1]) > calls.multiple:
-                    calls.multiple = int(multiple[1])
-                elif self._most > 1:
+                if self._wider(problem):
+                    continue
+                if self._most > 1:
                     self._most = 1  # Some draw one picture at a time only.
                 else:
                     raise WeightsRefused(
@@ -140,7 +139,7 @@ class Jobwise(Inbox):
     def _draw(self, job: Job) -> Drawn:
         ask, calls = job.ask, self._calls
         calls.check(ask)
-        size = native_size(ask.width, ask.height, calls.native, calls.multiple, self._most_pixels)
+        size = self._size(ask)
         canvas = sources.canvas_of(ask.source, ask.width, ask.height) if ask.source else None
         prompt = ask.prompt if not ask.style else f"{ask.prompt}, {ask.style} style"
         used: Mapping[str, str] = {}
@@ -150,7 +149,13 @@ class Jobwise(Inbox):
             used = self._attached.use(ask.adapters)
             prompt = self._attached.prompt(prompt, ask.adapters)
         try:
-            found, groups = self._groups(job, prompt, size, canvas)
+            try:
+                found, groups = self._groups(job, prompt, size, canvas)
+            except Unrenderable as problem:
+                if not self._wider(problem):
+                    raise
+                size = self._size(ask)
+                found, groups = self._groups(job, prompt, size, canvas)
         finally:
             if ask.adapters and self._attached is not None:
                 self._attached.rest()
@@ -169,6 +174,17 @@ class Jobwise(Inbox):
             **({"cut": f"{cut} tokens at the end were not read"} if (cut := calls.cut(prompt)) else {}),
         }  # fmt: skip
         return Drawn(tuple(pictures), about)
+
+    def _size(self, ask: Ask) -> tuple[int, int]:
+        return native_size(ask.width, ask.height, self._calls.native, self._calls.multiple, self._most_pixels)
+
+    def _wider(self, problem: Exception) -> bool:
+        """Whether the pipeline said that sides have to be multiples of more than was known; then that is known."""
+        found = _DIVISIBLE.search(str(problem))
+        if found is None or int(found[1]) <= self._calls.multiple:
+            return False
+        self._calls.multiple = int(found[1])
+        return True
 
     def _groups(
         self, job: Job, prompt: str, size: tuple[int, int], canvas: sources.Canvas | None
