@@ -29,7 +29,7 @@ ASK = Ask("a red apple", (3, 4), 2, 3.0, 64, 64)
 #: Families of which diffusers has no pipeline that begins from a picture.
 NO_SOURCE = {
     "chroma", "pixart", "pixart_sigma", "sana", "sana_sprint", "hunyuan", "auraflow", "lumina2", "cogview3",
-    "cogview4", "kandinsky22",
+    "cogview4",
 }  # fmt: skip
 #: And of which it takes no negative prompt, or passes over it.
 NO_NEGATIVE = {"lcm", "sana_sprint", "flux2_klein"}

@@ -19,7 +19,7 @@ from . import families
 from .exact import circular, padded, rows_apart
 from .program import MOST, Program
 from .samplers import Sampler, sampler_of
-from .wording import chunks, cut_tokens, weighted
+from .wording import chunks, cut_tokens, plain_text, weighted
 
 #: Prompts whose vectors are remembered.
 REMEMBERED = 512
@@ -134,7 +134,8 @@ class Network:
         if self._reads_clip(pipeline) and (count > 1 or not all(self._plain(pipeline, text) for text in texts)):
             made = [self._weighted(pipeline, text, count) for text in texts]
         else:
-            made = self._states_xl(pipeline, texts) if self.xl else self._states(pipeline, texts)
+            read = [plain_text(text) for text in texts] if self._reads_clip(pipeline) else texts
+            made = self._states_xl(pipeline, read) if self.xl else self._states(pipeline, read)
         for text, words in zip(texts, made, strict=True):
             self._words[variant.name, text, count] = words
         while len(self._words) > REMEMBERED:

@@ -71,6 +71,12 @@ def pieces(text: str) -> tuple[Piece, ...]:
     return tuple(piece for piece in made if piece.text.strip() or piece.breaks)
 
 
+def plain_text(text: str) -> str:
+    """The words without the marks, for prompts whose marks say nothing."""
+    found = pieces(text)
+    return "".join(piece.text for piece in found) if found else text
+
+
 def _parsed(text: str) -> list[tuple[str, float]] | None:
     """Words and their weight, neighbours of one weight together; None where brackets do not match."""
     found: list[list[Any]] = []
