@@ -17,17 +17,18 @@ from typing import TYPE_CHECKING, Any, cast
 
 import discord
 
-from ..queue.grammar import fields, parse, say, wish_of
+from ..queue.grammar import say
 from ..queue.jobs import Job
 from ..queue.requests import MAX_PROMPT, MAX_SEED, ImageRequest, Source, image_request
 from ..queue.server_settings import ServerSettings
 from .ask import Order, ask
 from .errors import Refused
+from .imagine import handle
 from .keys import Key
 from .language import speaks
-from .pictures import fetch, keep_bytes
+from .pictures import fetch, is_blurred, keep_bytes
 from .texts import text
-from .wishes import pointing
+from .wishes import Beginning, said_again
 
 if TYPE_CHECKING:
     from .client import DaguerreClient
@@ -125,8 +126,7 @@ def field(label: str, custom_id: str, default: str = "", *, required: bool = Tru
 async def open_remix(interaction: Asked, job: Job, picture: int) -> None:
     """The old prompt with its flags, to be changed."""
     locale = speaks(interaction)
-    settings = await _settings(interaction)
-    wish = wish_of(job.request, size=settings.size, steps=settings.steps, guidance=settings.guidance)
+    wish = said_again(job.request, await settings_here(interaction), relaxed=job.lane == "relax")
     prompt = field(
         text("form.prompt", locale),
         "prompt",
@@ -138,18 +138,9 @@ async def open_remix(interaction: Asked, job: Job, picture: int) -> None:
 
 
 async def remix(interaction: Asked, job: Job, form: Filled) -> None:
-    """The changed prompt, from where the old one came. Raises: Refused."""
-    typed = form.word("prompt")
-    with pointing(typed):
-        wish = parse(typed)
-
-    async def make(settings: ServerSettings) -> list[Order]:
-        given = fields(wish, size=settings.size, steps=settings.steps, guidance=settings.guidance)
-        seed = random.randrange(MAX_SEED + 1) if wish.seed is None else wish.seed
-        request = image_request(seed=seed, source=job.request.source, **given)
-        return [Order(request, job.lane, (job.id, form.key.picture or 0, "remix"))]
-
-    await ask(interaction, make)
+    """The changed prompt, with all that a prompt may say, from where the old one came. Raises: Refused."""
+    begun = Beginning(source=job.request.source, origin=(job.id, form.key.picture or 0, "remix"))
+    await handle(interaction, form.word("prompt"), {}, begun=begun, as_typed=True)
 
 
 # ---- redrawing a part
@@ -188,17 +179,18 @@ async def region(interaction: Asked, job: Job, form: Filled) -> None:
         raise Refused("button.gone")
 
     async def make(_: ServerSettings) -> list[Order]:
+        blurred = is_blurred(form.files.get("mask", ""))
         if "mask" in form.files:
             data = await fetch(interaction, form.files["mask"])
         else:
             box = rectangle(form.word("rectangle"), form.word("place"))
             data = await asyncio.to_thread(mask_of, job.request, box)
-        source = Source(use="inpaint", picture=job.pictures[picture], mask=await keep_bytes(interaction, data),
-                        strength=1.0)  # fmt: skip
+        mask = await keep_bytes(interaction, data)
+        source = Source(use="inpaint", picture=job.pictures[picture], mask=mask, strength=1.0)
         changes: dict[str, Any] = {"prompt": form.word("prompt"), "parts": ()}
         given = {**job.request.model_dump(exclude={"version", "source"}), **changes}
         request = image_request(**{**given, "source": source, "seed": random.randrange(MAX_SEED + 1)})
-        return [Order(request, job.lane, (job.id, picture, "region"))]
+        return [Order(request, job.lane, (job.id, picture, "region"), brought=(mask,), blurred=blurred)]
 
     await ask(interaction, make)
 
@@ -232,7 +224,8 @@ def mask_of(request: ImageRequest, box: tuple[int, int, int, int]) -> bytes:
     return buffer.getvalue()
 
 
-async def _settings(interaction: Asked) -> ServerSettings:
+async def settings_here(interaction: Asked) -> ServerSettings:
+    """The defaults where something is said."""
     if interaction.guild_id is None:
         return ServerSettings()
     return await interaction.client.services.settings.get(str(interaction.guild_id))

@@ -10,15 +10,22 @@ from .common.stopping import stopping
 from .engine import Engine
 from .prompts import read_prompts
 from .sheet import contact_sheet
-from .synthesize import synthesize
+from .synthesize import Encode, synthesize
 
 Report = Callable[[str], None]
 
 
 def draw_sheet(
-    weights: Path, prompts: Sequence[str], seeds: int, out: Path, font: Path | None, steps: int, guidance: float
+    weights: Path,
+    prompts: Sequence[str],
+    seeds: int,
+    out: Path,
+    font: Path | None,
+    steps: int,
+    guidance: float,
+    encode: Encode,
 ) -> None:
-    """Render a contact sheet of `prompts` with the seeds 0, 1, …
+    """Render a contact sheet of `prompts` with the seeds 0, 1, …; `encode` makes the file.
 
     Raises:
         EngineError: says what to do.
@@ -26,7 +33,13 @@ def draw_sheet(
     engine = Engine(weights)
     engine.load()
     out.parent.mkdir(parents=True, exist_ok=True)
-    contact_sheet(engine, prompts, range(seeds), steps=steps, guidance=guidance, font=font).save(out)
+    sheet = contact_sheet(engine, prompts, range(seeds), steps=steps, guidance=guidance, font=font)
+    about = engine.describe()
+    texts = {
+        "Description": "; ".join(prompts),
+        "Model": f"{about.get('model', '')} {about.get('model_digest', '')}".strip(),
+    }
+    out.write_bytes(encode(sheet, texts, out.name))
 
 
 def synthesize_list(
@@ -39,8 +52,9 @@ def synthesize_list(
     size: int,
     unknown: Callable[[str], Sequence[str]],
     report: Report,
+    encode: Encode,
 ) -> None:
-    """Render a list of prompts into a data set; the same call goes on where it stopped.
+    """Render a list of prompts into a data set; the same call goes on where it stopped. `encode` makes the files.
 
     `unknown` gives the words of a prompt that the model was not taught; those met are told at the end.
 
@@ -55,6 +69,7 @@ def synthesize_list(
         made = synthesize(
             engine, listed, folder, count=count, steps=steps, guidance=guidance, size=size, stop=stop,
             progress=lambda done, total: told.step("pictures", done, total, {}), unknown=unknown,
+            encode=encode,
         )  # fmt: skip
     if made.unknown:
         words = ", ".join(f"{word} ({times})" for word, times in list(made.unknown.items())[:20])

@@ -11,7 +11,7 @@ import hashlib
 import io
 import re
 import time
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -102,16 +102,17 @@ class Sources:
             await self._table.source_kept(name, time.time())
         return name
 
-    async def check(self, request: ImageRequest) -> None:
-        """Whether the pictures that it names are there.
+    async def check(self, request: ImageRequest, usable: Callable[[str], Awaitable[bool]]) -> None:
+        """Whether the pictures that it names are there, and the one who asks may use them (`usable`, by name).
 
         Raises:
-            InvalidRequest: field `source`; one has another kind of name, or is gone.
+            InvalidRequest: field `source`; one has another kind of name, is gone, or is not theirs: which of both is
+                nobody's business.
         """
         for name in request.source_names:
             if not _NAME.fullmatch(name):
                 raise InvalidRequest(field="source", kind="source_name", limits={})
-            if not await self._pictures.has(name):
+            if not await usable(name) or not await self._pictures.has(name):
                 raise InvalidRequest(field="source", kind="source_gone", limits={})
 
     async def read(self, request: ImageRequest) -> dict[str, bytes]:

@@ -28,8 +28,9 @@ PARTS = {
     "common": set[str](),
     "layout": {"common"},
     "serving": {"common", "layout", "upscaler"},
+    "drawer": {"common"},
     "data": {"common"},
-    "training": {"common", "data", "networks", "upscaler"},
+    "training": {"common", "data", "drawer", "networks", "upscaler"},
     "evaluation": {"common", "data", "engine", "layout", "serving", "training", "upscaler"},
     "gpu": {"common", "data", "evaluation", "networks", "training", "upscaler"},
     "engine": {"common", "layout", "serving", "upscaler"},
@@ -40,7 +41,8 @@ TRAINS = {"data", "training", "evaluation", "gpu"}
 STAND_ON_TRAINING = {"commands"}
 #: Files of app that may know models: they run in the worker process, or name its errors.
 KNOWS_MODELS = {
-    "cli.py", "cli_models.py", "finishing.py", "imagine.py", "render.py", "reproduce.py", "verify.py", "worker.py",
+    "cli.py", "cli_models.py", "finishing.py", "imagine.py", "render.py", "reproduce.py", "trial.py", "verify.py",
+    "worker.py",
 }  # fmt: skip
 
 

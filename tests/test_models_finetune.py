@@ -364,7 +364,7 @@ def test_a_style_that_the_base_never_saw_shows_on_things_that_were_not_in_the_fo
     """40 black silhouettes teach first-light to draw other things without colour; docs/finetune.md has the figures."""
     found = sorted(ROOT.glob("runs/data/packages/iconify-json-*/json/fluent-emoji-high-contrast.json"))
     if not found:
-        pytest.skip("needs the source packages: daguerre data build")
+        pytest.skip("needs the source packages: scripts/start data build")
     icons = json.loads(found[-1].read_text())["icons"]
     names = [each for each in CONCEPTS if each.replace(" ", "-") in icons and each not in SHOWN][::3][:40]
     drawn = [

@@ -20,6 +20,7 @@ from .baseline_runs import DcganRecipe, VaeRecipe, train_dcgan, train_vae
 from .codec import CodecRecipe, train_codec
 from .denoiser import DenoiserRecipe
 from .distil import DistilRecipe
+from .drawer_run import drawer_run, read_drawer
 from .finetune import finetune_folder, read_finetune
 from .latents import LatentRecipe
 from .pipeline import (
@@ -45,7 +46,7 @@ PARTS: Mapping[str, type[Any]] = {
     "codec": CodecRecipe, "dcgan": DcganRecipe, "vae": VaeRecipe, "upscaler": UpscalerRecipe,
     "text": TextRecipe,
 }  # fmt: skip
-KINDS = ("pipeline", *PARTS, "finetune")
+KINDS = ("pipeline", *PARTS, "drawer", "finetune")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def run_task(
         raise TrainingError(f"{task.file}: there is no kind of recipe {kind!r}, only {', '.join(kinds)}.")
     if kind == "finetune":
         if task.pictures is None:
-            raise TrainingError("A fine-tune needs your pictures: daguerre train RECIPE --pictures FOLDER")
+            raise TrainingError("A fine-tune needs your pictures: scripts/start train RECIPE --pictures FOLDER")
         wanted = read_finetune(task.file)
         wanted = replace(wanted, base=task.base or wanted.base)
         finetune_folder(wanted, task.pictures, task.run, progress, stop)
@@ -105,6 +106,8 @@ def run_task(
         sprites = several.first(lambda: sprite_set(task.data, max(64, recipe.latents.size), progress))
         if sprites is not None:
             train_pipeline(recipe, task.run, sprites, task.data, weights, progress, stop)
+    elif kind == "drawer":
+        several.alone(lambda: _drawer(task, progress, stop))
     else:
         several.alone(lambda: _part(kind, content, task, progress, stop, further))
 
@@ -157,6 +160,13 @@ def sprite_set(data: Path, size: int, progress: Progress) -> SpriteSet:
         data / f"sprites{size}", data / "packages", size=size, report=progress.line,
         progress=lambda name, done, count: progress.step(f"drawing {name}", done, count, {}),
     )  # fmt: skip
+
+
+def _drawer(task: Task, progress: Progress, stop: Stop) -> None:
+    wanted = read_drawer(task.file)
+    sprites = sprite_set(task.data, wanted.drawer.size, progress)
+    out = task.weights or task.run / "export" / "denoiser"
+    drawer_run(wanted, sprites, task.run, out, progress, stop)
 
 
 def _part(
