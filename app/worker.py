@@ -44,6 +44,13 @@ def check_weights(weights: Path) -> None:
             "weights in config.toml. "
             "Until then jobs wait; none is lost."
         )
+    # What its own files tell against it, without torch.
+    from ..models.serving.families import check_told
+
+    try:
+        check_told(weights)
+    except EngineError as error:
+        raise WorkerError(str(error)) from None
 
 
 def load_engine(

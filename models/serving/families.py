@@ -6,11 +6,15 @@ Everything that a checkpoint tells itself is read from it; the tables hold what 
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from ..common.folder import check_folder, class_of
 from ..errors import WeightsRefused
 
 #: Pipelines that draw from more than a text, by words of their class's name, and what they want.
@@ -92,9 +96,7 @@ def check_drawing(kind: Any) -> None:
     """
     takes = inspect.signature(kind.__call__).parameters
     name = kind.__name__
-    for word, wants in _WANT:
-        if word in name:
-            raise WeightsRefused(f"{name} draws from {wants}. Requests are texts: use a text-to-image model.")
+    check_name(name)
     if "prompt" not in takes:
         needs = ", ".join(
             each for each, one in takes.items() if one.default is one.empty and each not in ("self", "kwargs")
@@ -102,6 +104,37 @@ def check_drawing(kind: Any) -> None:
         raise WeightsRefused(f"{name} takes no prompt but {needs or 'nothing'}. Use a text-to-image model.")
     if "num_inference_steps" not in takes:
         raise WeightsRefused(f"{name} does not draw in denoising steps, and only such models are drawn with here.")
+
+
+def check_name(name: str) -> None:
+    """The same by the name of the class alone.
+
+    Raises:
+        WeightsRefused: says what it wants.
+    """
+    for word, wants in _WANT:
+        if word in name:
+            raise WeightsRefused(f"{name} draws from {wants}. Requests are texts: use a text-to-image model.")
+
+
+def check_told(weights: Path) -> None:
+    """Refuse a folder by what its JSON tells, in a millisecond and without torch: what loading would refuse as well.
+
+    Raises:
+        WeightsMissing, WeightsRefused: with what to do.
+    """
+    check_folder(weights)
+    if weights.is_file():
+        return
+    check_name(class_of(weights))
+    told: dict[str, Any] = {}
+    for part in ("unet", "vae"):
+        # What is not there, or not to be read, is for loading to name.
+        with suppress(OSError, ValueError):
+            told[part] = json.loads((weights / part / "config.json").read_text(encoding="utf-8"))
+    channels, latent = told.get("unet", {}).get("in_channels"), told.get("vae", {}).get("latent_channels")
+    if isinstance(channels, int) and isinstance(latent, int):
+        check_channels(channels, latent)
 
 
 def check_network(pipeline: Any) -> None:
@@ -113,7 +146,15 @@ def check_network(pipeline: Any) -> None:
     unet, vae = pipeline.components.get("unet"), pipeline.components.get("vae")
     if unet is None or vae is None or not hasattr(vae.config, "latent_channels"):
         return
-    channels, latent = unet.config.in_channels, vae.config.latent_channels
+    check_channels(unet.config.in_channels, vae.config.latent_channels)
+
+
+def check_channels(channels: int, latent: int) -> None:
+    """Whether a U-Net takes latents and nothing else.
+
+    Raises:
+        WeightsRefused: says what it wants.
+    """
     if channels == 2 * latent + 1:
         raise WeightsRefused(
             f"This U-Net takes {channels} channels: it is an inpainting model, which draws only into pictures with a "

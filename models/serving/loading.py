@@ -20,7 +20,7 @@ from diffusers.utils import logging
 from safetensors import SafetensorError, safe_open
 from transformers.utils import logging as transformers_logging
 
-from ..common.folder import UNUSED, check_folder, class_of, index_of, variant_of
+from ..common.folder import UNUSED, class_of, index_of, variant_of
 from ..errors import DeviceMissing, EngineError, WeightsRefused
 from . import families
 
@@ -44,7 +44,7 @@ def load_pipeline(weights: Path, device: str, dtype: str = "") -> Any:
             that is not drawn with; says which.
         DeviceMissing: see there.
     """
-    check_folder(weights)
+    families.check_told(weights)
     kind = family_of(weights) if weights.is_file() else class_named(weights)
     families.check_drawing(kind)
     check_device(device)
