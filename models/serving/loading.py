@@ -23,6 +23,7 @@ from transformers.utils import logging as transformers_logging
 from ..common.folder import UNUSED, class_of, index_of, variant_of
 from ..errors import DeviceMissing, EngineError, WeightsRefused
 from . import families
+from .memory import Way, plan
 
 #: Names of tensors that tell what a single file holds.
 SIGNS: tuple[tuple[str, Any], ...] = (
@@ -73,7 +74,7 @@ def load_pipeline(weights: Path, device: str, dtype: str = "") -> Any:
                 weights, dtype=numbers, local_files_only=True, use_safetensors=True, **left_out(weights, kind)
             )
         families.check_network(pipeline)
-        pipeline.to(device)
+        lay(pipeline, device, way_for(pipeline, device))
     except EngineError:
         raise
     except torch.OutOfMemoryError as problem:
@@ -87,6 +88,38 @@ def load_pipeline(weights: Path, device: str, dtype: str = "") -> Any:
         raise WeightsRefused(f"{what} cannot be used on {device}: {told_as}. {advice}") from problem
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def way_for(pipeline: Any, device: str) -> Way:
+    """How a loaded pipeline is laid onto a device, by what is free there.
+
+    Raises:
+        WeightsRefused: it fits in no way.
+    """
+    # Stable Diffusion and SDXL are taken apart for steps that pictures share: their parts stay where they are.
+    if not device.startswith("cuda") or isinstance(pipeline, StableDiffusionPipeline | StableDiffusionXLPipeline):
+        return "whole"
+    free, _ = torch.cuda.mem_get_info(device)
+    return plan(sizes_of(pipeline), int(free), families.native_of(pipeline) ** 2).way
+
+
+def sizes_of(pipeline: Any) -> dict[str, int]:
+    """Bytes of each part's weights."""
+    parts = {name: part for name, part in pipeline.components.items() if isinstance(part, torch.nn.Module)}
+    return {
+        name: sum(weight.numel() * weight.element_size() for weight in part.parameters())
+        for name, part in parts.items()
+    }
+
+
+def lay(pipeline: Any, device: str, way: Way) -> None:
+    """Bring a pipeline onto its device, whole or as its parts are needed."""
+    if way == "parts":
+        pipeline.enable_model_cpu_offload(device=device)
+    elif way == "layers":
+        pipeline.enable_sequential_cpu_offload(device=device)
+    else:
+        pipeline.to(device)
 
 
 def class_named(weights: Path) -> Any:
