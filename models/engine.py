@@ -22,7 +22,7 @@ from .layout.words import NOTHING
 from .serving import families
 from .serving.adapters import Adapters
 from .serving.asks import Ask, Drawn, OnProgress, Progress, no_progress
-from .serving.attached import Attached
+from .serving.attached import Attached, known_adapters
 from .serving.begin import Kit
 from .serving.compiling import compiled
 from .serving.exact import can_bfloat16, rows_apart
@@ -167,6 +167,10 @@ class Engine:
         if self._about:
             return dict(self._about)
         return {"model": self.weights.name, "model_digest": "", "device": self.device, "engine": ENGINE_VERSION}
+
+    def adapters(self) -> Sequence[str]:
+        """Names of the fine-tunes that may be asked for just now, in order."""
+        return known_adapters(self._adapters)
 
     @property
     def slots(self) -> int:
