@@ -14,6 +14,7 @@ import typer
 
 from . import cli_models, queue_cli
 from .errors import AppError, WorkerError
+from .hiding import escape_controls
 
 if TYPE_CHECKING:
     from .settings import Configuration
@@ -173,7 +174,7 @@ def main() -> None:
 
 def _fail(text: str, code: int) -> None:
     for line in text.splitlines():
-        typer.echo(f"daguerre: {line}", err=True)
+        typer.echo(f"daguerre: {escape_controls(line)}", err=True)
     sys.exit(code)
 
 
@@ -183,7 +184,7 @@ def _start(file: Path | None, level: str | None = None) -> Configuration:
     from .logs import configure
 
     configuration = load(file)
-    configure(level or configuration.settings.log.level, configuration.secrets.values())
+    configure(level or configuration.settings.log.level, configuration.hidden)
     return configuration
 
 

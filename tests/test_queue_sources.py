@@ -18,10 +18,10 @@ import pytest
 from PIL import Image
 from queuekit import QUICK, WorkerProcess, asked, paint, state, submit, until, worker
 
-from daguerre.queue.embedded import nats_server_binary
 from daguerre.queue.errors import InvalidPicture, InvalidRequest
 from daguerre.queue.jobs import JobState, Rendered
 from daguerre.queue.nats import SOURCES
+from daguerre.queue.nats_program import nats_server_binary
 from daguerre.queue.nats_worker import NatsWorker
 from daguerre.queue.requests import ImageRequest, Source
 from daguerre.queue.service import Queue, open_queue
