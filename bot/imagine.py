@@ -9,9 +9,10 @@ import discord
 from discord import app_commands
 
 from ..queue.grammar import say, wish_of
-from ..queue.grammar_flags import MOST_REQUESTS
+from ..queue.grammar_flags import FITS, MOST_REQUESTS
 from ..queue.requests import MAX_COUNT, MAX_PROMPT, MAX_SEED
 from ..queue.server_settings import ServerSettings
+from ..queue.uploads import size_of
 from .ask import Order, ask
 from .cards import shorten
 from .confirm import confirm_view
@@ -37,7 +38,20 @@ STYLES = ("blob", "emojione", "firefox", "fluent", "noto", "streamline", "twemoj
 TYPED = 2 * MAX_PROMPT
 #: Options that describe themselves: `command.imagine.<option>`.
 OPTIONS = (
-    *("prompt", "count", "aspect", "no", "style", "seed", "image", "image_weight", "stylize", "chaos", "quality"),
+    *(
+        "prompt",
+        "count",
+        "aspect",
+        "no",
+        "style",
+        "seed",
+        "image",
+        "image_weight",
+        "fit",
+        "stylize",
+        "chaos",
+        "quality",
+    ),
     *("steps", "stop", "tile", "draft", "transparent", "raw", "model", "lora", "repeat", "relaxed"),
 )
 
@@ -47,6 +61,7 @@ def add_imagine(tree: app_commands.CommandTree[DaguerreClient]) -> None:
 
     @tree.command(name="imagine", description=text("command.imagine"))
     @app_commands.describe(**{option: text(f"command.imagine.{option}") for option in OPTIONS})
+    @app_commands.choices(fit=[app_commands.Choice(name=text(f"name.fit.{one}"), value=one) for one in FITS])
     @app_commands.allowed_installs(guilds=True, users=True)
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
     async def imagine(
@@ -59,6 +74,7 @@ def add_imagine(tree: app_commands.CommandTree[DaguerreClient]) -> None:
         seed: app_commands.Range[int, 0, MAX_SEED] | None = None,
         image: discord.Attachment | None = None,
         image_weight: app_commands.Range[float, 0.0, 3.0] | None = None,
+        fit: app_commands.Choice[str] | None = None,
         stylize: app_commands.Range[float, 0.0, 1000.0] | None = None,
         chaos: app_commands.Range[int, 0, 100] | None = None,
         quality: app_commands.Range[float, 0.25, 4.0] | None = None,
@@ -75,9 +91,9 @@ def add_imagine(tree: app_commands.CommandTree[DaguerreClient]) -> None:
     ) -> None:
         options = {
             "count": count, "aspect": aspect, "no": no, "style": style, "seed": seed, "image_weight": image_weight,
-            "stylize": stylize, "chaos": chaos, "quality": quality, "steps": steps, "stop": stop, "tile": tile,
-            "draft": draft, "transparent": transparent, "raw": raw, "model": model, "lora": lora, "repeat": repeat,
-            "relaxed": relaxed,
+            "fit": fit and fit.value, "stylize": stylize, "chaos": chaos, "quality": quality, "steps": steps,
+            "stop": stop, "tile": tile, "draft": draft, "transparent": transparent, "raw": raw, "model": model,
+            "lora": lora, "repeat": repeat, "relaxed": relaxed,
         }  # fmt: skip
         await guarded(interaction, lambda: handle(interaction, prompt, options, image))
 
@@ -118,7 +134,8 @@ async def handle(
             kept = await keep_attachment(interaction, image)
         elif there := link or next((wish.link for wish in found if wish.link), ""):
             kept = await keep_link(interaction, there)
-        return orders(found, settings, kept)
+        shape = size_of(await interaction.client.services.queue.source(kept)) if kept else None
+        return orders(found, settings, kept, shape)
 
     await ask(interaction, make)
 

@@ -18,7 +18,7 @@ from ..queue.grammar import (
     pointer,
     source,
 )
-from ..queue.grammar_flags import BY_NAME, value_of
+from ..queue.grammar_flags import BY_NAME, MOST_ASPECT, value_of
 from ..queue.members import Preferences
 from ..queue.requests import MAX_SEED, image_request
 from ..queue.server_settings import ServerSettings
@@ -108,8 +108,10 @@ def preferred_wish(preferences: Preferences) -> Wish:
     return fill_in(suffix, usual)
 
 
-def orders(found: Sequence[Wish], settings: ServerSettings, picture: str = "") -> list[Order]:
-    """The jobs for these wishes; `picture` is the name of the source that they begin from.
+def orders(
+    found: Sequence[Wish], settings: ServerSettings, picture: str = "", shape: tuple[int, int] | None = None
+) -> list[Order]:
+    """The jobs for these wishes; `picture` names the source that they begin from, `shape` is its width and height.
 
     Raises:
         Refused: a value is out of range.
@@ -119,6 +121,8 @@ def orders(found: Sequence[Wish], settings: ServerSettings, picture: str = "") -
         if not plain(wish.prompt):
             raise Refused("refused.prompt.empty")
         seed = random.randrange(MAX_SEED + 1) if wish.seed is None else wish.seed
+        if shape is not None and wish.ratio is None and not wish.fit:
+            wish = replace(wish, ratio=like(shape))
         given = fields(wish, size=settings.size, steps=settings.steps, guidance=settings.guidance)
         try:
             request = image_request(seed=seed, source=source(wish, picture) if picture else None, **given)
@@ -126,6 +130,15 @@ def orders(found: Sequence[Wish], settings: ServerSettings, picture: str = "") -
             raise refusal_of(problem, wish.prompt) from None
         made.append(Order(request, "relax" if wish.relaxed else "fast"))
     return made
+
+
+def like(shape: tuple[int, int]) -> tuple[int, int]:
+    """The ratio nearest to a picture's width and height that may be asked for. Pure."""
+    width, height = shape
+    most = round(MOST_ASPECT)
+    if width > most * height:
+        return most, 1
+    return (1, most) if height > most * width else (width, height)
 
 
 def question(number: int, locale: str) -> str:

@@ -171,15 +171,16 @@ class Queue:
             return ticket
 
     async def keep_source(self, data: bytes) -> str:
-        """Store a picture that requests may begin from; gives its name for `ImageRequest.source`.
+        """Store a picture that requests may begin from, as uploads.py makes it; gives its name for `Source`.
 
-        Kept as WebP, at most 1024 pixels a side and without metadata; removed with the last job that uses it, or after
-        a day in which none does. The same picture gives the same name.
-
-        Raises:
-            InvalidPicture: it cannot be used; says why.
+        Removed with the last job that uses it, or after a day in which none does. The same picture gives the same name.
+        Raises: InvalidPicture, with the reason.
         """
         return await self._sources.keep(data)
+
+    async def source(self, name: str) -> bytes:
+        """The file of a picture that requests may begin from. Raises: QueueUnavailable."""
+        return await self._sources.file(name)
 
     async def cancel(self, job_id: str) -> Literal["queued", "running", "gone"]:
         """Cancel; tells whether it had begun. "gone": it was over before, or there is no such job."""

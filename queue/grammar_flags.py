@@ -20,6 +20,9 @@ MOST_ASPECT = 4.0
 #: Requests that one prompt may ask for, by `--repeat` and braces; a server's moderators may allow fewer.
 MOST_REQUESTS = 40
 
+#: How a picture comes into another shape (`Source.fit`).
+FITS = ("crop", "pad")
+
 Kind = Literal["switch", "whole", "number", "ratio", "name", "words"]
 
 
@@ -53,6 +56,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag("stop", "whole", ("stop",), "--stop 80", 10, 100),
     Flag("tile", "switch", ("tile",)),
     Flag("image_weight", "number", ("iw",), "--iw 1.5", 0, 3),
+    Flag("fit", "name", ("fit",), "--fit pad"),
     Flag("repeat", "whole", ("r", "repeat"), "--repeat 4", 1, MOST_REQUESTS),
     Flag("style", "name", ("style",), "--style noto"),
     Flag("draft", "switch", ("draft",)),
@@ -89,7 +93,7 @@ def value_of(flag: Flag, word: str, at: int) -> Any:
         case "ratio":
             return _ratio(flag, word, at)
         case _:
-            if len(word) > _LONGEST:
+            if len(word) > _LONGEST or (flag.field == "fit" and word not in FITS):
                 raise MalformedPrompt("flag.form", at, flag=flag.dashed, example=flag.example)
             return word
 
