@@ -22,7 +22,8 @@ LONGEST_PAUSE = 60.0
 HOW_TO_GET_ONE = (
     "no DISCORD_TOKEN, so the bot stays off; queue, worker and API run. To get a token: open "
     "https://discord.com/developers/applications, New Application, then Bot, then Reset Token; start again with "
-    'DISCORD_TOKEN=<the token> in the environment. Until then: daguerre imagine "a red apple" --out apple.png --server'
+    "DISCORD_TOKEN=<the token> in the environment. Until then: scripts/start imagine "
+    '"a red apple" --out apple.png --server'
 )
 
 

@@ -15,6 +15,7 @@ import typer
 from . import cli_models, queue_cli
 from .errors import AppError, WorkerError
 from .hiding import escape_controls
+from .packages import import_behind, need, of_import
 
 if TYPE_CHECKING:
     from .settings import Configuration
@@ -24,6 +25,7 @@ app = typer.Typer(
     help="Your Discord server's own /imagine, on your own GPU.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # else "[queue]" in a help text would be a style
     add_completion=False,
 )
 ConfigFile = Annotated[
@@ -56,7 +58,15 @@ def worker(
         raise WorkerError("a worker needs to know its nats-server: daguerre worker --nats nats://host:4222")
     from .worker import run_worker
 
-    asyncio.run(run_worker(configuration, nats_url=url, device=device, with_parent=with_parent))
+    try:
+        need("worker")
+        asyncio.run(run_worker(configuration, nats_url=url, device=device, with_parent=with_parent))
+    except AppError as error:
+        if not with_parent:
+            raise
+        # Said to the parent, which tells its owner once, however often it starts us again (app/supervisor.py).
+        typer.echo(str(error).replace("\n", " "))
+        sys.exit(error.code)
 
 
 @app.command()
@@ -89,6 +99,7 @@ def imagine(
         url = address.rstrip("/") or read_address(configuration.data_dir, configuration.settings.web)
         files = _run(imagine_on_server(url, wish, console))
     else:
+        need("worker")
         files = imagine(configuration, wish, console)
     for file in files:
         typer.echo(file)
@@ -166,6 +177,10 @@ def main() -> None:
 
         if isinstance(error, ModelError):
             _fail(str(error), 1)
+        if (failed := import_behind(error)) is not None:
+            logging.getLogger(__name__).debug("import failed", exc_info=True)
+            missing = of_import(failed)
+            _fail(str(missing), missing.code)
         logging.getLogger(__name__).exception("unexpected error")
         _fail(f"unexpected error ({type(error).__name__}); the line above says where. Please report it", 70)
     else:

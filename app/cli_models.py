@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ..queue.vocabulary import Vocabulary
+from .packages import need
 
 if TYPE_CHECKING:
     from .settings import Configuration
@@ -23,7 +23,7 @@ RUNS = Path("runs/data")
 
 data_app = typer.Typer(
     name="data", help="Build the pictures and captions that models are trained on.", no_args_is_help=True,
-    pretty_exceptions_enable=False, add_completion=False,
+    pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False,
 )  # fmt: skip
 
 
@@ -35,6 +35,7 @@ def data_build(
     without: Annotated[list[str] | None, typer.Option(help="A source to leave out.")] = None,
 ) -> None:
     """Fetch the pinned packages and draw every sprite. The same command goes on where it stopped."""
+    need("data")
     from ..models.commands import build_data
 
     build_data(folder, size, also or (), without or (), typer.echo)
@@ -53,6 +54,7 @@ def data_import(
     tier: Annotated[Literal["A", "B"], typer.Option(help="A where weights trained on them may be released.")] = "B",
 ) -> None:
     """Make a data set of your own pictures and captions."""
+    need("data")
     from ..models.commands import import_data
 
     import_data(
@@ -85,6 +87,7 @@ def train(
     threads: Threads = None,
 ) -> None:
     """Train a model from a recipe. The same command resumes; Ctrl-C and SIGTERM save first."""
+    need("data")
     from ..models.commands import train_recipe
     from ..models.training.run import Task
 
@@ -110,8 +113,11 @@ def evaluate(
 ) -> None:
     """Ask a recogniser whether weights draw what is asked for; writes EVALUATION.md and evaluation.json."""
     configuration = _settings(config)
+    need("data")
     from ..models.commands import evaluate_folder
+    from .worker import check_weights
 
+    check_weights(weights or configuration.weights)
     evaluate_folder(
         weights or configuration.weights, folder, out, quick=quick, each=questions, steps=steps, guidance=guidance,
         dcgan=dcgan, vae=vae, crisp=crisp, threads=threads, report=typer.echo,
@@ -129,14 +135,21 @@ def synthesize(
 ) -> None:
     """Render a list of prompts into a data set that `daguerre data import` reads. The same command goes on."""
     configuration = _settings(config)
-    from ..models.commands import synthesize_list
+    need("worker")
+    from ..models.draw_commands import synthesize_list
+    from .imagine import load_words
+    from .worker import check_weights, load_finisher
 
-    known = Vocabulary.load(configuration.weights / "vocabulary.json")
+    check_weights(configuration.weights)
+    known = load_words(configuration.weights)
 
     def unknown(prompt: str) -> list[str]:
         return [one.word for one in known.check(prompt).unknown] if known else []
 
-    synthesize_list(configuration.weights, prompts, folder, count, steps, guidance, size, unknown, typer.echo)
+    finisher = load_finisher(configuration, judged=False)
+    synthesize_list(
+        configuration.weights, prompts, folder, count, steps, guidance, size, unknown, typer.echo, finisher.file_of
+    )
 
 
 def sheet(
@@ -150,9 +163,15 @@ def sheet(
 ) -> None:
     """Draw a contact sheet, to judge the weights by eye."""
     configuration = _settings(config)
-    from ..models.commands import draw_sheet
+    need("worker")
+    from ..models.draw_commands import draw_sheet
+    from .output import check_writable, output_files
+    from .worker import check_weights, load_finisher
 
-    draw_sheet(configuration.weights, prompts, seeds, out, font, steps, guidance)
+    check_writable(output_files(out, 1))
+    check_weights(configuration.weights)
+    finisher = load_finisher(configuration, judged=False)
+    draw_sheet(configuration.weights, prompts, seeds, out, font, steps, guidance, finisher.file_of)
 
 
 def reproduce(
@@ -163,6 +182,7 @@ def reproduce(
 ) -> None:
     """Make a picture again from its metadata and compare every pixel; exit code 1 if any differs."""
     configuration = _settings(config)
+    need("worker")
     from .reproduce import reproduce as make_again
 
     verdict = make_again(configuration, picture, source, mask)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import platform
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Literal
@@ -22,14 +20,11 @@ from .errors import AppError
 from .hiding import DISCORD_TOKEN
 from .machine import listen, prepare_data_dir, read_address
 from .settings import Configuration
+from .trial import try_drawing
 from .worker import check_weights
 
 #: Where discord.py looks by itself.
 DISCORD_API = "https://discord.com/api/v10"
-_TORCH = (
-    "import json, torch; cuda = torch.cuda.is_available(); print(json.dumps([torch.__version__, "
-    "torch.cuda.get_device_name(0) if cuda else None, torch.get_num_threads()]))"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +46,7 @@ async def examine(configuration: Configuration) -> AsyncIterator[Finding]:
     yield await api(configuration)
     yield token(configuration)
     yield await discord_reachable(configuration.settings.discord.api_base or DISCORD_API)
-    yield await asyncio.to_thread(torch)
+    yield await asyncio.to_thread(drawing, configuration)
 
 
 def data_folder(configuration: Configuration) -> Finding:
@@ -136,21 +131,20 @@ async def discord_reachable(api_base: str) -> Finding:
         return Finding("note", "discord", f"{api_base} does not answer ({reason}): without network the bot stays off")
 
 
-def torch() -> Finding:
-    """In a process of its own: importing torch takes seconds and hundreds of megabytes."""
-    try:
-        answer = subprocess.run(  # noqa: S603 - our own interpreter
-            [sys.executable, "-c", _TORCH], capture_output=True, text=True, timeout=120, check=True
-        )
-        version, gpu, threads = json.loads(answer.stdout)
-    except (OSError, subprocess.SubprocessError, ValueError):
+def drawing(configuration: Configuration) -> Finding:
+    """One small picture, drawn as a worker draws: in this environment, with these settings."""
+    if not configuration.settings.render.devices:
+        return Finding("note", "drawing", "[render] devices is empty: nothing is drawn here, workers elsewhere dial in")
+    trial = try_drawing(configuration.file)
+    if isinstance(trial, str):
+        return Finding("bad", "drawing", trial)
+    told = (
+        f"a small picture in {trial.drawing:.2f} s on {trial.device}, after {trial.loading:.1f} s of loading; "
+        f"torch {trial.torch}, {trial.threads} processor threads"
+    )
+    wanted = "auto" in configuration.settings.render.devices
+    if wanted and trial.device == "cpu" and (gpus := nvidia_gpus()):
         return Finding(
-            "bad", "torch", "not usable here: run scripts/start, or pip install -c requirements.lock -e '.[worker]'"
+            "note", "drawing", f"{told}; it does not use the {gpus[0]} of this machine: install the CUDA build of torch"
         )
-    if gpu:
-        return Finding("ok", "torch", f"{version}, CUDA on {gpu}")
-    if gpus := nvidia_gpus():
-        return Finding(
-            "note", "torch", f"{version} has no CUDA although there is {gpus[0]}: install the CUDA build of torch"
-        )
-    return Finding("ok", "torch", f"{version}, {threads} processor threads, no GPU")
+    return Finding("ok", "drawing", told)

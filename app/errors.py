@@ -7,8 +7,10 @@ AppError (1)
 ├── QueueFailed (75)       the queue cannot be opened: another process owns it, nats-server does not start
 ├── BotFailed (78)         the bot cannot go on: wrong token, refused intents
 ├── WorkerError (78)       the worker process cannot start here: weights missing, no such device
+├── PackagesMissing (78)   a command needs packages that are not installed here
 ├── OutputError (73)       the picture cannot be written where it was asked for
 ├── ServerUnreachable (69) no running `daguerre serve` answers
+├── NoWorker (69)          the running `daguerre serve` has no worker and cannot start one
 └── Refused (65)           the request itself cannot be carried out
 
 The numbers are those of sysexits.h, so that a supervisor can tell "configured wrongly" from "try again".
@@ -61,6 +63,12 @@ class WorkerError(AppError):
     code = 78
 
 
+class PackagesMissing(AppError):
+    """A command needs packages that are not installed here."""
+
+    code = 78
+
+
 class OutputError(AppError):
     """The picture cannot be written where it was asked for."""
 
@@ -69,6 +77,12 @@ class OutputError(AppError):
 
 class ServerUnreachable(AppError):
     """No running `daguerre serve` answers."""
+
+    code = 69
+
+
+class NoWorker(AppError):
+    """The running `daguerre serve` has no worker and cannot start one."""
 
     code = 69
 

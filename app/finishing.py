@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from PIL import Image
@@ -71,6 +73,21 @@ class Finisher:
         if marked:
             found["watermarked"] = marked
         return tuple(files), found
+
+    def file_of(self, picture: Image.Image, texts: Mapping[str, str], name: str) -> bytes:
+        """Blocking: a PNG file of a picture that no job asked for (a sheet, a data set), marked like any other."""
+        number = job_number()
+        shown = watermark.embed(picture, int(number[:NUMBER_DIGITS], 16)) if self.watermark else picture
+        png = encode_png(shown, {**texts, "Job": number})
+        if self.signer is not None:
+            said = {"job": number, "seed": texts.get("Seed", ""), "model": texts.get("Model", "")}
+            png = self.signer.sign(png, said, name)
+        return png
+
+
+def job_number() -> str:
+    """A number as the job table gives them (time first), for a picture that never was in one."""
+    return f"{time.time_ns():0{NUMBER_DIGITS}x}{token_hex(8)}"
 
 
 def make_finisher(options: ModerationOptions, folder: Path, threads: int = 1) -> Finisher:

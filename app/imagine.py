@@ -10,18 +10,18 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from ..models.errors import EngineError
+from ..models.errors import EngineError, Unfit, Unrenderable
 from ..queue.errors import InvalidRequest
-from ..queue.grammar import MalformedPrompt, fields, parse, pointer
+from ..queue.grammar import MalformedPrompt, fields, parse
 from ..queue.grammar import Wish as Typed
 from ..queue.requests import MAX_SEED, ImageRequest, image_request
 from ..queue.vocabulary import Vocabulary
-from ..web.problems import explain, unknown_words
+from ..web.problems import beyond_one_job, explain, failure, malformed, unknown_words
 from .errors import Refused
 from .output import check_writable, output_files, write_files
 from .render import render
 from .settings import Configuration
-from .worker import check_weights, load_engine
+from .worker import check_weights, load_engine, load_finisher
 
 #: What a request is that says nothing else, as the record has it.
 SIZE: int = ImageRequest.model_fields["width"].default
@@ -52,10 +52,10 @@ class Wish:
             typed = parse(self.prompt)
         except MalformedPrompt as error:
             if error.code != "empty":
-                raise Refused(f"{error}\n{pointer(self.prompt, error.at)}") from None
+                raise Refused(malformed(self.prompt, error)) from None
             typed = Typed()
-        if typed.link:
-            raise Refused("a link to a picture works in Discord; here a request cannot begin from one")
+        if (why := beyond_one_job(typed)) is not None:
+            raise Refused(why)
         # An option wins over a flag in the prompt.
         options = {
             "negative": self.negative or None,
@@ -77,8 +77,16 @@ def progress_bar(console: Console) -> Progress:
     """Steps done, on standard error, so that standard output holds the file names alone."""
     return Progress(
         SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-        console=console, transient=True,
+        console=console, transient=True, disable=not console.is_terminal,
     )  # fmt: skip
+
+
+def load_words(weights: Path) -> Vocabulary | None:
+    """The words that the model was taught; None where the weights do not tell."""
+    try:
+        return Vocabulary.load(weights / "vocabulary.json")
+    except (OSError, ValueError):
+        return None
 
 
 def check_words(vocabulary: Vocabulary | None, prompt: str, console: Console) -> None:
@@ -108,20 +116,22 @@ def imagine(configuration: Configuration, wish: Wish, console: Console) -> Seque
     files = output_files(wish.out, request.count)
     check_writable(files)
     check_weights(configuration.weights)
-    try:
-        vocabulary = Vocabulary.load(configuration.weights / "vocabulary.json")
-    except (OSError, ValueError):
-        vocabulary = None
-    check_words(vocabulary, request.prompt, console)
+    check_words(load_words(configuration.weights), request.prompt, console)
     settings = configuration.settings.render
     device = settings.devices[0] if settings.devices else "auto"
+    # Nobody stands between the picture and its owner, so nobody judges it; its marks are those of a served one.
+    finisher = load_finisher(configuration, judged=False)
     with progress_bar(console) as bar:
         task = bar.add_task("loading the model", total=None)
         engine = load_engine(configuration, device)
         bar.update(task, description="rendering", total=request.steps)
         try:
-            pictures, _ = render(engine, request, lambda step, steps: bar.update(task, completed=step, total=steps))
+            pictures, _ = render(
+                engine, request, lambda step, steps: bar.update(task, completed=step, total=steps), finisher
+            )
         except EngineError as error:
-            raise Refused(str(error)) from None
+            # In the words of a served job's end, with what the engine says of it.
+            said = failure("unfit") if isinstance(error, Unfit) else failure("unrenderable")
+            raise Refused(f"{said}: {error}" if isinstance(error, Unrenderable) else str(error)) from None
     write_files(files, pictures)
     return files

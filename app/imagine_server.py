@@ -15,12 +15,14 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from ..queue.requests import ImageRequest
-from .errors import Refused, ServerUnreachable
+from .errors import NoWorker, Refused, ServerUnreachable
 from .imagine import Wish, progress_bar
 from .output import check_writable, output_files, write_files
 
 #: Seconds to wait for the server to come back while it holds a job of ours.
 PATIENCE = 60
+#: Seconds between two looks at whether a worker can come at all, while none is connected.
+LOOK = 1.0
 NO_WORKER = "no worker is connected yet; the picture comes when one is. Ctrl-C cancels"
 #: What a broken connection looks like.
 BROKEN = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError)
@@ -29,7 +31,8 @@ BROKEN = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutErro
 async def imagine_on_server(address: str, wish: Wish, console: Console) -> Sequence[Path]:
     """Have the picture rendered by the server at `address` and write the files; gives their names.
 
-    A cancelled wait (Ctrl-C) cancels the job. Sent again after a lost connection, the request stays one job.
+    A cancelled wait (Ctrl-C) cancels the job, and so does a server whose workers cannot start. Sent again after a lost
+    connection, the request stays one job.
 
     Raises:
         AppError: says what to do.
@@ -44,13 +47,11 @@ async def imagine_on_server(address: str, wish: Wish, console: Console) -> Seque
         job = await client.submit(request)
         try:
             _say_about_words(job, console)
-            if not (await client.health()).get("workers"):
-                console.print(
-                    "no worker is connected yet; the picture comes when one is. Ctrl-C cancels", style="yellow"
-                )
+            if not (health := await client.health()).get("workers") and not health.get("worker_problem"):
+                console.print(NO_WORKER, style="yellow")
             with progress_bar(console) as bar:
-                ended = await client.follow(job["id"], bar, bar.add_task("waiting", total=None))
-        except asyncio.CancelledError:
+                ended = await client.follow_or_give_up(job["id"], bar, bar.add_task("waiting", total=None))
+        except (asyncio.CancelledError, NoWorker):
             with contextlib.suppress(*BROKEN):
                 await client.cancel(job["id"])
             raise
@@ -83,6 +84,23 @@ class _Client:
                 return await answer.json()
         except (*BROKEN, aiohttp.ClientError, ValueError):
             return {}
+
+    async def follow_or_give_up(self, job: str, bar: Progress, task: TaskID) -> Mapping[str, Any]:
+        """`follow`, for as long as a worker may come.
+
+        Raises:
+            NoWorker: none is connected, and the server's own cannot start.
+        """
+        following = asyncio.ensure_future(self.follow(job, bar, task))
+        try:
+            while not following.done():
+                health = await self.health()
+                if not health.get("workers") and (reason := health.get("worker_problem")):
+                    raise NoWorker(f"that server cannot draw: {reason}")
+                await asyncio.wait({following}, timeout=LOOK)
+            return following.result()
+        finally:
+            following.cancel()
 
     async def follow(self, job: str, bar: Progress, task: TaskID) -> Mapping[str, Any]:
         """Show what happens to the job until it has finished; gives its last state."""

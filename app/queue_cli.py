@@ -23,6 +23,7 @@ app = typer.Typer(
     help="Look at the queue of a running `daguerre serve`, and steer it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     add_completion=False,
 )
 ConfigFile = Annotated[
@@ -165,7 +166,7 @@ def _address(configuration: Configuration, nats: str) -> tuple[str, Any]:
         port, kept = (folder / "port").read_text().strip(), (folder / "token").read_text().strip()
     except OSError:
         raise ServerUnreachable(
-            f"no queue has run in the data folder {configuration.data_dir}: start `daguerre serve`, or name the "
+            f"no queue has run in the data folder {configuration.data_dir}: run scripts/start, or name the "
             "nats-server of another machine with --nats"
         ) from None
     host = options.nats_host if options.nats_host not in ("0.0.0.0", "::") else "127.0.0.1"  # noqa: S104

@@ -24,7 +24,7 @@ from ..queue.errors import RenderRefused
 from ..queue.jobs import Rendered
 from ..queue.requests import ImageRequest
 from ..queue.worker import Handler, JobContext
-from .finishing import Finisher
+from .finishing import Finisher, job_number
 
 if TYPE_CHECKING:
     from ..models.serving.jobs import Job
@@ -116,15 +116,15 @@ def files_of(
 
 
 def render(
-    engine: EngineLike, request: ImageRequest, on_step: Callable[[int, int], None]
+    engine: EngineLike, request: ImageRequest, on_step: Callable[[int, int], None], finisher: Finisher | None = None
 ) -> tuple[tuple[bytes, ...], Mapping[str, Any]]:
-    """Blocking: one request without queue or worker.
+    """Blocking: one request without queue or worker; `finisher` marks it as a served picture is marked.
 
     Raises:
         EngineError: says what to do.
     """
     drawn = engine.draw(ask_of(request, {}), lambda progress: on_step(progress.step, progress.steps))
-    return files_of(drawn, request, Finisher())
+    return files_of(drawn, request, finisher or Finisher(), job_number())
 
 
 def make_handler(engine: EngineLike, finisher: Finisher | None = None, *, seconds: float = math.inf) -> Handler:

@@ -28,6 +28,9 @@ from .supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
+#: Seconds between two looks at whether a worker is ready, while none is.
+READY_LOOK = 0.2
+
 
 async def serve(configuration: Configuration) -> None:
     """Run until SIGTERM or Ctrl-C, then stop everything within ten seconds.
@@ -78,12 +81,16 @@ async def _serve_queue(
     vocabulary = load_vocabulary(configuration.weights)
     devices = worker_devices(settings.render.devices, len(nvidia_gpus()) if "auto" in settings.render.devices else 0)
     supervisor = Supervisor(
-        worker_commands(configuration, devices), worker_environment(queue.nats_url, queue.nats_token)
+        worker_commands(configuration, devices),
+        worker_environment(queue.nats_url, queue.nats_token),
+        tell=say_no_worker,
     )
     bot = BotKeeper(configuration, queue, vocabulary)
 
     def about() -> Mapping[str, Any]:
-        return {"bot": bot.state, "worker_processes": supervisor.states()}
+        told = {"bot": bot.state, "worker_processes": supervisor.states()}
+        reason = supervisor.trouble()
+        return told if reason is None else {**told, "worker_problem": reason}
 
     # 1. The API, so that health checks and clients find somebody while the rest starts.
     app = make_app(queue, settings.web, vocabulary=vocabulary, about=about)
@@ -101,12 +108,36 @@ async def _serve_queue(
                 tasks.create_task(_stop_when_ousted(queue, stop))
                 if not devices:
                     log.info("no worker is started here ([render] devices is empty); workers elsewhere dial in")
+                tasks.create_task(_say_when_ready(queue, supervisor, address, bool(devices), stop))
                 await stop.wait()
         finally:
             with contextlib.suppress(OSError):
                 note.unlink()
     if bot.failure is not None:
         raise BotFailed(str(bot.failure))
+
+
+def say_no_worker(reason: str) -> None:
+    """The one plain line about a worker that cannot start, among the lines of the log."""
+    _say(f"daguerre: no picture can be drawn on this machine yet: {reason}")
+
+
+async def _say_when_ready(
+    queue: Queue, supervisor: Supervisor, address: str, workers: bool, stop: asyncio.Event
+) -> None:
+    """Tell where to look once a picture can be asked for, or once it is plain that the workers here cannot start."""
+    while workers and not queue.healthy().workers and supervisor.trouble() is None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), READY_LOOK)
+        if stop.is_set():
+            return
+    _say(f"Open {address}")
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError):  # whoever read it has gone
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
 
 
 async def _stop_when_ousted(queue: Queue, stop: asyncio.Event) -> None:

@@ -1,4 +1,4 @@
-"""Keeps child processes running: starts them again when they end, stops them with us."""
+"""Keeps child processes running: starts them again, stops them with us, tells why one cannot start."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ import logging
 import signal
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 log = logging.getLogger(__name__)
 
 #: Exit status of a child that is configured wrongly (sysexits.h): starting it again at once would not help.
 MISCONFIGURED = 78
+#: Ends in a row after which a child counts as one that cannot start, whatever its status.
+HOPELESS = 3
+#: What an owner can run to see more.
+DOCTOR = "scripts/start doctor (in a container: daguerre doctor)"
+#: Longest reason of a child that is repeated, in characters.
+SAID = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +47,39 @@ class Patience:
 class Supervisor:
     """One child process for each command, for as long as `run` runs.
 
-    A child's standard input is a pipe from us and never written to: it ends when we do, however we do.
+    A child's standard input is a pipe from us and never written to: it ends when we do, however we do. The last line
+    of its standard output, which is a pipe to us, is its reason when it cannot start. `tell` hears each reason once.
     """
 
     def __init__(
-        self, commands: Mapping[str, Sequence[str]], environment: Mapping[str, str], patience: Patience | None = None
+        self,
+        commands: Mapping[str, Sequence[str]],
+        environment: Mapping[str, str],
+        patience: Patience | None = None,
+        tell: Callable[[str], None] | None = None,
     ) -> None:
         self._commands = commands
         self._environment = dict(environment)
         self._patience = patience or Patience()
         self._states = dict.fromkeys(commands, "not started")
+        self._tell = tell
+        #: Why a child cannot start; of those that can, nothing.
+        self._troubles: dict[str, str] = {}
+        self._told: set[str] = set()
+        self._begun: dict[str, float] = {}
 
     def states(self) -> Mapping[str, str]:
         """What each child is doing, in words for the owner."""
         return dict(self._states)
+
+    def trouble(self) -> str | None:
+        """Why no child can start, in words for the owner; None while one of them may."""
+        now = time.monotonic()
+        for name in self._commands:
+            proven = name in self._begun and now - self._begun[name] >= self._patience.proven
+            if name not in self._troubles or proven:
+                return None
+        return next(iter(self._troubles.values()), None)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Keep every child running until `stop` is set; returns when all have ended."""
@@ -66,38 +91,65 @@ class Supervisor:
         failures = 0
         while not stop.is_set():
             begun = time.monotonic()
-            status = await self._run_once(name, command, stop)
+            status, said = await self._run_once(name, command, stop)
+            self._begun.pop(name, None)
             if stop.is_set():
                 break
             failures = 1 if time.monotonic() - begun >= self._patience.proven else failures + 1
             pause = self._patience.before_restart(failures, status)
             self._states[name] = f"ended with status {status}; starts again in {pause:g} s"
-            log.warning("child ended name=%s status=%d restart_in=%gs", name, status, pause)
+            level = logging.DEBUG if name in self._troubles else logging.WARNING
+            log.log(level, "child ended name=%s status=%d restart_in=%gs", name, status, pause)
+            self._judge(name, status, failures, said)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause)
         self._states[name] = "stopped"
 
-    async def _run_once(self, name: str, command: Sequence[str], stop: asyncio.Event) -> int:
-        """Start the child and wait for its end, which `stop` brings about. Gives the exit status, -9 for SIGKILL."""
+    def _judge(self, name: str, status: int, failures: int, said: str) -> None:
+        """Whether this child cannot start, and the one line about it."""
+        if status == MISCONFIGURED and said:
+            reason = said
+        elif status == MISCONFIGURED or failures >= HOPELESS:
+            reason = f"{name} ends again and again with status {status}; the log says why, and so does {DOCTOR}"
+        else:
+            self._troubles.pop(name, None)
+            return
+        self._troubles[name] = reason
+        if reason not in self._told:
+            self._told.add(reason)
+            if self._tell is not None:
+                self._tell(reason)
+
+    async def _run_once(self, name: str, command: Sequence[str], stop: asyncio.Event) -> tuple[int, str]:
+        """Start the child and wait for its end, which `stop` brings about.
+
+        Gives the exit status, -9 for SIGKILL, and the last line that the child printed.
+        """
         try:
             # A session of its own: Ctrl-C in the terminal goes to us, and we stop it in order.
             process = await asyncio.create_subprocess_exec(
-                *command, stdin=PIPE, env=self._environment, start_new_session=True
+                *command, stdin=PIPE, stdout=PIPE, env=self._environment, start_new_session=True
             )
         except OSError as error:
             log.error("child cannot start name=%s reason=%s", name, error)  # noqa: TRY400 - no traceback wanted
-            return 127
-        self._states[name] = f"running, process {process.pid}"
-        log.info("child started name=%s pid=%d", name, process.pid)
+            return 127, ""
+        last = f"; the last one could not start: {self._troubles[name]}" if name in self._troubles else ""
+        self._states[name] = f"running, process {process.pid}{last}"
+        log.log(logging.DEBUG if last else logging.INFO, "child started name=%s pid=%d", name, process.pid)
+        self._begun[name] = time.monotonic()
+        hearing = asyncio.ensure_future(_last_line(process))
         ended = asyncio.ensure_future(process.wait())
         stopping = asyncio.ensure_future(stop.wait())
         try:
             await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if not ended.done():
                 await self._end(name, process, ended)
-            return ended.result()
+            # Somebody whom the child started may hold its output open for longer than it lives.
+            await asyncio.wait({hearing}, timeout=1)
+            return ended.result(), hearing.result() if hearing.done() else ""
         finally:
             stopping.cancel()
+            hearing.cancel()
             if not ended.done():  # we were cancelled ourselves: leave nothing behind
                 process.kill()
                 await asyncio.shield(ended)
@@ -113,3 +165,13 @@ class Supervisor:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await ended
+
+
+async def _last_line(process: Process) -> str:
+    """What the child said last on its standard output, which is read to its end so that it never blocks."""
+    assert process.stdout is not None
+    tail = b""
+    while piece := await process.stdout.read(4096):
+        tail = (tail + piece)[-2 * SAID :]
+    lines = tail.decode(errors="replace").strip().splitlines()
+    return lines[-1][-SAID:].strip() if lines else ""

@@ -22,6 +22,7 @@ from ..queue.worker import Worker
 from .engine_thread import EngineThread
 from .errors import WorkerError
 from .finishing import Finisher, make_finisher
+from .packages import import_behind, of_import, silence
 from .render import EngineLike, make_handler
 from .settings import Configuration
 from .signals import stop_on_signals, stop_with_parent
@@ -52,19 +53,18 @@ def load_engine(
 
     Raises:
         WorkerError: the weights or the device cannot be used; says what to do.
+        PackagesMissing: names the package and what brings it.
     """
-    # Nothing is fetched while loading, and their warnings and progress bars are about things nobody here can change.
-    os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "DIFFUSERS_VERBOSITY": "error"}
+    silence()
     try:
         from diffusers.utils import logging as diffusers_logging
         from transformers.utils import logging as transformers_logging
 
         from ..models.engine import Engine
-    except ImportError as error:
-        raise WorkerError(
-            f"rendering needs the worker packages, and {error.name} is missing: run scripts/start, or "
-            "pip install -c requirements.lock -e '.[worker]'"
-        ) from None
+    except (ImportError, RuntimeError) as error:
+        if (failed := import_behind(error)) is None:
+            raise
+        raise of_import(failed) from None
     diffusers_logging.disable_progress_bar()
     transformers_logging.disable_progress_bar()
     try:
@@ -87,15 +87,20 @@ def load_engine(
     return engine
 
 
-def load_finisher(configuration: Configuration) -> Finisher:
-    """Blocking: what looks at pictures, marks and signs them.
+def load_finisher(configuration: Configuration, *, judged: bool = True) -> Finisher:
+    """Blocking: what looks at pictures, marks and signs them; without `judged` it only marks and signs.
 
     Raises:
         WorkerError: a part of it cannot be used; says what to do.
     """
+    options = configuration.settings.moderation
     try:
-        return make_finisher(configuration.settings.moderation, configuration.data_dir)
+        return make_finisher(
+            options if judged else options.model_copy(update={"output_check": "off"}), configuration.data_dir
+        )
     except EngineError as error:
+        if isinstance(error.__cause__, ImportError):
+            raise of_import(error.__cause__) from None
         raise WorkerError(str(error)) from None
 
 

@@ -8,18 +8,19 @@ import discord
 from discord import app_commands
 
 from ..queue.explain import Why
-from ..queue.grammar import say, wish_of
+from ..queue.grammar import say
 from ..queue.jobs import LIVE, Job
 from ..queue.limits import day_ends
-from ..queue.server_settings import ServerSettings
 from .ask import PRIVATE_SERVER, role_ids
 from .buttons import jobs_view
 from .cancel import may_touch
 from .cards import details, plain, roughly, short_id, shorten, shown
 from .errors import Refused
+from .forms import settings_here
 from .guard import guarded
 from .language import speaks
 from .texts import text
+from .wishes import said_again
 
 if TYPE_CHECKING:
     from .client import DaguerreClient
@@ -52,15 +53,14 @@ def add_about(tree: app_commands.CommandTree[DaguerreClient]) -> None:
 async def information(interaction: Asked, job: Job, picture: int | None = None) -> str:
     """A job in words: what repeats it, how it stands, where it came from and what came of it."""
     locale, queue = speaks(interaction), interaction.client.services.queue
-    usual = ServerSettings()
     request = job.request
     if picture is not None and request.count > 1:
         request = request.model_copy(update={"count": 1, "seed": request.seeds[picture % request.count]})
-    wish = wish_of(request, size=usual.size, steps=usual.steps, guidance=usual.guidance, seed=True)
+    wish = said_again(request, await settings_here(interaction), seed=True, relaxed=job.lane == "relax")
     lines = [
         text("about.title", locale, job=job.id[:16]),
         f"```\n{shorten(plain(say(wish)), 900).replace('`', 'ˋ')}\n```",
-        details(request, locale),
+        details(request, locale, job.metadata),
         await _standing(interaction, job, locale),
     ]
     if job.metadata.get("model"):

@@ -1,4 +1,6 @@
-"""What each button does. Only the member who asked, and moderators there, may press one; everybody may report."""
+"""What each button does. Only the member who asked, and moderators there, may press one; everybody may report, read
+how a picture was made, and see what else there is.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +13,14 @@ import discord
 
 from ..queue.errors import UnknownJob
 from ..queue.jobs import Job
-from ..queue.members import WITH_PICTURES
+from ..queue.moderation_privacy import NOBODY
 from ..queue.requests import MAX_SEED, ImageRequest, Source
 from ..queue.server_settings import ServerSettings
+from ..queue.showing import Use
 from .about import information
 from .ask import Order, ask
 from .buttons import view_of
-from .cancel import cancel, may_touch
+from .cancel import cancel, may_moderate, may_touch
 from .cards import one_picture_card
 from .delivery import Attached
 from .encode import fitting, ladder
@@ -25,10 +28,11 @@ from .errors import Refused
 from .expressions import ask_name
 from .faults import Verdict, verdict
 from .forms import open_region, open_remix
-from .keys import EMOJI, Key
+from .keys import EMOJI, Key, more_rows
 from .language import speaks
 from .layout import laid_out, named
 from .reports_form import ask_why
+from .showing import as_permitted, permit
 from .texts import text
 
 if TYPE_CHECKING:
@@ -71,8 +75,8 @@ async def press(interaction: Asked, key: Key) -> None:
     if key.action == "cancel":
         await cancel(interaction, key.job)
         return
-    if key.action == "report":
-        await ask_why(interaction, key)
+    if key.action in FOR_ALL:
+        await FOR_ALL[key.action](interaction, key)
         return
     pressed = Pressed(interaction, key, await touched(interaction, key.job))
     await ACTIONS[key.action](pressed)
@@ -80,13 +84,18 @@ async def press(interaction: Asked, key: Key) -> None:
 
 async def touched(interaction: Asked, job_id: str) -> Job:
     """The job, once it is certain that this member may do something with it. Raises: Refused."""
-    try:
-        job = await interaction.client.services.queue.job(job_id)
-    except UnknownJob:
-        raise Refused("button.gone") from None
+    job = await there(interaction, job_id)
     if not may_touch(interaction, job):
         raise Refused("button.not_yours")
     return job
+
+
+async def there(interaction: Asked, job_id: str) -> Job:
+    """The job. Raises: Refused when it is gone."""
+    try:
+        return await interaction.client.services.queue.job(job_id)
+    except UnknownJob:
+        raise Refused("button.gone") from None
 
 
 # ---- new jobs
@@ -138,11 +147,12 @@ def new_seed() -> int:
     return random.randrange(MAX_SEED + 1)
 
 
-def stored(pressed: Pressed) -> str:
-    """Name of the pressed picture in the store. Raises: Refused when there is none."""
-    if pressed.job.state not in WITH_PICTURES or pressed.picture >= len(pressed.job.pictures):
+async def begun_from(pressed: Pressed, use: Use = Use.SOURCE) -> str:
+    """Name of the pressed picture in the store, once it is certain that it may be used. Raises: NotShown, Refused."""
+    given = await permit(pressed.interaction, use, pressed.job)
+    if pressed.picture >= len(given.job.pictures):
         raise Refused("button.gone")
-    return pressed.job.pictures[pressed.picture]
+    return given.job.pictures[pressed.picture]
 
 
 async def _order(pressed: Pressed, request: ImageRequest) -> None:
@@ -160,51 +170,59 @@ async def again(pressed: Pressed) -> None:
 
 async def vary(pressed: Pressed) -> None:
     strength = SUBTLE if pressed.key.action == "subtle" else STRONG
-    await _order(pressed, varied(pressed.job.request, stored(pressed), pressed.picture, strength, new_seed()))
+    await _order(pressed, varied(pressed.job.request, await begun_from(pressed), pressed.picture, strength, new_seed()))
 
 
 async def upscale(pressed: Pressed) -> None:
-    await _order(pressed, enlarged(pressed.job.request, stored(pressed), pressed.picture))
+    await _order(pressed, enlarged(pressed.job.request, await begun_from(pressed), pressed.picture))
 
 
 async def zoom(pressed: Pressed) -> None:
     # A frame of a quarter on each side makes one and a half of the picture, of a half makes two.
     edge = 25 if pressed.key.action == "zoom15" else 50
     expand = (edge, edge, edge, edge)
-    await _order(pressed, drawn_on(pressed.job.request, stored(pressed), expand, new_seed(), grow=False))
+    await _order(pressed, drawn_on(pressed.job.request, await begun_from(pressed), expand, new_seed(), grow=False))
 
 
 async def pan(pressed: Pressed) -> None:
     place = ("left", "up", "right", "down").index(pressed.key.action)
     left, top, right, bottom = (PAN if n == place else 0 for n in range(4))
     expand = (left, top, right, bottom)
-    await _order(pressed, drawn_on(pressed.job.request, stored(pressed), expand, new_seed(), grow=True))
+    await _order(pressed, drawn_on(pressed.job.request, await begun_from(pressed), expand, new_seed(), grow=True))
 
 
 # ---- what is there
 
 
 async def use(pressed: Pressed) -> None:
-    """One picture of the grid as a message of its own."""
-    interaction, job = pressed.interaction, pressed.job
-    private = interaction.client.services.queue.members.known(str(interaction.user.id)).private
-    name = stored(pressed)
-    await interaction.response.defer(thinking=True, ephemeral=private)
-    data = (await interaction.client.services.queue.pictures(job.id))[job.pictures.index(name)]
+    """One picture of the grid as a message of its own, for all or for the member alone, as the gate says."""
+    interaction, job, queue = pressed.interaction, pressed.job, pressed.interaction.client.services.queue
+    given = await permit(interaction, Use.POST, job)
+    if pressed.picture >= len(job.pictures):
+        raise Refused("button.gone")
+    alone = given.private or queue.members.known(str(interaction.user.id)).private
+    await interaction.response.defer(thinking=True, ephemeral=alone)
+    data = (await queue.pictures(given))[pressed.picture]
     request = job.request.model_copy(update={"count": 1, "seed": job.request.seeds[pressed.picture]})
-    card = one_picture_card(job, pressed.picture, pressed.locale)
-    parts = laid_out(request, [data], "single", pressed.locale)
-    await send_files(interaction, card.content, parts, view_of(card.rows, card.locale))
+    card = one_picture_card(job, pressed.picture, pressed.locale, alone=given.private)
+    parts = as_permitted(given, laid_out(request, [data], "single", pressed.locale))
+    message = await send_files(interaction, card.content, parts, view_of(card.rows, card.locale))
+    if not alone and interaction.guild_id is not None and interaction.channel_id is not None:
+        await queue.moderation.store.copied(job.id, str(interaction.guild_id), interaction.channel_id, message)
 
 
 async def send_files(
     interaction: Asked, content: str, parts: tuple[Attached, ...], view: discord.ui.View | None
-) -> None:
-    """Fill the deferred answer with files, made smaller until Discord takes them. Raises: Refused if it takes none."""
+) -> int:
+    """Fill the deferred answer with files, made smaller until Discord takes them; gives its message's id.
+
+    Raises:
+        Refused: it takes none.
+    """
     steps = ladder(tuple(part.data for part in parts))
     while (encoded := await fitting(steps, interaction.filesize_limit)) is not None:
         try:
-            await interaction.edit_original_response(
+            sent = await interaction.edit_original_response(
                 content=content,
                 attachments=[attached.file() for attached in named(parts, encoded)],
                 view=view,
@@ -214,7 +232,7 @@ async def send_files(
             if verdict(error) is not Verdict.SMALLER:
                 raise
         else:
-            return
+            return sent.id
     raise Refused("button.too_large")
 
 
@@ -229,33 +247,73 @@ async def like(pressed: Pressed) -> None:
     await pressed.interaction.response.send_message(text(code, pressed.locale), ephemeral=True)
 
 
-async def info(pressed: Pressed) -> None:
-    said = await information(pressed.interaction, pressed.job, pressed.key.picture)
-    await pressed.interaction.response.send_message(
-        said, ephemeral=True, allowed_mentions=discord.AllowedMentions.none()
-    )
-
-
-async def delete(pressed: Pressed) -> None:
-    """The message with its pictures; the job stays in the member's history."""
-    await pressed.interaction.response.defer()
-    await pressed.interaction.delete_original_response()
-
-
 async def remix(pressed: Pressed) -> None:
+    await permit(pressed.interaction, Use.WORDS, pressed.job)
     await open_remix(pressed.interaction, pressed.job, pressed.picture)
 
 
 async def region(pressed: Pressed) -> None:
-    stored(pressed)
+    await begun_from(pressed)
     await open_region(pressed.interaction, pressed.job, pressed.picture)
 
 
 async def expression(pressed: Pressed) -> None:
-    stored(pressed)
+    await begun_from(pressed, Use.EXPRESSION)
     await ask_name(pressed.interaction, replace(pressed.key, picture=pressed.picture))
 
 
+# ---- for everybody who sees the message
+
+
+async def info(interaction: Asked, key: Key) -> None:
+    """As the entry in the menu of the message: who sees the picture may know. Raises: NotShown, Refused."""
+    job = await there(interaction, key.job)
+    await permit(interaction, Use.WORDS, job)
+    said = await information(interaction, job, key.picture)
+    await interaction.response.send_message(said, ephemeral=True, allowed_mentions=discord.AllowedMentions.none())
+
+
+async def more(interaction: Asked, key: Key) -> None:
+    """What else can be done with the picture, for the presser alone. Raises: Refused."""
+    job, locale = await there(interaction, key.job), speaks(interaction)
+    rows = more_rows(job.id, key.picture, theirs=may_touch(interaction, job), report=interaction.guild_id is not None)
+    await interaction.response.send_message(
+        text("more.title", locale), view=view_of(rows, locale) or discord.utils.MISSING, ephemeral=True
+    )
+
+
+async def delete(interaction: Asked, key: Key) -> None:
+    """The message with its pictures; the job stays in the member's history. Raises: Refused."""
+    try:
+        job = await interaction.client.services.queue.job(key.job)
+    except UnknownJob:
+        job = None
+    if not may_delete(interaction, job):
+        raise Refused("button.not_yours")
+    await interaction.response.defer()
+    await interaction.delete_original_response()
+
+
+def may_delete(interaction: Asked, job: Job | None) -> bool:
+    """Whether a member may take the bot's message away: whose picture it is, who moderates the place where it stands,
+    and, once nobody knows any more whose picture it was, for whom Discord says that the message was made."""
+    me = interaction.user.id
+    if may_moderate(interaction) or (job is not None and job.member == str(me)):
+        return True
+    message = interaction.message
+    if message is None or (job is not None and job.member != NOBODY):
+        return False
+    asked = message.interaction_metadata
+    mentioned = message.content.startswith(f"<@{me}>")
+    return mentioned or (asked is not None and asked.user.id == me)
+
+
+FOR_ALL: Mapping[str, Callable[[Asked, Key], Awaitable[None]]] = {
+    "report": ask_why,
+    "info": info,
+    "more": more,
+    "delete": delete,
+}
 ACTIONS: Mapping[str, Callable[[Pressed], Awaitable[None]]] = {
     "use": use,
     "vary": vary,
@@ -272,9 +330,7 @@ ACTIONS: Mapping[str, Callable[[Pressed], Awaitable[None]]] = {
     "up": pan,
     "down": pan,
     "like": like,
-    "info": info,
-    "delete": delete,
     "emoji": expression,
     "sticker": expression,
 }
-assert {"cancel", "report", *ACTIONS} == set(EMOJI)
+assert {"cancel", *FOR_ALL, *ACTIONS} == set(EMOJI)

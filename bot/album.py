@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import discord
 from discord import app_commands
 
-from ..queue.errors import QueueUnavailable, UnknownJob
+from ..queue.errors import NotShown, QueueUnavailable, UnknownJob
 from ..queue.jobs import Job
+from ..queue.showing import Use
 from .buttons import PictureButton
 from .cards import alt_text, short_id, shown
 from .errors import Refused
 from .guard import guarded
 from .keys import Key
 from .language import speaks
+from .showing import permit
 from .texts import text
 
 if TYPE_CHECKING:
@@ -43,8 +45,15 @@ class Entry:
 
     job: Job
     picture: int
-    #: A small WebP; None when its file is gone.
+    #: A small WebP; None where it is not to be seen.
     data: bytes | None
+    blurred: bool = False
+    #: Why not, as the gate says it (queue/showing.py).
+    why: str = ""
+
+    def file(self, place: int) -> str:
+        """What it is called in the message; Discord blurs by the name."""
+        return f"{'SPOILER_' if self.blurred else ''}{place}.webp"
 
 
 def add_album(tree: app_commands.CommandTree[DaguerreClient]) -> None:
@@ -108,8 +117,7 @@ async def page_of(interaction: Asked, kind: Kind, page: int) -> tuple[list[Entry
     queue, member = interaction.client.services.queue, str(interaction.user.id)
     found: list[tuple[Job, int]] = []
     if kind == "history":
-        jobs, number = await queue.members.history(member, PAGE, page * PAGE)
-        found = [(job, 0) for job in jobs]
+        found, number = await queue.members.pictures(member, PAGE, page * PAGE)
     else:
         liked, number = await queue.members.favourites(member, PAGE, page * PAGE)
         for one in liked:
@@ -117,21 +125,28 @@ async def page_of(interaction: Asked, kind: Kind, page: int) -> tuple[list[Entry
                 found.append((await queue.job(one.job), one.picture))
             except UnknownJob:
                 continue
-    entries: list[Entry] = []
-    for job, picture in found:
-        try:
-            pictures = await queue.pictures(job.id)
-            data = await asyncio.to_thread(small, pictures[picture]) if picture < len(pictures) else None
-        except QueueUnavailable:
-            data = None
-        entries.append(Entry(job, picture, data))
-    return entries, number
+    return [await entry(interaction, job, picture) for job, picture in found], number
+
+
+async def entry(interaction: Asked, job: Job, picture: int) -> Entry:
+    """One picture as its viewer may see it."""
+    queue = interaction.client.services.queue
+    try:
+        given = await permit(interaction, Use.LOOK, job)
+        pictures = await queue.pictures(given)
+    except NotShown as refusal:
+        return Entry(job, picture, None, why=refusal.why)
+    except QueueUnavailable:
+        return Entry(job, picture, None, why="gone")
+    if picture >= len(pictures):
+        return Entry(job, picture, None, why="gone")
+    return Entry(job, picture, await asyncio.to_thread(small, pictures[picture]), given.blurred)
 
 
 async def _show(interaction: Asked, kind: Kind, page: int, entries: Sequence[Entry], number: int) -> None:
     locale = speaks(interaction)
     files = [
-        discord.File(io.BytesIO(entry.data), f"{place}.webp", description=alt_text(entry.job.request, locale))
+        discord.File(io.BytesIO(entry.data), entry.file(place), description=alt_text(entry.job.request, locale))
         for place, entry in enumerate(entries)
         if entry.data is not None
     ]
@@ -148,11 +163,14 @@ def laid_out(kind: Kind, page: int, entries: Sequence[Entry], number: int, local
     view = discord.ui.LayoutView(timeout=None)
     lines = [text(f"album.{kind}", locale, count=number)]
     for place, entry in enumerate(entries):
-        prompt, job = shown(entry.job.request.prompt, PROMPT), short_id(entry.job)
-        lines.append(text("album.line", locale, number=place + 1, prompt=prompt, job=job))
+        lines.append(_line(place + 1, entry, locale))
     view.add_item(discord.ui.TextDisplay("\n".join(lines)))
     gallery = [
-        discord.MediaGalleryItem(f"attachment://{place}.webp", description=alt_text(entry.job.request, locale))
+        discord.MediaGalleryItem(
+            f"attachment://{entry.file(place)}",
+            description=alt_text(entry.job.request, locale),
+            spoiler=entry.blurred,
+        )
         for place, entry in enumerate(entries)
         if entry.data is not None
     ]
@@ -172,6 +190,16 @@ def laid_out(kind: Kind, page: int, entries: Sequence[Entry], number: int, local
         on: Any = PageButton(kind, page + 1, text("album.older", locale), disabled=page + 1 >= pages)
         view.add_item(discord.ui.ActionRow[Any](back, on))
     return view
+
+
+def _line(number: int, entry: Entry, locale: str) -> str:
+    """A picture of somebody else that may not be seen any more has no words either."""
+    job = short_id(entry.job)
+    prompt = "…" if entry.why == "not_yours" else shown(entry.job.request.prompt, PROMPT)
+    if not entry.why:
+        return text("album.line", locale, number=number, prompt=prompt, job=job)
+    why = text(f"shown.{entry.why}", locale)
+    return text("album.line.kept", locale, number=number, prompt=prompt, job=job, why=why)
 
 
 def small(data: bytes) -> bytes:

@@ -24,6 +24,7 @@ from ..queue.server_settings import ServerSettings
 from ..queue.service import Ticket
 from .address import Address
 from .buttons import view_of_card
+from .cancel import may_moderate
 from .cards import Card
 from .checks import check_words, refusal_of
 from .errors import Refused
@@ -53,6 +54,10 @@ class Order:
     lane: Lane = "fast"
     #: Picture from which it came: job, number from 0, and the action.
     origin: tuple[str, int, str] | None = None
+    #: Names of the pictures that the member sent for it.
+    brought: tuple[str, ...] = ()
+    #: What they sent is blurred where it came from, so what comes of it is too.
+    blurred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +154,9 @@ async def _queue(
                     lane=order.lane,
                     roles=[str(role) for role in role_ids(interaction)],
                     relaxed=is_relaxed(settings, interaction),
+                    moderates=may_moderate(interaction),
+                    brought=order.brought,
+                    blurred=order.blurred,
                 )
         except InvalidRequest as problem:
             raise refusal_of(problem, order.request.prompt) from None

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..queue.explain import Why
 from ..queue.fair import Ahead
 from ..queue.jobs import Job, JobState, Progress
-from ..queue.moderation import UNMODERATED
 from ..queue.requests import MAX_SEED, ImageRequest
 from ..queue.vocabulary import VocabularyReport
 from .keys import Rows, grid_rows, picture_rows, waiting_rows
@@ -115,13 +115,9 @@ def finished_card(
     match job.state:
         case JobState.RENDERED | JobState.DELIVERED:
             smaller = text("end.smaller", locale, format=sent_as) if sent_as != "PNG" else ""
-            several, offered = job.request.count > 1, job.server not in UNMODERATED
-            rows = (
-                grid_rows(job.id, job.request.count, report=offered)
-                if several
-                else picture_rows(job.id, 0, report=offered)
-            )
-            content = _lines(title, details(job.request, locale), _unknown(report, locale), smaller)
+            several = job.request.count > 1
+            rows = grid_rows(job.id, job.request.count) if several else picture_rows(job.id, 0)
+            content = _lines(title, details(job.request, locale, job.metadata), _unknown(report, locale), smaller)
             return Card(content, rows=rows, locale=locale)
         case JobState.CANCELLED:
             ended = text("end.cancelled", locale)
@@ -137,6 +133,13 @@ def lost_card(job: Job, locale: str = ENGLISH) -> Card:
     return Card(_lines(_title(job.request, locale), text("end.lost", locale, job=short_id(job))), locale=locale)
 
 
+def kept_card(job: Job, why: str, locale: str = ENGLISH) -> Card:
+    """Rendered, but it may not be shown: `why` as the gate says it (queue/showing.py)."""
+    if why == "gone":
+        return lost_card(job, locale)
+    return Card(text("report.held", locale) if why == "held" else text(f"shown.{why}", locale), locale=locale)
+
+
 def too_large_card(job: Job, locale: str = ENGLISH) -> Card:
     """Rendered, but no size of it is small enough for Discord here."""
     return Card(_lines(_title(job.request, locale), text("end.too_large", locale)), locale=locale)
@@ -147,11 +150,12 @@ def broken_card(job: Job, error: str, locale: str = ENGLISH) -> Card:
     return Card(_lines(_title(job.request, locale), text("end.broken", locale, error=error)), locale=locale)
 
 
-def one_picture_card(job: Job, picture: int, locale: str = ENGLISH) -> Card:
-    """One picture of several by itself; `picture` counts from 0."""
+def one_picture_card(job: Job, picture: int, locale: str = ENGLISH, *, alone: bool = False) -> Card:
+    """One picture of several by itself; `picture` counts from 0. `alone`: nobody else may see it here."""
     request = job.request.model_copy(update={"count": 1, "seed": job.request.seeds[picture]})
-    content = _lines(_title(request, locale), details(request, locale))
-    return Card(content, rows=picture_rows(job.id, picture, report=job.server not in UNMODERATED), locale=locale)
+    only = text("shown.alone", locale) if alone else ""
+    content = _lines(_title(request, locale), details(request, locale, job.metadata), only)
+    return Card(content, rows=picture_rows(job.id, picture), locale=locale)
 
 
 def file_name(request: ImageRequest, index: int, suffix: str) -> str:
@@ -223,14 +227,17 @@ def roughly(seconds: float, locale: str) -> str:
     return text("card.hours", locale, count=round(seconds / 3600))
 
 
-def details(request: ImageRequest, locale: str) -> str:
-    """What repeats the pictures: seeds, size, steps, guidance."""
+def details(request: ImageRequest, locale: str, metadata: Mapping[str, Any] | None = None) -> str:
+    """What repeats the pictures: seeds, size, steps, guidance. A draft's as they were, which its worker has said."""
+    steps, guidance = request.steps, request.guidance
+    if request.draft and metadata:
+        steps, guidance = int(metadata.get("steps", steps)), float(metadata.get("guidance", guidance))
     values: dict[str, Any] = {
         "seed": request.seed,
         "width": request.width,
         "height": request.height,
-        "steps": request.steps,
-        "guidance": f"{request.guidance:g}",
+        "steps": steps,
+        "guidance": f"{guidance:g}",
     }
     if request.count == 1:
         return text("end.details", locale, **values)

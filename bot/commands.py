@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import discord
 from discord import app_commands
@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: In the data folder: the digest of what Discord knows.
+#: In the data folder: the digest of what Discord knows, and its ids of the commands by their names.
 HASH_FILE = "discord-commands.sha256"
+IDS_FILE = "discord-commands.json"
 
 
 class HouseTree(app_commands.CommandTree["DaguerreClient"]):
@@ -40,6 +41,8 @@ class HouseTree(app_commands.CommandTree["DaguerreClient"]):
 
     def __init__(self, client: DaguerreClient) -> None:
         super().__init__(client)
+        #: Discord's ids of slash commands, by name: with them a command can be clicked on in a text.
+        self.ids: dict[str, int] = {}
         add_imagine(self)
         add_settings(self)
         add_queue(self)
@@ -69,16 +72,20 @@ class HouseTree(app_commands.CommandTree["DaguerreClient"]):
         A failure is logged, not raised: the commands of the last start still work.
         """
         digest, path = await self.digest(), folder / HASH_FILE
-        if await asyncio.to_thread(_read, path) == digest:
+        self.ids = await asyncio.to_thread(_read_ids, folder / IDS_FILE)
+        if self.ids and await asyncio.to_thread(_read, path) == digest:
             return False
         try:
-            await self.sync()
+            registered = await self.sync()
         except (app_commands.AppCommandError, *FAILURES) as error:
             log.warning(
                 "slash commands not registered; the next start tries again: %s: %s", type(error).__name__, error
             )
             return True
+        slash = discord.AppCommandType.chat_input
+        self.ids = {command.name: command.id for command in registered if command.type is slash}
         await asyncio.to_thread(_write, path, digest)
+        await asyncio.to_thread(_write, folder / IDS_FILE, json.dumps(self.ids))
         log.info("slash commands registered with Discord")
         return True
 
@@ -92,6 +99,15 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="ascii")
     except (OSError, ValueError):
         return ""
+
+
+def _read_ids(path: Path) -> dict[str, int]:
+    try:
+        read = json.loads(_read(path) or "{}")
+    except ValueError:
+        return {}
+    known = cast("dict[str, Any]", read) if isinstance(read, dict) else {}
+    return {name: number for name, number in known.items() if isinstance(number, int)}
 
 
 def _write(path: Path, digest: str) -> None:

@@ -158,6 +158,23 @@ class Delivery:
         except FAILURES as error:
             log.info("job %s: its direct message could not be sent (%s)", job_id[:8], _said(error))
 
+    async def mention(self, address: Address, job_id: str, done: Delivered) -> None:
+        """Say in a reply to the answer that it is there: once, without insisting. Discord drops one that came twice."""
+        if done.channel is None or done.message is None:
+            return
+        channel = self._client.get_partial_messageable(done.channel, guild_id=address.guild)
+        try:
+            await channel.send(
+                text("end.ready", address.locale, mention=f"<@{address.user}>"),
+                reference=channel.get_partial_message(done.message).to_reference(fail_if_not_exists=False),
+                nonce=f"at{job_id}"[:NONCE],
+                allowed_mentions=discord.AllowedMentions(
+                    everyone=False, roles=False, replied_user=False, users=[discord.Object(address.user)]
+                ),
+            )
+        except FAILURES as error:
+            log.info("job %s: its member could not be mentioned (%s)", job_id[:8], _said(error))
+
     async def _insist(
         self,
         way: Callable[[Address, str, Card, Sequence[Attached]], Awaitable[Delivered | None]],

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 import discord
 
 from ..queue.jobs import Job
+from ..queue.showing import Use
 from .cards import plain, shorten
 from .errors import Refused
 from .forms import Filled, field, modal_id, show
 from .keys import Key
 from .language import speaks
+from .showing import permit
 from .texts import text
 
 if TYPE_CHECKING:
@@ -70,9 +72,12 @@ async def add(interaction: Asked, job: Job, form: Filled) -> None:
     if not NAME.fullmatch(name):
         raise Refused("expression.name")
     guild = may_add(interaction, action)
+    given = await permit(interaction, Use.EXPRESSION, job)
     await interaction.response.defer(ephemeral=True, thinking=True)
     picture = form.key.picture or 0
-    pictures = await interaction.client.services.queue.pictures(job.id)
+    # The gate gives none of those that are to be blurred.
+    assert not given.blurred
+    pictures = await interaction.client.services.queue.pictures(given)
     if picture >= len(pictures):
         raise Refused("button.gone")
     side, most = (EMOJI_SIDE, EMOJI_BYTES) if action == "emoji" else (STICKER_SIDE, STICKER_BYTES)

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from contextlib import suppress
 from dataclasses import replace
 
-from ..queue.errors import QueueError, QueueUnavailable, UnknownJob
+from ..queue.errors import NotShown, QueueError, QueueUnavailable, UnknownJob
 from ..queue.jobs import LIVE, Job, JobState, Progress
+from ..queue.permits import Asker, Permit
 from ..queue.service import Queue
+from ..queue.showing import Use
 from ..queue.vocabulary import Vocabulary, VocabularyReport
 from .address import Address
-from .cards import Card, broken_card, finished_card, live_card, lost_card, too_large_card
+from .cards import Card, broken_card, finished_card, kept_card, live_card, lost_card, too_large_card
 from .delivery import Attached, Delivered, Delivery, TooLarge
 from .encode import fitting, ladder
 from .guard import log_error
 from .layout import lay_out, named
-from .moderation_checks import held_card, look_at, may_preview
+from .showing import DIRECT, as_permitted
 from .status import StatusEditor
 
 log = logging.getLogger(__name__)
@@ -115,7 +118,7 @@ class Followers:
             interval=self._edit_interval,
         )
         try:
-            async for event in self._queue.events(job.id):
+            async for event in self._queue.events(job.id, taught=self._vocabulary is not None):
                 editor.update(event)
                 if isinstance(event, Job):
                     job = event
@@ -136,41 +139,58 @@ class Followers:
             ended = finished_card(job, locale=locale)
             await self._tell(job, address, ended, insist=job.state is not JobState.CANCELLED)
             return
-        pictures = await self._pictures(job)
+        try:
+            permit = await self._queue.showing.answer(job)
+        except NotShown as refusal:
+            await self._tell(job, address, kept_card(job, refusal.why, locale))
+            return
+        pictures = await self._pictures(permit)
         if pictures is None:
             await self._tell(job, address, lost_card(job, locale))
-            return
-        look = await look_at(self._queue, job)
-        if look.held:
-            await self._tell(job, address, held_card(locale))
             return
         preferences = self._queue.members.known(job.member)
         parts = await lay_out(job.request, pictures, preferences.layout, locale)
         steps = ladder(tuple(part.data for part in parts))
         while (encoded := await fitting(steps, address.file_limit)) is not None:
             card = finished_card(job, report=report, sent_as=encoded.format, locale=locale)
-            files = look.files(named(parts, encoded))
+            files = named(parts, encoded)
             # The limit that Discord named may be wrong in either direction, so 413 counts whatever we computed.
             with suppress(TooLarge):
-                await self._tell(job, address, card, files)
+                long = bool(preferences.mention) and time.time() - job.created > preferences.mention * 60
+                await self._tell(job, address, card, as_permitted(permit, files), mention=long)
                 if preferences.direct and address.guild is not None:
-                    await self.delivery.copy(address, job.id, card, files)
+                    await self._copy(job, address, card, files)
                 return
         await self._tell(job, address, too_large_card(job, locale))
 
-    async def _pictures(self, job: Job) -> tuple[bytes, ...] | None:
+    async def _copy(self, job: Job, address: Address, card: Card, files: tuple[Attached, ...]) -> None:
+        """The pictures as a direct message too, as the gate lets them there."""
+        with suppress(NotShown):
+            permit = await self._queue.showing.permit(Use.LOOK, job, DIRECT, Asker(job.member))
+            await self.delivery.copy(address, job.id, card, as_permitted(permit, files))
+
+    async def _pictures(self, permit: Permit) -> tuple[bytes, ...] | None:
         """The job's PNG files; None when they cannot be read for minutes, as when somebody deleted them."""
         for pause in PICTURE_SECONDS:
             try:
-                return await self._queue.pictures(job)
+                return await self._queue.pictures(permit)
             except QueueUnavailable as error:
-                log.warning("job %s: its pictures cannot be read (%s)", job.id[:8], error)
+                log.warning("job %s: its pictures cannot be read (%s)", permit.job.id[:8], error)
                 await asyncio.sleep(pause)
         return None
 
     async def _tell(
-        self, job: Job, address: Address, card: Card, files: tuple[Attached, ...] = (), *, insist: bool = True
+        self,
+        job: Job,
+        address: Address,
+        card: Card,
+        files: tuple[Attached, ...] = (),
+        *,
+        insist: bool = True,
+        mention: bool = False,
     ) -> None:
+        """Bring a card to the member and note it; `mention` them, for a message that changes tells nobody."""
+
         async def posting(channel: int) -> None:
             try:
                 await self._queue.update_reply(job.id, replace(address, posting=channel).reply())
@@ -180,6 +200,8 @@ class Followers:
         done = await self.delivery.deliver(address, job.id, card, files, insist=insist, posting=posting)
         if done is None:
             log.warning("job %s: no way to its member is open; its answer is given up", job.id[:8])
+        elif mention and not done.posted and not address.private:
+            await self.delivery.mention(address, job.id, done)
         while True:
             # What Discord has must not be sent again because of our own disk: only the note about it is repeated.
             try:
@@ -198,9 +220,6 @@ class Followers:
             log.info("job %s: %s, told by %s", job.id[:8], job.state, done.way if done else "nobody")
 
     async def _card(self, job: Job, progress: Progress | None, report: VocabularyReport | None, locale: str) -> Card:
-        taught = self._vocabulary is not None
-        if progress is not None and progress.preview and not await may_preview(self._queue, job, taught=taught):
-            progress = replace(progress, preview=None)
         waiting = job.state in (JobState.QUEUED, JobState.SENT)
         place = await self._queue.position(job.id) + 1 if waiting else 1
         workers = len(await self._queue.workers())

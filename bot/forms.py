@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import random
 import re
 import secrets
 from collections.abc import Mapping
@@ -17,18 +16,20 @@ from typing import TYPE_CHECKING, Any, cast
 
 import discord
 
-from ..queue.grammar import fields, parse, say, wish_of
+from ..queue.errors import NotShown
+from ..queue.grammar import say
 from ..queue.jobs import Job
-from ..queue.requests import MAX_PROMPT, MAX_SEED, ImageRequest, image_request
+from ..queue.requests import MAX_PROMPT, ImageRequest
 from ..queue.server_settings import ServerSettings
-from .ask import Order, ask
 from .errors import Refused
+from .guard import explain
+from .imagine import handle
 from .keys import Key
 from .language import speaks
-from .pictures import fetch
+from .pictures import fetch, is_blurred
 from .region import propose
 from .texts import text
-from .wishes import pointing
+from .wishes import Beginning, said_again
 
 if TYPE_CHECKING:
     from .client import DaguerreClient
@@ -126,8 +127,7 @@ def field(label: str, custom_id: str, default: str = "", *, required: bool = Tru
 async def open_remix(interaction: Asked, job: Job, picture: int) -> None:
     """The old prompt with its flags, to be changed."""
     locale = speaks(interaction)
-    settings = await _settings(interaction)
-    wish = wish_of(job.request, size=settings.size, steps=settings.steps, guidance=settings.guidance)
+    wish = said_again(job.request, await settings_here(interaction), relaxed=job.lane == "relax")
     prompt = field(
         text("form.prompt", locale),
         "prompt",
@@ -139,18 +139,9 @@ async def open_remix(interaction: Asked, job: Job, picture: int) -> None:
 
 
 async def remix(interaction: Asked, job: Job, form: Filled) -> None:
-    """The changed prompt, from where the old one came. Raises: Refused."""
-    typed = form.word("prompt")
-    with pointing(typed):
-        wish = parse(typed)
-
-    async def make(settings: ServerSettings) -> list[Order]:
-        given = fields(wish, size=settings.size, steps=settings.steps, guidance=settings.guidance)
-        seed = random.randrange(MAX_SEED + 1) if wish.seed is None else wish.seed
-        request = image_request(seed=seed, source=job.request.source, **given)
-        return [Order(request, job.lane, (job.id, form.key.picture or 0, "remix"))]
-
-    await ask(interaction, make)
+    """The changed prompt, with all that a prompt may say, from where the old one came. Raises: Refused."""
+    begun = Beginning(source=job.request.source, origin=(job.id, form.key.picture or 0, "remix"))
+    await handle(interaction, form.word("prompt"), {}, begun=begun, as_typed=True)
 
 
 # ---- redrawing a part
@@ -194,10 +185,11 @@ async def region(interaction: Asked, job: Job, form: Filled) -> None:
             data = await fetch(interaction, form.files["mask"])
         else:
             data = await asyncio.to_thread(mask_of, job.request, box)
-        await propose(interaction, job, picture, form.word("prompt"), data)
-    except Refused as refusal:
+        blurred = is_blurred(form.files.get("mask", ""))
+        await propose(interaction, job, picture, form.word("prompt"), data, blurred=blurred)
+    except (Refused, NotShown) as refusal:
         # The placeholder is private already: the refusal takes its place.
-        await interaction.edit_original_response(content=refusal.words(speaks(interaction)))
+        await interaction.edit_original_response(content=explain(refusal, speaks(interaction)))
 
 
 def rectangle(typed: str, place: str) -> tuple[int, int, int, int]:
@@ -229,7 +221,8 @@ def mask_of(request: ImageRequest, box: tuple[int, int, int, int]) -> bytes:
     return buffer.getvalue()
 
 
-async def _settings(interaction: Asked) -> ServerSettings:
+async def settings_here(interaction: Asked) -> ServerSettings:
+    """The defaults where something is said."""
     if interaction.guild_id is None:
         return ServerSettings()
     return await interaction.client.services.settings.get(str(interaction.guild_id))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import discord
 from discord import app_commands
 
-from ..queue.errors import QueueFull, QueueUnavailable, StorageFull
+from ..queue.errors import NotShown, PictureGone, QueueFull, QueueUnavailable, StorageFull
 from ..queue.moderation import Forbidden
 from .errors import Refused
 from .faults import FAILURES
@@ -59,6 +59,10 @@ def explain(error: BaseException, locale: str = ENGLISH, *, private: Iterable[st
             return error.words(locale)
         case Forbidden():
             return forbidden(error, locale)
+        case NotShown():
+            return text(f"shown.{error.why}", locale)
+        case PictureGone():
+            return text("shown.gone", locale)
         case QueueFull():
             return queue_full(error, locale)
         case StorageFull():

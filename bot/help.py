@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import discord
@@ -42,18 +42,19 @@ def add_help(tree: app_commands.CommandTree[DaguerreClient]) -> None:
 
 async def answer(interaction: Asked, topic: str) -> None:
     """One topic, in as many private messages as it needs."""
-    first, *others = pages(about(topic, interaction.client.tree, speaks(interaction)))
+    tree = interaction.client.tree
+    first, *others = pages(about(topic, tree, speaks(interaction), tree.ids))
     nobody = discord.AllowedMentions.none()
     await interaction.response.send_message(first, ephemeral=True, allowed_mentions=nobody)
     for words in others:
         await interaction.followup.send(words, ephemeral=True, allowed_mentions=nobody)
 
 
-def about(topic: str, tree: app_commands.CommandTree[Any], locale: str) -> list[str]:
-    """The lines of a topic. Pure."""
+def about(topic: str, tree: app_commands.CommandTree[Any], locale: str, ids: Mapping[str, int]) -> list[str]:
+    """The lines of a topic; `ids` are Discord's, by the commands' names. Pure."""
     match topic:
         case "commands":
-            return [text("help.commands", locale), *commands(tree, locale)]
+            return [text("help.commands", locale), *commands(tree, locale, ids)]
         case "flags":
             lines = [
                 f"`{' '.join(f'--{name}' for name in flag.names)}` {text(f'help.flag.{flag.field}', locale)}"
@@ -67,14 +68,32 @@ def about(topic: str, tree: app_commands.CommandTree[Any], locale: str) -> list[
             ]
             return [text("help.buttons", locale), *(line.strip() for line in lines), text("help.reactions", locale)]
         case _:
-            return [text("help.tour", locale)]
+            shown = {"imagine": "imagine", "mine": "queue mine", "history": "history", "prefer": "prefer"}
+            named = {name: mention(command, locale, ids) for name, command in shown.items()}
+            return [text("help.tour", locale, help=mention("help", locale, ids), **named)]
 
 
-def commands(tree: app_commands.CommandTree[Any], locale: str) -> list[str]:
+def mention(name: str, locale: str, ids: Mapping[str, int]) -> str:
+    """A command to be clicked on, by the name that it has in this language; words where Discord's id is not known.
+
+    Pure.
+    """
+    words = _spoken(locale)
+    said = " ".join(words.get(part, part) for part in name.split())
+    number = ids.get(name.split()[0])
+    return f"`/{said}`" if number is None else f"</{said}:{number}>"
+
+
+def _spoken(locale: str) -> dict[str, str]:
+    """What is written in English in the commands, in this language."""
+    return {text(code): text(code, locale) for code in codes() if code.startswith(("command.", "name."))}
+
+
+def commands(tree: app_commands.CommandTree[Any], locale: str, ids: Mapping[str, int]) -> list[str]:
     """Every command with its description, menus among them."""
-    spoken = {text(code): text(code, locale) for code in codes() if code.startswith(("command.", "name."))}
+    spoken = _spoken(locale)
     lines = [
-        f"`/{command.qualified_name}` {spoken.get(command.description, command.description)}"
+        f"{mention(command.qualified_name, locale, ids)} {spoken.get(command.description, command.description)}"
         for command in tree.walk_commands()
         if isinstance(command, app_commands.Command)
     ]

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import discord
 from discord import app_commands
 
-from ..queue.grammar import say, wish_of
+from ..queue.grammar import say
 from ..queue.grammar_flags import FITS, MOST_REQUESTS
-from ..queue.requests import MAX_COUNT, MAX_PROMPT, MAX_SEED
+from ..queue.members import Preferences
+from ..queue.requests import MAX_COUNT, MAX_PROMPT, MAX_SEED, Source
 from ..queue.server_settings import ServerSettings
 from ..queue.uploads import size_of
-from .ask import Order, ask
+from .ask import PRIVATE_SERVER, Order, ask
 from .cards import shorten
 from .confirm import confirm_view
 from .errors import Refused
 from .guard import guarded, log_error
 from .language import speaks
 from .moderation_checks import check_amount
-from .pictures import keep_attachment, keep_link
+from .pictures import is_blurred, keep_attachment, keep_link
 from .texts import text
-from .wishes import UNCONFIRMED, orders, question, wishes
+from .wishes import UNCONFIRMED, Beginning, orders, question, said_again, wishes
 
 if TYPE_CHECKING:
     from .client import DaguerreClient
@@ -109,35 +111,62 @@ async def handle(
     options: Mapping[str, Any],
     image: discord.Attachment | None = None,
     *,
-    picture: str = "",
     link: str = "",
+    begun: Beginning | None = None,
+    as_typed: bool = False,
     confirmed: bool = False,
 ) -> None:
-    """One prompt with its options; `picture` names a source that is kept already, `link` one to fetch.
+    """One prompt with its options; `link` names a picture to fetch, `begun` what is there to begin from already.
+
+    `as_typed`: without what the member prefers, which stands in the prompt already.
 
     Raises:
         Refused, QueueError: nothing was queued.
     """
-    preferences = interaction.client.services.queue.members.known(str(interaction.user.id))
-    found = wishes(prompt, options, preferences)
+    known = interaction.client.services.queue.members.known(str(interaction.user.id))
+    found = wishes(prompt, options, Preferences() if as_typed else known)
+    begun = begun or Beginning()
     if len(found) > MOST_REQUESTS:
         raise Refused("problem.too_many", count=len(found), most=MOST_REQUESTS)
     if len(found) > UNCONFIRMED and not confirmed:
-        content = {"prompt": prompt, "options": dict(options), "picture": picture, "link": link}
+        content = {"prompt": prompt, "options": dict(options), "link": link, "as_typed": as_typed, **_kept(begun)}
         await _ask_back(interaction, content, image, len(found))
         return
 
     async def make(settings: ServerSettings) -> list[Order]:
         check_amount(settings, len(found), options)
-        kept = picture
+        there = image.url if image is not None else link or next((wish.link for wish in found if wish.link), "")
         if image is not None:
             kept = await keep_attachment(interaction, image)
-        elif there := link or next((wish.link for wish in found if wish.link), ""):
-            kept = await keep_link(interaction, there)
-        shape = size_of(await interaction.client.services.queue.source(kept)) if kept else None
-        return orders(found, settings, kept, shape)
+        else:
+            kept = await keep_link(interaction, there) if there else ""
+        brought = replace(begun, picture=kept, blurred=begun.blurred or is_blurred(there)) if kept else begun
+        if name := brought.picture:
+            brought = replace(brought, shape=size_of(await interaction.client.services.queue.source(name)))
+        return orders(found, settings, brought)
 
     await ask(interaction, make)
+
+
+def _kept(begun: Beginning) -> dict[str, Any]:
+    """As a draft keeps it."""
+    return {
+        "picture": begun.picture,
+        "blurred": begun.blurred,
+        "source": None if begun.source is None else begun.source.model_dump(mode="json"),
+        "origin": None if begun.origin is None else list(begun.origin),
+    }
+
+
+def _begun(content: Mapping[str, Any]) -> Beginning:
+    """What `_kept` kept; drafts of an earlier version say less."""
+    source, origin = content.get("source"), content.get("origin")
+    return Beginning(
+        picture=str(content.get("picture") or ""),
+        blurred=bool(content.get("blurred")),
+        source=None if source is None else Source.model_validate(source),
+        origin=None if origin is None else (str(origin[0]), int(origin[1]), str(origin[2])),
+    )
 
 
 async def _ask_back(
@@ -147,7 +176,8 @@ async def _ask_back(
     locale = speaks(interaction)
     await interaction.response.defer(ephemeral=True, thinking=True)
     if image is not None:
-        content = {**content, "picture": await keep_attachment(interaction, image)}
+        kept = await keep_attachment(interaction, image)
+        content = {**content, "picture": kept, "blurred": is_blurred(image.url)}
     draft = await interaction.client.services.queue.members.keep_draft(str(interaction.user.id), content)
     await interaction.edit_original_response(content=question(number, locale), view=confirm_view(draft, locale))
 
@@ -161,8 +191,9 @@ async def go_ahead(interaction: Asked, draft: str) -> None:
         interaction,
         content["prompt"],
         content["options"],
-        picture=content["picture"],
         link=str(content.get("link") or ""),
+        begun=_begun(content),
+        as_typed=bool(content.get("as_typed")),
         confirmed=True,
     )
 
@@ -174,8 +205,8 @@ async def last_prompts(interaction: Asked, typed: str) -> list[app_commands.Choi
     """The member's own last prompts, with their flags."""
     try:
         jobs = await interaction.client.services.queue.members.last_requests(str(interaction.user.id))
-        usual = ServerSettings()
-        said = (say(wish_of(job.request, size=usual.size, steps=usual.steps, guidance=usual.guidance)) for job in jobs)
+        usual = interaction.client.services.settings.known(str(interaction.guild_id or PRIVATE_SERVER))
+        said = (say(said_again(job.request, usual)) for job in jobs)
         return _choices(said, typed)
     except Exception as error:
         log_error("suggesting prompts broke", error, private=(typed,))

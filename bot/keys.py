@@ -34,6 +34,7 @@ EMOJI = {
     "emoji": "😀",
     "sticker": "🏷️",
     "report": "🚩",
+    "more": "➕",
 }
 
 
@@ -65,22 +66,25 @@ def waiting_rows(job: str) -> Rows:
     return ((Key("cancel", job),),)
 
 
-def grid_rows(job: str, count: int, *, report: bool = True) -> Rows:
-    """Below several pictures: look at one, vary one, and what concerns all; `report`: there are moderators."""
-    complain = (Key("report", job),) if report else ()
+def grid_rows(job: str, count: int) -> Rows:
+    """Below several pictures: look at one, vary one, and what concerns all."""
     return (
         tuple(Key("use", job, n) for n in range(count)),
-        (*(Key("vary", job, n) for n in range(count)), *complain),
-        tuple(Key(action, job) for action in ("again", "remix", "like", "info", "delete")),
+        tuple(Key("vary", job, n) for n in range(count)),
+        tuple(Key(action, job) for action in ("again", "remix", "like", "delete", "more")),
     )
 
 
-def picture_rows(job: str, picture: int, *, report: bool = True) -> Rows:
-    """Below one picture; `report`: there are moderators."""
-    rows = (
-        ("subtle", "strong", "region", "again", "remix"),
-        ("upscale", "zoom15", "zoom20"),
-        ("left", "right", "up", "down", *(("report",) if report else ())),
-        ("like", "info", "delete", "emoji", "sticker"),
-    )
+def picture_rows(job: str, picture: int) -> Rows:
+    """Below one picture: what is pressed most, and the way to the rest."""
+    rows = (("strong", "upscale", "again", "remix", "like"), ("delete", "more"))
+    return tuple(tuple(Key(action, job, picture) for action in row) for row in rows)
+
+
+def more_rows(job: str, picture: int | None, *, theirs: bool, report: bool) -> Rows:
+    """What stands behind More: `theirs` to press; `report`: there are moderators."""
+    told = ("info", "report") if report else ("info",)
+    rows: tuple[tuple[str, ...], ...] = (told,)
+    if theirs and picture is not None:
+        rows = (("subtle", "region", "zoom15", "zoom20"), ("left", "right", "up", "down"), ("emoji", "sticker", *told))
     return tuple(tuple(Key(action, job, picture) for action in row) for row in rows)

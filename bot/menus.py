@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import discord
@@ -13,6 +14,7 @@ from discord import app_commands
 from ..queue.errors import UnknownJob
 from ..queue.jobs import Job
 from ..queue.service import Queue
+from ..queue.showing import Use
 from .about import information
 from .errors import Refused
 from .forms import TYPED, field, show
@@ -20,7 +22,9 @@ from .guard import guarded
 from .imagine import handle
 from .keys import TEMPLATE
 from .language import speaks
+from .showing import asker_of, permit, place_of
 from .texts import text
+from .wishes import Beginning
 
 if TYPE_CHECKING:
     from .client import DaguerreClient
@@ -52,8 +56,12 @@ async def open_start(interaction: Asked, message: discord.Message) -> None:
     pictures = [file for file in message.attachments if (file.content_type or "").startswith("image/")]
     if not pictures:
         raise Refused("menu.no_picture")
-    locale = speaks(interaction)
-    content = {"link": pictures[0].url}
+    locale, queue = speaks(interaction), interaction.client.services.queue
+    blurred = pictures[0].is_spoiler()
+    if (job := await job_of_message(queue, message, interaction.application_id)) is not None:
+        asker = replace(asker_of(interaction), sees=True)
+        blurred |= (await queue.showing.permit(Use.SOURCE, job, await place_of(interaction), asker)).blurred
+    content = {"link": pictures[0].url, "blurred": blurred}
     draft = await interaction.client.services.queue.members.keep_draft(str(interaction.user.id), content)
     prompt = field(text("form.prompt", locale), "prompt", style=discord.TextStyle.paragraph, max_length=TYPED)
     await show(interaction, text("form.start", locale), f"daguerre:start:{draft}:{secrets.token_hex(4)}", prompt)
@@ -70,7 +78,8 @@ async def start(interaction: Asked, draft: str, prompt: str) -> None:
     content = await interaction.client.services.queue.members.take_draft(draft, str(interaction.user.id))
     if content is None:
         raise Refused("confirm.gone")
-    await handle(interaction, prompt, {}, link=str(content["link"]))
+    begun = Beginning(blurred=bool(content.get("blurred")))
+    await handle(interaction, prompt, {}, link=str(content["link"]), begun=begun)
 
 
 async def tell_about(interaction: Asked, message: discord.Message) -> None:
@@ -78,6 +87,7 @@ async def tell_about(interaction: Asked, message: discord.Message) -> None:
     job = await job_of_message(interaction.client.services.queue, message, interaction.application_id)
     if job is None:
         raise Refused("menu.not_ours")
+    await permit(interaction, Use.WORDS, job)
     await interaction.response.send_message(
         await information(interaction, job), ephemeral=True, allowed_mentions=discord.AllowedMentions.none()
     )

@@ -56,6 +56,11 @@ async def keep_link(interaction: Asked, link: str) -> str:
     return await keep_bytes(interaction, await fetch(interaction, link))
 
 
+def is_blurred(link: str) -> bool:
+    """Whether a file is behind a spoiler where it lies: Discord says so in its name. Pure."""
+    return link.partition("?")[0].rpartition("/")[2].startswith("SPOILER_")
+
+
 async def keep_bytes(interaction: Asked, data: bytes) -> str:
     """Raises: Refused."""
     try:

@@ -38,6 +38,7 @@ def add_prefer(tree: app_commands.CommandTree[DaguerreClient]) -> None:
         count=text("command.prefer.count"),
         direct=text("command.prefer.direct"),
         private=text("command.prefer.private"),
+        mention=text("command.prefer.mention"),
         language=text("command.prefer.language"),
         reset=text("command.prefer.reset"),
     )
@@ -58,12 +59,13 @@ def add_prefer(tree: app_commands.CommandTree[DaguerreClient]) -> None:
         count: app_commands.Range[int, 1, MAX_COUNT] | None = None,
         direct: bool | None = None,
         private: bool | None = None,
+        mention: app_commands.Range[int, 0, 1440] | None = None,
         language: app_commands.Choice[str] | None = None,
         reset: bool = False,
     ) -> None:
         given = {
             "suffix": suffix, "style": style, "layout": layout.value if layout else None, "count": count,
-            "direct": direct, "private": private, "language": language.value if language else None,
+            "direct": direct, "private": private, "mention": mention, "language": language.value if language else None,
         }  # fmt: skip
         await guarded(interaction, lambda: store(interaction, given, reset=reset))
 
@@ -108,5 +110,6 @@ def described(preferences: Preferences, locale: str) -> str:
         count=preferences.count,
         direct=yes if preferences.direct else no,
         private=yes if preferences.private else no,
+        mention=text("prefer.minutes", locale, count=preferences.mention) if preferences.mention else no,
         language=text(f"name.language.{language}", locale),
     )

@@ -14,6 +14,8 @@ import discord
 from ..queue.errors import QueueError
 from ..queue.jobs import LIVE, Job
 from ..queue.members import WITH_PICTURES
+from ..queue.permits import Asker
+from ..queue.showing import Use
 from .address import Address
 from .cards import finished_card
 from .delivery import Delivery
@@ -21,6 +23,7 @@ from .encode import fitting, ladder
 from .faults import FAILURES
 from .layout import laid_out, named
 from .menus import job_of_message
+from .showing import DIRECT, as_permitted
 
 if TYPE_CHECKING:
     from .client import DaguerreClient
@@ -44,8 +47,8 @@ async def reacted(client: DaguerreClient, payload: discord.RawReactionActionEven
         if job is None:
             return
         own = job.member == str(payload.user_id)
-        if emoji in CROSSES and (own or _moderates(client, payload, job)):
-            await _cross(client, job, message)
+        if emoji in CROSSES and (own or _moderates(client, payload)):
+            await _cross(client, job, message, own=own)
         elif own and emoji in STARS:
             for picture in range(job.request.count):
                 await client.services.queue.members.like(job.member, job.id, picture)
@@ -55,9 +58,10 @@ async def reacted(client: DaguerreClient, payload: discord.RawReactionActionEven
         log.info("a reaction could not be followed (%s)", type(error).__name__)
 
 
-async def _cross(client: DaguerreClient, job: Job, message: discord.Message) -> None:
+async def _cross(client: DaguerreClient, job: Job, message: discord.Message, *, own: bool) -> None:
     if job.state in LIVE:
-        await client.services.queue.cancel(job.id)
+        if own or job.server == str(message.guild.id if message.guild else None):
+            await client.services.queue.cancel(job.id)
     else:
         await message.delete()
 
@@ -65,20 +69,22 @@ async def _cross(client: DaguerreClient, job: Job, message: discord.Message) -> 
 async def _send(client: DaguerreClient, job: Job, user: int) -> None:
     address = Address.of(job.reply)
     locale = address.locale if address is not None else "en"
-    pictures = await client.services.queue.pictures(job.id)
+    queue = client.services.queue
+    given = await queue.showing.permit(Use.LOOK, job, DIRECT, Asker(str(user)))
+    pictures = await queue.pictures(given)
     parts = laid_out(job.request, pictures, "single", locale)
     encoded = await fitting(ladder(tuple(part.data for part in parts)), 10 * 2**20)
     if address is None or encoded is None:
         return
     delivery: Delivery = client.services.followers.delivery
     card = finished_card(job, sent_as=encoded.format, locale=locale)
-    await delivery.copy(address, job.id, card, named(parts, encoded))
+    await delivery.copy(address, job.id, card, as_permitted(given, named(parts, encoded)))
 
 
-def _moderates(client: DaguerreClient, payload: discord.RawReactionActionEvent, job: Job) -> bool:
+def _moderates(client: DaguerreClient, payload: discord.RawReactionActionEvent) -> bool:
     """Whether the reactor holds Manage Messages where the message stands."""
     member, channel = payload.member, client.get_channel(payload.channel_id)
-    if member is None or job.server != str(payload.guild_id):
+    if member is None:
         return False
     place: Any = channel
     granted = place.permissions_for(member) if hasattr(place, "permissions_for") else member.guild_permissions

@@ -15,12 +15,15 @@ from ..queue.errors import InvalidPicture
 from ..queue.jobs import Job
 from ..queue.requests import MAX_SEED, Source, image_request
 from ..queue.server_settings import ServerSettings
+from ..queue.showing import Use
 from ..queue.uploads import mask
 from .ask import Order, ask
+from .delivery import Attached
 from .errors import Refused
 from .guard import guarded
 from .language import speaks
 from .pictures import keep_bytes, unusable
+from .showing import as_permitted, permit
 from .texts import ENGLISH, text
 
 if TYPE_CHECKING:
@@ -61,25 +64,32 @@ class RegionButton(
         await guarded(interaction, lambda: pressed(typed, self.what, self.draft))
 
 
-async def propose(interaction: Asked, job: Job, picture: int, prompt: str, data: bytes) -> None:
+async def propose(
+    interaction: Asked, job: Job, picture: int, prompt: str, data: bytes, *, blurred: bool = False
+) -> None:
     """Show where `data`, the file of a mask, has the picture drawn anew. The interaction has been deferred, privately.
+
+    `blurred`: the mask is behind a spoiler where it came from.
 
     Raises:
         Refused: it cannot be used as a mask.
+        NotShown: the picture may not be looked at, or not here.
     """
+    given = await permit(interaction, Use.LOOK, job)
     services, locale = interaction.client.services, speaks(interaction)
     size = (job.request.width, job.request.height)
     marked = await asyncio.to_thread(_mask, data, size)
     name = await keep_bytes(interaction, marked)
-    content = {"job": job.id, "picture": picture, "mask": name, "prompt": prompt}
+    content = {"job": job.id, "picture": picture, "mask": name, "prompt": prompt, "blurred": blurred}
     draft = await services.queue.members.keep_draft(str(interaction.user.id), content)
-    whole = (await services.queue.pictures(job))[picture]
+    whole = (await services.queue.pictures(given))[picture]
     shown, everything = await asyncio.to_thread(preview, whole, marked)
     view = discord.ui.View(timeout=None)
     view.add_item(RegionButton("paint", draft, locale))
     if not everything:
         view.add_item(RegionButton("swap", draft, locale))
-    file = discord.File(io.BytesIO(shown), "region.jpg", description=text("region.alt", locale))
+    (part,) = as_permitted(given, (Attached("region.jpg", shown, text("region.alt", locale)),))
+    file = discord.File(io.BytesIO(part.data), part.name, description=part.description)
     await interaction.edit_original_response(content=text("region.look", locale), attachments=[file], view=view)
 
 
@@ -98,7 +108,8 @@ async def pressed(interaction: Asked, what: What, draft: str) -> None:
         await interaction.response.defer()
         kept = await services.queue.source(str(content["mask"]))
         turned = await asyncio.to_thread(_mask, kept, (job.request.width, job.request.height), swapped=True)
-        await propose(interaction, job, picture, str(content["prompt"]), turned)
+        blurred = bool(content.get("blurred"))
+        await propose(interaction, job, picture, str(content["prompt"]), turned, blurred=blurred)
         return
 
     async def make(_: ServerSettings) -> list[Order]:
@@ -109,10 +120,12 @@ async def pressed(interaction: Asked, what: What, draft: str) -> None:
 
 def order_of(job: Job, picture: int, content: Mapping[str, Any]) -> Order:
     """The picture again, with its part drawn anew. Raises: InvalidRequest."""
-    source = Source(use="inpaint", picture=job.pictures[picture], mask=str(content["mask"]), strength=1.0)
+    mask_name = str(content["mask"])
+    source = Source(use="inpaint", picture=job.pictures[picture], mask=mask_name, strength=1.0)
     given = {**job.request.model_dump(exclude={"version", "source"}), "prompt": str(content["prompt"]), "parts": ()}
     request = image_request(**{**given, "source": source, "seed": random.randrange(MAX_SEED + 1)})
-    return Order(request, job.lane, (job.id, picture, "region"))
+    origin = (job.id, picture, "region")
+    return Order(request, job.lane, origin, brought=(mask_name,), blurred=bool(content.get("blurred")))
 
 
 def preview(picture: bytes, marks: bytes) -> tuple[bytes, bool]:

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any, Self
 import discord
 from discord import app_commands
 
-from ..queue.errors import QueueError, UnknownJob
+from ..queue.errors import NotShown, QueueError, UnknownJob
 from ..queue.jobs import Job
 from ..queue.members import WITH_PICTURES
 from ..queue.moderation_reports import Report, State
+from ..queue.permits import Asker, Permit
+from ..queue.showing import Place, Use
 from .address import Address
-from .cards import Card, finished_card
+from .cards import Card, finished_card, kept_card
 from .delivery import Attached
 from .encode import ladder, next_fitting
 from .errors import Refused
@@ -29,9 +31,9 @@ from .guard import guarded, log_error
 from .language import speaks
 from .layout import laid_out, named
 from .menus import job_of_message
-from .moderation_checks import behind_spoilers
 from .moderators import BY_SERVERS, IN_SERVERS, answer, moderator
 from .reports_cards import BAN_DAYS, LABELS, LEADS_TO, card_words, offered
+from .showing import as_permitted
 from .texts import ENGLISH, text
 
 if TYPE_CHECKING:
@@ -67,21 +69,24 @@ async def file_report(interaction: Asked, message: discord.Message) -> None:
     job = await job_of_message(queue, message, interaction.application_id)
     if job is None and (number := await queue.moderation.job_of_message(server, message.id)) is not None:
         job = await queue.job(number)
-    await report_job(interaction, job)
+    await report_job(interaction, job, here=bool(message.attachments))
 
 
-def check_reportable(interaction: Asked, job: Job | None) -> Job:
-    """The job, once it is certain that its pictures are of this server. Raises: Refused."""
-    if job is None or job.server != str(interaction.guild_id) or job.state not in WITH_PICTURES:
+async def check_reportable(interaction: Asked, job: Job | None, *, here: bool = False) -> Job:
+    """The job, once it is certain that its pictures are of this server, or (`here`) shown in it. Raises: Refused."""
+    if job is None or interaction.guild_id is None or job.state not in WITH_PICTURES:
+        raise Refused("report.none")
+    server, store = str(interaction.guild_id), interaction.client.services.queue.moderation.store
+    if job.server != server and not here and not await store.copied_to(job.id, server):
         raise Refused("report.none")
     return job
 
 
-async def report_job(interaction: Asked, job: Job | None, reason: str = "") -> None:
+async def report_job(interaction: Asked, job: Job | None, reason: str = "", *, here: bool = False) -> None:
     """Open a report, once however many report it. Raises: Refused when there is no such picture here."""
-    job = check_reportable(interaction, job)
+    job = await check_reportable(interaction, job, here=here)
     reports = interaction.client.services.queue.moderation.reports
-    await reports.file(job.server, job.id, "report", str(interaction.user.id), reason)
+    await reports.file(str(interaction.guild_id), job.id, "report", str(interaction.user.id), reason)
     await answer(interaction, text("report.thanks", speaks(interaction)))
 
 
@@ -135,7 +140,7 @@ class Desk:
         try:
             posted = await channel.send(
                 words,
-                files=[file.file() for file in await files_of(self._client, job, locale, spoiler=True)],
+                files=[file.file() for file in await self._files(report, job, locale)],
                 view=card_view(report, locale),
                 allowed_mentions=discord.AllowedMentions.none(),
                 nonce=f"report{report.number}",
@@ -145,14 +150,22 @@ class Desk:
             return
         await services.queue.moderation.reports.posted(report.number, channel.id, posted.id)
 
+    async def _files(self, report: Report, job: Job, locale: str) -> tuple[Attached, ...]:
+        """The pictures as moderators see them; none when they are gone."""
+        showing = self._client.services.queue.showing
+        try:
+            given = await showing.permit(Use.REVIEW, job, Place(report.server), Asker("", moderates=True))
+        except NotShown:
+            return ()
+        return await files_of(self._client, given, locale)
 
-async def files_of(client: DaguerreClient, job: Job, locale: str, *, spoiler: bool) -> tuple[Attached, ...]:
+
+async def files_of(client: DaguerreClient, given: Permit, locale: str) -> tuple[Attached, ...]:
     """A job's pictures as its answer carries them, as small as is needed; none when they are gone."""
+    job = given.job
     try:
-        pictures = await client.services.queue.pictures(job.id)
+        pictures = await client.services.queue.pictures(given)
     except QueueError:
-        return ()
-    if not pictures:
         return ()
     layout = client.services.queue.members.known(job.member).layout
     parts = await asyncio.to_thread(laid_out, job.request, pictures, layout, locale)
@@ -160,7 +173,7 @@ async def files_of(client: DaguerreClient, job: Job, locale: str, *, spoiler: bo
     limit = min(CARD_FILES, address.file_limit if address else CARD_FILES)
     encoded = await asyncio.to_thread(next_fitting, ladder(tuple(part.data for part in parts)), limit)
     files = named(parts, encoded) if encoded is not None else ()
-    return behind_spoilers(files) if spoiler else files
+    return as_permitted(given, files)
 
 
 # ---- the buttons of a card
@@ -218,29 +231,47 @@ async def decide(interaction: Asked, action: str, number: int) -> None:
     decided = await moderation.reports.decide(number, "open", state, who, action=action)
     if decided is None:
         raise Refused("report.decided")
-    match action:
-        case "hide":
-            await moderation.store.mark(job.id, hidden=True)
-            await show_answer(interaction.client, job, spoiler=True)
-        case "delete" | "refuse" | "reject" | "ban1" | "ban7":
-            if action in BAN_DAYS:
-                until = time.time() + BAN_DAYS[action] * DAY
-                await moderation.store.ban(
-                    job.server, "member", job.member, who, until=until, reason=f"report {number}"
-                )
-            if action != "refuse":
-                await moderation.store.reviewed(job.id, "rejected")
-                await moderation.store.mark(job.id, deleted=True)
-                await take_away(interaction.client, job, decided)
-        case "release" | "restore":
-            await moderation.store.reviewed(job.id, "released")
-            if action == "restore":
-                await moderation.store.lift(job.server, "member", job.member, who)
-            await moderation.store.mark(job.id, deleted=False, hidden=False)
-            await show_answer(interaction.client, job, spoiler=(await moderation.store.marks(job.id)).spoiler)
-        case _:
-            pass
+    if action in BAN_DAYS:
+        until = time.time() + BAN_DAYS[action] * DAY
+        await moderation.store.ban(report.server, "member", job.member, who, until=until, reason=f"report {number}")
+    if action == "restore":
+        await moderation.store.lift(report.server, "member", job.member, who)
+    await _judge(interaction.client, decided, job, action)
     await _refresh(interaction, decided, job)
+
+
+async def _judge(client: DaguerreClient, report: Report, job: Job, action: str) -> None:
+    """Mark a job as decided, and make its messages say so: everywhere if it is of this server, else in it."""
+    store, home = client.services.queue.moderation.store, report.server == job.server
+    hidden, removed = action == "hide", action in ("delete", "reject", "ban1", "ban7")
+    if action in ("allow", "refuse"):
+        return
+    if home:
+        review = reviewed_after((await store.marks(job.id)).review, action)
+        await store.mark(job.id, hidden=hidden, deleted=removed, review=review)
+    else:
+        await store.mark_elsewhere(job.id, report.server, hidden=hidden, deleted=removed)
+    if hidden or removed:
+        await take_copies(client, job, None if home else report.server)
+    if removed:
+        await take_away(client, job, report, everywhere=home)
+    elif home:
+        await show_answer(client, job)
+
+
+def reviewed_after(review: str, action: str) -> str:
+    """The review of a picture after a decision: what nothing held needs none. Pure."""
+    if not review:
+        return ""
+    match action:
+        case "delete" | "reject" | "ban1" | "ban7":
+            return "rejected"
+        case "release" | "restore":
+            return "released"
+        case "undo" if review == "rejected":
+            return "held"
+        case _:
+            return review
 
 
 async def undo(interaction: Asked, number: int) -> None:
@@ -255,10 +286,8 @@ async def undo(interaction: Asked, number: int) -> None:
     if again is None:
         raise Refused("report.decided")
     if was == "banned":
-        await moderation.store.lift(job.server, "member", job.member, who)
-    marks = await moderation.store.mark(job.id, deleted=False, hidden=False)
-    if marks.review != "held":
-        await show_answer(interaction.client, job, spoiler=marks.spoiler)
+        await moderation.store.lift(report.server, "member", job.member, who)
+    await _judge(interaction.client, again, job, "undo")
     await _refresh(interaction, again, job)
 
 
@@ -302,24 +331,37 @@ async def _refresh(interaction: Asked, report: Report, job: Job) -> None:
 # ---- the member's own message
 
 
-async def show_answer(client: DaguerreClient, job: Job, *, spoiler: bool) -> None:
-    """Bring the pictures to the member's message, as if nothing had been in their way."""
+async def show_answer(client: DaguerreClient, job: Job) -> None:
+    """Bring the pictures to the member's message, as the gate lets them there now."""
     address = Address.of(job.reply)
     if address is None:
         return
-    files = await files_of(client, job, address.locale, spoiler=spoiler)
-    card = finished_card(job, locale=address.locale)
+    try:
+        files = await files_of(client, await client.services.queue.showing.answer(job), address.locale)
+        card = finished_card(job, locale=address.locale)
+    except NotShown as refusal:
+        files, card = (), kept_card(job, refusal.why, address.locale)
     await client.services.followers.delivery.deliver(address, job.id, card, files)
 
 
-async def take_away(client: DaguerreClient, job: Job, report: Report) -> None:
-    """Take the pictures out of the member's message, and tell them how to appeal."""
+async def take_copies(client: DaguerreClient, job: Job, server: str | None) -> None:
+    """Delete the messages that show a job's pictures once more (in one server)."""
+    for channel, message in await client.services.queue.moderation.store.take_copies(job.id, server):
+        try:
+            await client.get_partial_messageable(channel).get_partial_message(message).delete()
+        except FAILURES as error:
+            log.info("a copy of job %s could not be deleted (%s)", job.id[:8], type(error).__name__)
+
+
+async def take_away(client: DaguerreClient, job: Job, report: Report, *, everywhere: bool = True) -> None:
+    """Take the pictures out of the member's message (if `everywhere`), and tell them how to appeal."""
     address = Address.of(job.reply)
     if address is None:
         return
     locale = address.locale
-    card = Card(text("report.removed", locale), locale=locale)
-    await client.services.followers.delivery.deliver(address, job.id, card, (), insist=False)
+    if everywhere:
+        card = Card(text("report.removed", locale), locale=locale)
+        await client.services.followers.delivery.deliver(address, job.id, card, (), insist=False)
     view = discord.ui.View(timeout=None)
     view.add_item(CardButton("appeal", report.number, locale))
     try:

@@ -26,7 +26,7 @@ REASON = 300
 
 async def ask_why(interaction: Asked, key: Key) -> None:
     """Open the form. Raises: Refused when there is no such picture here."""
-    check_reportable(interaction, await _job(interaction, key))
+    await check_reportable(interaction, await _job(interaction, key))
     locale = speaks(interaction)
     why = field(
         text("report.form.reason", locale), "reason", style=discord.TextStyle.paragraph, min_length=1, max_length=REASON

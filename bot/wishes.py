@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..queue.errors import InvalidRequest
+from ..queue.fair import Lane
 from ..queue.grammar import (
+    STRENGTH,
     MalformedPrompt,
     Wish,
     fields,
@@ -17,10 +20,11 @@ from ..queue.grammar import (
     plan,
     pointer,
     source,
+    wish_of,
 )
 from ..queue.grammar_flags import BY_NAME, MOST_ASPECT, value_of
 from ..queue.members import Preferences
-from ..queue.requests import MAX_SEED, image_request
+from ..queue.requests import MAX_SEED, ImageRequest, Source, image_request
 from ..queue.server_settings import ServerSettings
 from .ask import Order
 from .cards import plain
@@ -108,27 +112,44 @@ def preferred_wish(preferences: Preferences) -> Wish:
     return fill_in(suffix, usual)
 
 
-def orders(
-    found: Sequence[Wish], settings: ServerSettings, picture: str = "", shape: tuple[int, int] | None = None
-) -> list[Order]:
-    """The jobs for these wishes; `picture` names the source that they begin from, `shape` is its width and height.
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What the jobs of one prompt begin from."""
+
+    #: Name in the picture store of what the member sent; empty: nothing.
+    picture: str = ""
+    #: Its width and height; None: not known, or nothing was sent.
+    shape: tuple[int, int] | None = None
+    #: It is behind a spoiler where it came from.
+    blurred: bool = False
+    #: What the job began from that is made anew with other words.
+    source: Source | None = None
+    #: That job, the number of its picture, and the action.
+    origin: tuple[str, int, str] | None = None
+
+
+def orders(found: Sequence[Wish], settings: ServerSettings, begun: Beginning | None = None) -> list[Order]:
+    """The jobs for these wishes.
 
     Raises:
         Refused: a value is out of range.
     """
     made: list[Order] = []
+    begun = begun or Beginning()
     for wish in found:
         if not plain(wish.prompt):
             raise Refused("refused.prompt.empty")
         seed = random.randrange(MAX_SEED + 1) if wish.seed is None else wish.seed
-        if shape is not None and wish.ratio is None and not wish.fit:
-            wish = replace(wish, ratio=like(shape))
+        if begun.shape is not None and wish.ratio is None and not wish.fit:
+            wish = replace(wish, ratio=like(begun.shape))
         given = fields(wish, size=settings.size, steps=settings.steps, guidance=settings.guidance)
         try:
-            request = image_request(seed=seed, source=source(wish, picture) if picture else None, **given)
+            request = image_request(seed=seed, source=_source(wish, begun), **given)
         except InvalidRequest as problem:
             raise refusal_of(problem, wish.prompt) from None
-        made.append(Order(request, "relax" if wish.relaxed else "fast"))
+        brought = (begun.picture,) if begun.picture else ()
+        lane: Lane = "relax" if wish.relaxed else "fast"
+        made.append(Order(request, lane, begun.origin, brought, begun.blurred))
     return made
 
 
@@ -139,6 +160,29 @@ def like(shape: tuple[int, int]) -> tuple[int, int]:
     if width > most * height:
         return most, 1
     return (1, most) if height > most * width else (width, height)
+
+
+def _source(wish: Wish, begun: Beginning) -> Source | None:
+    """A picture that was sent, by the weight that was said; else what was begun from before, by the new weight."""
+    if begun.picture:
+        return source(wish, begun.picture)
+    if begun.source is None or wish.image_weight is None or begun.source.use != "vary":
+        return begun.source
+    return begun.source.model_copy(update={"strength": source(wish, begun.source.picture).strength})
+
+
+def said_again(request: ImageRequest, settings: ServerSettings, *, seed: bool = False, relaxed: bool = False) -> Wish:
+    """What would have to be typed for this request in a server with these defaults, its picture apart. Pure."""
+    wish = wish_of(request, size=settings.size, steps=settings.steps, guidance=settings.guidance, seed=seed)
+    return replace(wish, relaxed=relaxed, image_weight=_weight(request.source))
+
+
+def _weight(begun: Source | None) -> float | None:
+    """The `--iw` that stands for how much of a picture that was sent stays; None where none was sent, or 1. Pure."""
+    if begun is None or begun.use != "vary" or not begun.picture.startswith("sources/") or begun.strength <= 0:
+        return None
+    weight = round(math.log(begun.strength) / math.log(STRENGTH), 2)
+    return None if weight == 1 else max(0.0, min(3.0, weight))
 
 
 def question(number: int, locale: str) -> str:

@@ -9,12 +9,12 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from .training.progress import Lines
-from .training.progress import Progress as Told
+from .common.progress import Lines
+from .common.progress import Progress as Told
 
 
 class Bars:
-    """A `training.progress.Progress` with one bar for each stage."""
+    """A `common.progress.Progress` with one bar for each stage."""
 
     def __init__(self, bars: Progress) -> None:
         self._bars = bars

@@ -1,10 +1,8 @@
-"""What `daguerre data`, `train`, `evaluate`, `synthesize` and `sheet` do; the command line itself is in app/."""
+"""What `daguerre data`, `train` and `evaluate` do; the command line itself is in app/."""
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -12,21 +10,22 @@ from typing import Literal
 import torch
 
 from .bars import progress
+from .common.progress import Lines
+from .common.stopping import stopping
 from .data.build import build, chosen
 from .data.firstlight import CONCEPTS
 from .data.importer import import_folder
-from .engine import Engine
 from .evaluation.command import Folders, evaluate_weights
 from .evaluation.painter import Sampling
-from .prompts import read_prompts
-from .sheet import contact_sheet
-from .synthesize import synthesize
+from .evaluation.train_recogniser import RecogniserRecipe, train_recogniser
 from .training import recipes
 from .training.processes import Processes
-from .training.progress import Lines, TensorBoard
-from .training.run import Task, name_of, run_task
+from .training.progress import TensorBoard
+from .training.run import Part, Task, name_of, run_task
 
 Report = Callable[[str], None]
+#: Kinds of recipes that are trained outside of `training`, which knows nothing of those who judge its results.
+FURTHER = {"recogniser": Part(RecogniserRecipe, train_recogniser)}
 
 
 def build_data(data: Path, size: int, also: Sequence[str], without: Sequence[str], report: Report) -> None:
@@ -70,42 +69,10 @@ def train_recipe(task: Task, run: Path | None, threads: int | None, tensorboard:
     if not Processes().main:
         # Of several processes one reports; the others hear the signals all the same.
         with stopping(lambda _: None) as stop:
-            run_task(replace(task, run=folder), Lines(lambda _: None), stop)
+            run_task(replace(task, run=folder), Lines(lambda _: None), stop, FURTHER)
         return
     with progress(report) as told, stopping(told.line) as stop:
-        run_task(replace(task, run=folder), TensorBoard(tensorboard, told) if tensorboard else told, stop)
-
-
-@contextmanager
-def stopping(report: Report) -> Iterator[Callable[[], bool]]:
-    """Whether SIGTERM or SIGINT came meanwhile; a second one ends the process as usual."""
-    asked: list[int] = []
-
-    def ask(number: int, _: object) -> None:
-        asked.append(number)
-        report("stopping after this step; the run is saved")
-        signal.signal(number, before[number])
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def draw_sheet(
-    weights: Path, prompts: Sequence[str], seeds: int, out: Path, font: Path | None, steps: int, guidance: float
-) -> None:
-    """Render a contact sheet of `prompts` with the seeds 0, 1, …
-
-    Raises:
-        EngineError: says what to do.
-    """
-    engine = Engine(weights)
-    engine.load()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    contact_sheet(engine, prompts, range(seeds), steps=steps, guidance=guidance, font=font).save(out)
+        run_task(replace(task, run=folder), TensorBoard(tensorboard, told) if tensorboard else told, stop, FURTHER)
 
 
 def evaluate_folder(
@@ -136,36 +103,3 @@ def evaluate_folder(
     for name, value in found.items():
         if name != "details":
             report(f"{name:22} {'not measured' if value is None else value}")
-
-
-def synthesize_list(
-    weights: Path,
-    prompts: Path,
-    folder: Path,
-    count: int,
-    steps: int,
-    guidance: float,
-    size: int,
-    unknown: Callable[[str], Sequence[str]],
-    report: Report,
-) -> None:
-    """Render a list of prompts into a data set; the same call goes on where it stopped.
-
-    `unknown` gives the words of a prompt that the model was not taught; those met are told at the end.
-
-    Raises:
-        DataError: the list has bad lines (which), or the folder holds something else.
-        EngineError: says what to do.
-    """
-    listed = read_prompts(prompts)
-    engine = Engine(weights)
-    engine.load()
-    with progress(report) as told, stopping(told.line) as stop:
-        made = synthesize(
-            engine, listed, folder, count=count, steps=steps, guidance=guidance, size=size, stop=stop,
-            progress=lambda done, total: told.step("pictures", done, total, {}), unknown=unknown,
-        )  # fmt: skip
-    if made.unknown:
-        words = ", ".join(f"{word} ({times})" for word, times in list(made.unknown.items())[:20])
-        report(f"words that the model was not taught, and the prompts that use them: {words}")
-    report(f"{made.pictures} pictures in {folder}, {made.added} new" + ("" if made.finished else "; not finished"))

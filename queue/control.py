@@ -16,7 +16,7 @@ from .alike import Alike
 from .database import Database
 from .dispatch import Dispatcher
 from .embedded import EmbeddedServer
-from .errors import BrokerUnavailable, InvalidRequest, QueueFull, UnknownJob
+from .errors import BrokerUnavailable, InvalidRequest, NotShown, QueueFull, UnknownJob
 from .explain import Why, explain
 from .fair import Lane
 from .following import follow
@@ -35,11 +35,13 @@ from .nats import Credentials
 from .nats_control import NatsControl
 from .news import News
 from .options import QueueOptions
+from .permits import Asker, Permit, Showing
 from .pictures import PictureStore
 from .requests import ImageRequest
 from .roster import Roster
 from .rows import entry_of
 from .server_settings import ServerSettingsStore
+from .showing import Place
 from .sources import Sources
 from .steering import Steering
 from .table import JobTable, Ticket
@@ -80,7 +82,8 @@ class Queue:
         self.server_settings = ServerSettingsStore(database)
         self.members = MemberStore(database)
         self.moderation = Moderation(database, self.server_settings, moderation or ModerationOptions())
-        self.privacy = Privacy(database, pictures, self.members, self.moderation.options)
+        self.showing = Showing(table, self.moderation, pictures, self.server_settings)
+        self.privacy = Privacy(database, pictures, self.members, self.moderation.options, self.showing)
         #: Set when another control process has taken over: nothing can be written any more.
         self.ousted = ousted
         #: Called with each job that is tried again.
@@ -125,14 +128,20 @@ class Queue:
         roles: Collection[str] = (),
         pool: str = "",
         relaxed: bool = False,
+        moderates: bool = False,
+        brought: Collection[str] = (),
+        blurred: bool = False,
     ) -> Ticket:
         """Queue a request, durably, as moderation.py admits it. The same `key` again gives the same job, for ever.
 
         `roles` of the member may change weight and limits ([queue] roles); only workers of `pool` render it if given.
+        `brought` are pictures that the member sent for it; any other that it names has to be theirs, or of a server
+        that they moderate. `blurred`: what comes of it is shown behind a spoiler, as what it begins from is.
 
         Raises:
             Forbidden: it may not be asked for here; says why.
-            InvalidRequest: a picture that it begins from is not in the store.
+            NotShown: a picture that it begins from may not be used, or not here; says why.
+            InvalidRequest: a picture that it begins from is not in the store, or another's.
             QueueFull: a limit is reached; says which, what is allowed and when more is.
         """
         async with self._alike.turn(key) as waited:
@@ -146,8 +155,9 @@ class Queue:
                 request, limits, lane = admitted.request, admitted.limits, admitted.lane(lane)
                 cost = max(work(request) * self._hearing.pace, 1e-3)
                 self._check(limits, server, member, cost)
-                await self._sources.check(request)
-            except (Forbidden, QueueFull, InvalidRequest):
+                begun = self.showing.beginning(Place(server, adult=relaxed), Asker(member, roles, moderates), brought)
+                await self._sources.check(request, begun.usable)
+            except (Forbidden, QueueFull, InvalidRequest, NotShown):
                 earlier = await self._table.find_key(key)
                 if earlier is None:
                     raise
@@ -156,7 +166,7 @@ class Queue:
             try:
                 ticket = await self._table.add(
                     request, key=key, member=member, server=server, reply=reply, lane=lane, weight=limits.weight,
-                    cost=cost, pool=pool, marks=admitted.job_marks(),
+                    cost=cost, pool=pool, marks=admitted.job_marks(blurred=blurred or begun.blurred),
                 )  # fmt: skip
                 if ticket.created:
                     self._dispatcher.remember(ticket.job)
@@ -171,16 +181,14 @@ class Queue:
             return ticket
 
     async def keep_source(self, data: bytes) -> str:
-        """Store a picture that requests may begin from, as uploads.py makes it; gives its name for `Source`.
-
-        Removed with the last job that uses it, or after a day in which none does. The same picture gives the same name.
-        Raises: InvalidPicture, with the reason.
+        """Store a picture that requests may begin from, as uploads.py makes it; gives its name for `Source`. It goes
+        with the last job that uses it, or after a day in which none does. Raises: InvalidPicture, with the reason.
         """
         return await self._sources.keep(data)
 
     async def source(self, name: str) -> bytes:
-        """The file of a picture that requests may begin from. Raises: QueueUnavailable."""
-        return await self._sources.file(name)
+        """The file of a picture that somebody sent. Raises: QueueUnavailable; for what was drawn, ask `showing`."""
+        return await self._sources.sent(name)
 
     async def cancel(self, job_id: str) -> Literal["queued", "running", "gone"]:
         """Cancel; tells whether it had begun. "gone": it was over before, or there is no such job."""
@@ -227,11 +235,11 @@ class Queue:
         """Every state that the job has been in, with its time."""
         return await self._table.history(job_id)
 
-    async def events(self, job_id: str) -> AsyncGenerator[Job | Progress]:
+    async def events(self, job_id: str, *, taught: bool = False) -> AsyncGenerator[Job | Progress]:
         """The job as it is now with its latest progress, then each change and progress; ends after a finished job.
 
         A queued job is yielded again when its position may have changed. Progress is lossy; whoever joins late gets
-        the latest, with the latest preview.
+        the latest, with the latest preview where one may be seen (`Showing.preview`, which explains `taught`).
 
         Raises:
             UnknownJob: there is no such job.
@@ -239,17 +247,11 @@ class Queue:
         """
         async with aclosing(follow(self._news, self._table, job_id)) as events:
             async for event in events:
-                yield event
+                yield event if isinstance(event, Job) else await self.showing.progress(event, taught=taught)
 
-    async def pictures(self, job_id: str | Job) -> tuple[bytes, ...]:
-        """The PNG files of a rendered job, in order; none for another. A `Job` given is not read again.
-
-        Raises:
-            UnknownJob: there is no such job.
-            QueueUnavailable: they are gone or the store does not answer.
-        """
-        job = await self._table.job(job_id) if isinstance(job_id, str) else job_id
-        return tuple([await self._pictures.get(name) for name in job.pictures])
+    async def pictures(self, permit: Permit) -> tuple[bytes, ...]:
+        """The PNG files that `showing` gave leave to show, in order. Raises: QueueUnavailable (they may be gone)."""
+        return await self.showing.pictures(permit)
 
     # For those who answer
 

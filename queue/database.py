@@ -84,7 +84,10 @@ class Database:
             #: SQLite without a hop between threads for each cursor: `change` and `view` take one for all they do.
             self.direct = create_engine(url.set(drivername="sqlite"), hide_parameters=True) if sqlite else None
         except ModuleNotFoundError as missing:
-            raise QueueUnavailable(f"[queue] database_url needs the package {missing.name}: pip install it") from None
+            raise QueueUnavailable(
+                f"[queue] database_url needs the package {missing.name}, which is missing here: "
+                "PostgreSQL is asyncpg's (postgresql+asyncpg://…), SQLite aiosqlite's (sqlite+aiosqlite:///…)"
+            ) from None
         for engine in (self.engine.sync_engine, self.direct) if self.direct is not None else ():
             event.listen(engine, "connect", _set_up_sqlite)
             event.listen(engine, "begin", _begin_sqlite)

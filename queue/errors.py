@@ -4,6 +4,7 @@ QueueError
 ├── InvalidRequest        a field of the request is out of range; nothing was queued
 ├── InvalidPicture        what a member sent is no picture that can be used; nothing was stored
 ├── UnknownJob            no job has this id
+├── NotShown              a picture may not be shown to this member, or not here
 ├── QueueFull             a limit is reached; says what is allowed and when more is; nothing was queued
 ├── QueueUnavailable      the job table or NATS cannot be reached or written just now
 │   ├── AlreadyRunning    another process works on this data folder
@@ -52,6 +53,15 @@ class InvalidPicture(QueueError):
 
 class UnknownJob(QueueError):
     """No job has this id."""
+
+
+class NotShown(QueueError):
+    """A picture may not be shown to this member, or not here."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"this picture may not be shown: {why}")
+        #: `showing.Why`: names the text that members see.
+        self.why = why
 
 
 class QueueFull(QueueError):

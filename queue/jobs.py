@@ -32,7 +32,7 @@ class Job:
     #: Attempts begun by workers.
     attempts: int
     request: ImageRequest
-    #: Where the answer goes; only its writer (`bot`, `web`) reads it.
+    #: Where the answer goes; only its writer (`bot`, `web`) reads it, but for `private`: its member alone sees it.
     reply: Mapping[str, Any] = field(default_factory=dict[str, Any])
     #: Whether the one who asked has been told how it ended.
     told: bool = False

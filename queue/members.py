@@ -9,7 +9,7 @@ from secrets import token_hex
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, String, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from .database import Database
@@ -42,6 +42,8 @@ class Preferences(BaseModel):
     direct: bool = False
     #: Only the member sees cards and pictures.
     private: bool = False
+    #: Minutes after which a finished job mentions its member; 0: never.
+    mention: Annotated[int, Field(ge=0, le=1_440)] = 3
     #: `en`, `zh-CN`; empty: that of their Discord.
     language: Annotated[str, StringConstraints(max_length=10)] = ""
 
@@ -137,6 +139,29 @@ class MemberStore:
         def work(connection: Connection) -> tuple[list[Job], int]:
             found = [job_of(row) for row in connection.execute(page).mappings()]
             return found, int(connection.execute(number).scalar_one())
+
+        return await self._database.view(work)
+
+    async def pictures(self, member: str, limit: int, skip: int = 0) -> tuple[list[tuple[Job, int]], int]:
+        """A page of the member's pictures, each with its number from 0, newest first, and how many there are."""
+        # Names hold no comma, and both databases can count them where a damaged row would break a look into its JSON.
+        names = JOBS.c.pictures.cast(String)
+        own = func.length(names) - func.length(func.replace(names, ",", "")) + 1
+        where = (JOBS.c.member == member, JOBS.c.state.in_(WITH_PICTURES), names != "[]")
+        upto = func.sum(own).over(order_by=JOBS.c.id.desc())
+        counted = select(JOBS.c.id, own.label("own"), upto.label("upto")).where(*where).subquery()
+        on_page = (counted.c.upto > skip, counted.c.upto - counted.c.own < skip + limit)
+        page = select(JOBS, counted.c.own, counted.c.upto).join(counted, counted.c.id == JOBS.c.id).where(*on_page)
+        number = select(func.sum(own)).where(*where)
+
+        def work(connection: Connection) -> tuple[list[tuple[Job, int]], int]:
+            found = [
+                (job_of(row), picture)
+                for row in connection.execute(page.order_by(JOBS.c.id.desc())).mappings()
+                for picture in range(row["own"])
+                if skip <= row["upto"] - row["own"] + picture < skip + limit
+            ]
+            return found, int(connection.execute(number).scalar_one() or 0)
 
         return await self._database.view(work)
 

@@ -27,7 +27,8 @@ from .schema import JOBS
 from .server_settings import ServerSettings, ServerSettingsStore
 
 #: What stands for servers where nobody moderates: this machine's own API, and direct messages.
-UNMODERATED = frozenset({"local", "dm"})
+LOCAL = "local"
+UNMODERATED = frozenset({LOCAL, "dm"})
 #: Jobs among which a message is looked for.
 MESSAGES = 5_000
 #: Refusals that are remembered.
@@ -57,9 +58,10 @@ class Admitted:
         """The lane that it waits in."""
         return "relax" if self.slow else wanted
 
-    def job_marks(self) -> Mapping[str, Any] | None:
-        """Its row in `job_marks` but for the job; None where there is nothing to say."""
-        return asdict(self.marks) if self.marks != Marks() else None
+    def job_marks(self, *, blurred: bool = False) -> Mapping[str, Any] | None:
+        """Its row in `job_marks` but for the job; None where there is nothing to say. `blurred`: in any case."""
+        marks = replace(self.marks, spoiler=self.marks.spoiler or blurred)
+        return asdict(marks) if marks != Marks() else None
 
 
 def texts_of(request: ImageRequest, extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -229,9 +231,12 @@ class Moderation:
             limits = replace(limits, daily_seconds=limits.daily_seconds + bonus)
         return limits
 
-    def may_hold(self, settings: ServerSettings, marks: Marks) -> bool:
-        """Whether the output check could still hold a picture that is being drawn."""
-        return self.options.output_check != "off" and holds(settings, marks)
+    def may_hold(self, server: str, settings: ServerSettings, marks: Marks) -> bool:
+        """Whether the output check could still hold a picture that is being drawn.
+
+        Not one that this machine asked for itself: its people see what is held, and nobody else could release it.
+        """
+        return server != LOCAL and self.options.output_check != "off" and holds(settings, marks)
 
     async def held(self, job: str, server: str, metadata: Mapping[str, Any], marks: Marks | None = None) -> bool:
         """Whether a rendered job waits for review: by a rule, or by what the output check found; marked so then.
@@ -242,7 +247,7 @@ class Moderation:
         if marks.review:
             return marks.review == "held"
         settings = await self._settings.get(server)
-        if not holds(settings, marks) or highest_score(metadata) * 100 < settings.hold_from:
+        if server == LOCAL or not holds(settings, marks) or highest_score(metadata) * 100 < settings.hold_from:
             return False
         await self.store.mark(job, review="held")
         await self.audit.note(server, SELF, "check.held", job=job, score=highest_score(metadata))

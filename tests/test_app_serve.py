@@ -124,7 +124,29 @@ def test_missing_weights_leave_the_rest_usable(tmp_path: Path) -> None:
         assert "[render] weights" in running.log()
         health = running.health()
         assert "starts again" in health["worker_processes"]["worker cpu"]
-        assert "no worker is connected" in health["problem"]
+        assert (health["workers"], "no worker is connected" in health["problem"]) == (0, True)
+        assert "[render] weights" in health["problem"]
+        running.until(lambda: "Open http" in running.log())
+        told = [line for line in running.log().splitlines() if "no picture can be drawn" in line]
+        assert len(told) == 1
+
+
+def test_asking_a_server_that_cannot_draw_gives_up(tmp_path: Path) -> None:
+    """`imagine --server` ends with the reason in place of waiting for ever, and leaves no job behind."""
+    with serve(tmp_path, DAGUERRE_RENDER__DEVICES='["cpu"]') as running:
+        command = [sys.executable, "-m", "daguerre.app", "imagine", "a", "--out", str(tmp_path / "a.png")]
+        asked = subprocess.run([*command, "--address", running.address()], capture_output=True, text=True, timeout=60)
+        assert asked.returncode == 69
+        assert "that server cannot draw" in asked.stderr
+        assert "[render] weights" in asked.stderr
+        assert running.health()["jobs"].get("cancelled") == 1
+
+
+def test_serve_ends_its_start_with_the_address(tmp_path: Path) -> None:
+    """Where no worker is wanted, the page can be opened at once: one line says where."""
+    with serve(tmp_path) as running:
+        running.until(lambda: f"Open {running.address()}\n" in running.log())
+        assert "no picture can be drawn" not in running.log()
 
 
 def test_every_device_gets_a_worker_process_of_its_own(tmp_path: Path) -> None:

@@ -72,6 +72,53 @@ async def test_a_program_that_is_missing_is_told(tmp_path: Path) -> None:
     await asyncio.wait_for(running, 5)
 
 
+async def test_why_a_child_cannot_start_is_told_once(tmp_path: Path) -> None:
+    """A child that is configured wrongly prints why: its owner hears it once, however often it is tried again."""
+    told: list[str] = []
+    stop = asyncio.Event()
+    code = CHILD.replace(
+        "time.sleep(600)", f"print('noise'); print('no weights: bring them'); sys.exit({MISCONFIGURED})"
+    )
+    command = {"child": (sys.executable, "-c", code, str(tmp_path))}
+    watcher = Supervisor(command, os.environ, Patience(misconfigured=0.05), told.append)
+    assert watcher.trouble() is None
+    running = asyncio.create_task(watcher.run(stop))
+    await until(lambda: len(begun(tmp_path)) >= 3, 30)
+    assert told == ["no weights: bring them"]
+    assert watcher.trouble() == "no weights: bring them"
+    stop.set()
+    await asyncio.wait_for(running, 10)
+
+
+async def test_a_child_that_keeps_ending_cannot_start_either(tmp_path: Path) -> None:
+    """Whatever its status: after some ends in a row its owner is sent to the log and to doctor, once."""
+    told: list[str] = []
+    stop = asyncio.Event()
+    command = {"child": (sys.executable, "-c", CHILD.replace("time.sleep(600)", "sys.exit(3)"), str(tmp_path))}
+    watcher = Supervisor(command, os.environ, Patience(first=0.01, longest=0.01), told.append)
+    running = asyncio.create_task(watcher.run(stop))
+    await until(lambda: len(begun(tmp_path)) >= 5, 30)
+    assert len(told) == 1
+    assert "status 3" in told[0]
+    assert "doctor" in told[0]
+    stop.set()
+    await asyncio.wait_for(running, 10)
+
+
+async def test_one_child_that_works_is_enough(tmp_path: Path) -> None:
+    """Two devices, one of them missing: pictures can still be drawn, so there is no trouble for those who ask."""
+    stop = asyncio.Event()
+    good = (sys.executable, "-c", CHILD, str(tmp_path))
+    watcher = Supervisor(
+        {"bad": (sys.executable, "-c", "print('no such device'); raise SystemExit(78)"), "good": good}, os.environ
+    )
+    running = asyncio.create_task(watcher.run(stop))
+    await until(lambda: "status 78" in watcher.states()["bad"], 30)
+    assert watcher.trouble() is None
+    stop.set()
+    await asyncio.wait_for(running, 10)
+
+
 def test_patience() -> None:
     """Restarts come at once, then ever more slowly; a wrong configuration is not hammered at."""
     patience = Patience()

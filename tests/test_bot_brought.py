@@ -14,7 +14,7 @@ from standin.driver import StandIn
 from standin.tracks import InteractionRecord
 from standin.world import Channel, Member, Upload
 
-from daguerre.bot.wishes import like, orders
+from daguerre.bot.wishes import Beginning, like, orders
 from daguerre.queue.grammar import MalformedPrompt, Wish, parse, say
 from daguerre.queue.jobs import Job
 from daguerre.queue.server_settings import ServerSettings
@@ -31,6 +31,12 @@ def file(picture: Image.Image, kind: str = "PNG", **settings: Any) -> bytes:
 
 async def newest(queue: Queue, member: Member) -> Job:
     return (await queue.members.last_requests(str(member.id)))[0]
+
+
+async def redraw(standin: StandIn, who: Member, message: InteractionRecord) -> InteractionRecord:
+    """The form behind More."""
+    more = await standin.click(who, message, "More")
+    return await standin.click(who, await more.message(), "Redraw a part")
 
 
 async def finished(asked: InteractionRecord) -> Any:
@@ -57,7 +63,7 @@ def test_a_request_takes_the_shape_of_its_picture() -> None:
     settings = ServerSettings()
 
     def made(typed: str, shape: tuple[int, int]) -> Any:
-        return orders([parse(typed)], settings, "sources/x.webp", shape)[0].request
+        return orders([parse(typed)], settings, Beginning(picture="sources/x.webp", shape=shape))[0].request
 
     wide = made("a cat", (1024, 512))
     assert abs(wide.width / wide.height - 2) < 0.2
@@ -132,7 +138,7 @@ async def test_a_member_sees_what_will_be_redrawn(
             before = await newest(queue, ada)
             hole = Image.new("RGBA", (512, 512), (9, 9, 9, 255))
             hole.paste((255, 255, 255, 0), (0, 0, 256, 512))
-            form = await standin.click(ada, single, "Redraw a part")
+            form = await redraw(standin, ada, single)
             given = {"prompt": "a worm", "mask": [Upload(file(hole), "hole.png")]}
             proposed = await standin.submit(ada, form, given)
             shown = await proposed.wait_for(lambda seen: bool(seen.attachments))
@@ -170,7 +176,7 @@ async def test_a_mask_that_says_nothing(
         single = await standin.slash(ada, studio, "imagine", prompt="a red apple", seed=3)
         await finished(single)
         for data, words in ((file(Image.new("RGB", (64, 64))), "Erase that part"), (b"hello", "no picture")):
-            form = await standin.click(ada, single, "Redraw a part")
+            form = await redraw(standin, ada, single)
             refused = await standin.submit(ada, form, {"prompt": "a worm", "mask": [Upload(data, "mask.png")]})
             told = await refused.wait_for(lambda seen, words=words: words in seen.content)
             assert told.ephemeral

@@ -15,7 +15,7 @@ from standin.tracks import InteractionRecord
 from standin.world import Channel, Member, Upload
 
 from daguerre.bot.actions import drawn_on, enlarged, varied
-from daguerre.bot.keys import EMOJI
+from daguerre.bot.keys import EMOJI, more_rows
 from daguerre.queue.jobs import Job
 from daguerre.queue.members import Origin
 from daguerre.queue.requests import Source, image_request
@@ -36,8 +36,24 @@ async def finished(asked: InteractionRecord) -> Any:
     return await asked.wait_for(lambda seen: bool(seen.attachments) and bool(seen.buttons[1:]), timeout=30)
 
 
+async def press(standin: StandIn, who: Member, message: Any, label: str) -> InteractionRecord:
+    """A button below a message, or one behind its More."""
+    seen = await message.message() if isinstance(message, InteractionRecord) else message
+    try:
+        seen.button(label)
+    except LookupError:
+        more = await standin.click(who, seen, "More")
+        return await standin.click(who, await more.message(), label)
+    return await standin.click(who, seen, label)
+
+
 async def newest(queue: Queue, member: Member) -> Job:
     return (await queue.members.last_requests(str(member.id)))[0]
+
+
+def public(standin: StandIn, channel: Channel) -> list[Any]:
+    """What everybody sees there, without what a test put there to press."""
+    return [seen for seen in standin.messages(channel) if not seen.ephemeral and seen.content != "forged"]
 
 
 async def said(asked: InteractionRecord) -> Any:
@@ -80,7 +96,7 @@ async def test_a_grid_is_looked_at_varied_and_taken_on_after_a_restart(
                 ("Again", lambda r: r.source is None and r.prompt == "a red apple"),
             ]
             for label, fits in cases:
-                pressed = await standin.click(ada, shown, label)
+                pressed = await press(standin, ada, shown, label)
                 await finished(pressed)
                 assert fits((await newest(queue, ada)).request), label
             assert len(await queue.members.children(parent.id)) == len(cases) + 1
@@ -115,23 +131,36 @@ async def test_a_stranger_presses_every_button_and_nothing_happens(
         waiting = await standin.slash(ada, studio, "imagine", prompt="a red apple")
         live = await waiting.message()
         jobs = len(easel.begun)
-        before = len(standin.messages(studio))
+        before = len(public(standin, studio))
+        job = (await queue.members.history(str(ada.id), 1))[0][0]
         pressed: set[str] = set()
         for message in (await grid.message(), single, live):
             for button in message.buttons:
                 assert button.custom_id is not None
                 pressed.add(button.custom_id.split(":")[1])
-                if ":report:" in button.custom_id:
-                    continue  # The one that is for everybody: tests/test_bot_moderation.py.
+                if button.custom_id.split(":")[1] in ("report", "info", "more"):
+                    continue  # Those that are for everybody: below, and in tests/test_bot_moderation.py.
                 asked = await standin.click(eve, message, custom_id=button.custom_id)
                 refusal = await said(asked)
                 assert refusal.ephemeral
                 assert "Only the member who asked" in refusal.content
+        for key in (key for row in more_rows(job.id, 0, theirs=True, report=True) for key in row):
+            pressed.add(key.action)
+            if key.action in ("report", "info"):
+                continue
+            refusal = await said(await standin.forge(eve, studio, key.custom_id))
+            assert (refusal.ephemeral, "Only the member who asked" in refusal.content) == (True, True), key
+        for message in (grid, single):
+            panel = await said(await standin.click(eve, message, "More"))
+            assert panel.ephemeral
+            assert [button.label for button in panel.buttons] == ["Info", "Report"]
+            known = await said(await standin.click(eve, panel, "Info"))
+            assert (known.ephemeral, "a red apple" in known.content) == (True, True)
         assert pressed == set(EMOJI)
         easel.go.set()
         await finished(waiting)
         await told(queue)
-    assert len(standin.messages(studio)) == before
+    assert len(public(standin, studio)) == before
     assert len(easel.begun) - jobs <= 1
     assert (await queue.members.favourites(str(eve.id), 9))[1] == 0
     assert await queue.members.last_requests(str(eve.id)) == []
@@ -175,7 +204,7 @@ async def test_a_part_is_drawn_anew_by_rectangle_or_mask(
         await finished(single)
 
         async def mask(values: dict[str, Any]) -> Image.Image:
-            form = await standin.click(ada, single, "Redraw a part")
+            form = await press(standin, ada, single, "Redraw a part")
             proposed = await standin.submit(ada, form, {"prompt": "a worm", **values})
             assert (await proposed.wait_for(lambda seen: bool(seen.attachments))).ephemeral
             await finished(await standin.click(ada, proposed, "Redraw it"))
@@ -192,7 +221,7 @@ async def test_a_part_is_drawn_anew_by_rectangle_or_mask(
         Image.new("RGB", (64, 64), "white").save(white, "PNG")
         uploaded = await mask({"mask": [Upload(white.getvalue(), "mask.png")]})
         assert (uploaded.size, uploaded.getextrema()) == ((256, 256), (255, 255))
-        form = await standin.click(ada, single, "Redraw a part")
+        form = await press(standin, ada, single, "Redraw a part")
         bad = await said(await standin.submit(ada, form, {"prompt": "a worm", "rectangle": "50 0 10 100"}))
         assert "four numbers" in bad.content
         assert bad.ephemeral
@@ -208,7 +237,7 @@ async def test_favourites_info_and_deletion(
         assert (await queue.members.favourites(str(ada.id), 9))[1] == 2
         assert "no longer" in (await said(await standin.click(ada, grid, "❤️"))).content
         assert (await queue.members.favourites(str(ada.id), 9))[1] == 0
-        info = await said(await standin.click(ada, grid, "ℹ️"))
+        info = await said(await press(standin, ada, grid, "ℹ️"))
         assert info.ephemeral
         assert "a red apple --seed 41 --n 2" in info.content
         await standin.click(mona, grid, "🗑️")
@@ -226,24 +255,24 @@ async def test_emoji_and_stickers(
     async with a_worker(queue, easel), a_bot(standin, queue, tmp_path):
         theirs = await standin.slash(ada, studio, "imagine", prompt="a red apple")
         await finished(theirs)
-        assert "Manage Expressions" in (await said(await standin.click(ada, theirs, "😀"))).content
+        assert "Manage Expressions" in (await said(await press(standin, ada, theirs, "😀"))).content
         single = await standin.slash(zoe, studio, "imagine", prompt="a red apple")
         await finished(single)
-        assert "I may not add" in (await said(await standin.click(zoe, single, "😀"))).content
+        assert "I may not add" in (await said(await press(standin, zoe, single, "😀"))).content
         guild.members[standin.bot_user.id].extra |= bits(["manage_expressions"])
-        form = await standin.click(zoe, single, "😀")
+        form = await press(standin, zoe, single, "😀")
         wrong = await said(await standin.submit(zoe, form, {"name": "a b!"}))
         assert "letters, digits or underscores" in wrong.content
-        form = await standin.click(zoe, single, "😀")
+        form = await press(standin, zoe, single, "😀")
         added = await standin.submit(zoe, form, {"name": "red_apple"})
         await added.wait_for(lambda seen: "Added" in seen.content)
         assert [emoji["name"] for emoji in guild.emojis] == ["red_apple"]
-        form = await standin.click(zoe, single, "🏷️")
+        form = await press(standin, zoe, single, "🏷️")
         stuck = await standin.submit(zoe, form, {"name": "red_apple"})
         await stuck.wait_for(lambda seen: "Added" in seen.content)
         assert [sticker["description"] for sticker in guild.stickers] == ["a red apple"]
         guild.slots = 1
-        form = await standin.click(zoe, single, "😀")
+        form = await press(standin, zoe, single, "😀")
         full = await standin.submit(zoe, form, {"name": "another"})
         await full.wait_for(lambda seen: "places of this server are taken" in seen.content)
 

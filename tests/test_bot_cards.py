@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 from dataclasses import replace
 
@@ -25,7 +26,7 @@ from daguerre.bot.cards import (
     too_large_card,
 )
 from daguerre.bot.encode import XMP, grid, ladder
-from daguerre.bot.keys import EMOJI, TEMPLATE, Key, grid_rows, picture_rows, waiting_rows
+from daguerre.bot.keys import EMOJI, TEMPLATE, Key, grid_rows, more_rows, picture_rows, waiting_rows
 from daguerre.bot.reports_cards import card_words
 from daguerre.bot.reports_form import REASON
 from daguerre.queue.jobs import Job, JobState, Progress
@@ -170,8 +171,9 @@ def test_the_alt_text_is_the_whole_prompt_in_the_members_language() -> None:
 
 def test_buttons_say_what_they_mean_and_fit_into_a_message() -> None:
     """Five rows of five at most, every custom id once and within Discord's 100 characters."""
-    unmoderated = (grid_rows("a" * 32, 4, report=False), picture_rows("a" * 32, 3, report=False))
-    for rows in (waiting_rows("a" * 32), grid_rows("a" * 32, 4), picture_rows("a" * 32, 3), *unmoderated):
+    job = "a" * 32
+    panels = [more_rows(job, picture, theirs=all_, report=all_) for picture in (3, None) for all_ in (True, False)]
+    for rows in (waiting_rows(job), grid_rows(job, 4), picture_rows(job, 3), *panels):
         assert len(rows) <= 5
         assert all(1 <= len(row) <= 5 for row in rows)
         ids = [key.custom_id for row in rows for key in row]
@@ -182,10 +184,19 @@ def test_buttons_say_what_they_mean_and_fit_into_a_message() -> None:
                 assert found is not None
                 assert len(key.custom_id) <= 100
                 assert Key.of(found) == key
-    said = {
-        key.action for rows in (waiting_rows("a"), grid_rows("a", 4), picture_rows("a", 0)) for r in rows for key in r
-    }
-    assert said == set(EMOJI)
+    below = (waiting_rows("a"), grid_rows("a", 4), picture_rows("a", 0), more_rows("a", 0, theirs=True, report=True))
+    assert {key.action for rows in below for row in rows for key in row} == set(EMOJI)
+
+
+def test_below_one_picture_stands_what_is_pressed_most() -> None:
+    """The common six and the way to the rest, which has all others; a stranger's has what is for everybody."""
+    common = [key.action for row in picture_rows("a", 0) for key in row]
+    rest = [key.action for row in more_rows("a", 0, theirs=True, report=True) for key in row]
+    assert len(common) == 7
+    assert common[-1] == "more"
+    assert set(common).isdisjoint(rest)
+    assert set(common) | set(rest) == set(EMOJI) - {"cancel", "use", "vary"}
+    assert [key.action for row in more_rows("a", 0, theirs=False, report=True) for key in row] == ["info", "report"]
 
 
 def test_a_grid_is_two_in_a_row() -> None:
@@ -243,12 +254,13 @@ def test_a_card_far_from_the_front_is_looked_at_less_often() -> None:
 
 
 def test_reporting_is_offered_where_there_are_moderators() -> None:
-    """In servers, below a picture, a grid and one of a grid; not in direct messages."""
+    """One press away below a picture, a grid and one of a grid: in servers, not in direct messages."""
     for job in (a_job(JobState.RENDERED), a_job(JobState.RENDERED, count=4)):
-        for server, offered in (("1", True), ("dm", False)):
-            there = replace(job, server=server)
-            for card in (finished_card(there), one_picture_card(there, 0)):
-                assert any(key.action == "report" for row in card.rows for key in row) == offered
+        for card in (finished_card(job), one_picture_card(job, 0)):
+            (more,) = (key for row in card.rows for key in row if key.action == "more")
+            for theirs, moderated in itertools.product((False, True), repeat=2):
+                rows = more_rows(more.job, more.picture, theirs=theirs, report=moderated)
+                assert any(key.action == "report" for row in rows for key in row) == moderated
 
 
 def test_the_longest_card_of_moderators_fits_a_message() -> None:

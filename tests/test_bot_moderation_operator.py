@@ -17,7 +17,6 @@ from test_models_watermark import drawn
 
 from daguerre.app.finishing import Finisher
 from daguerre.app.verify import read_origin_aside
-from daguerre.bot.moderation_checks import may_preview
 from daguerre.queue.moderation_options import ModerationOptions
 from daguerre.queue.options import QueueOptions
 from daguerre.queue.requests import ImageRequest, Source
@@ -96,22 +95,22 @@ async def test_previews_keep_what_moderators_decided(tmp_path: Path) -> None:
         async with open_queue(QueueOptions(), tmp_path / check, moderation=options) as queue:
             job = (await queue.submit(request, key="k", member="m", server="1", reply={})).job
             # As every server is that never set `hold_from`: the check holds from 80 on, where there is one.
-            assert await may_preview(queue, job) == shown
+            assert await queue.showing.preview(job) == shown
             # A model of which all that it knows is known has nothing to hold, unless the member brings a picture.
-            assert await may_preview(queue, job, taught=True)
+            assert await queue.showing.preview(job, taught=True)
             brought = replace(job, request=request.model_copy(update={"source": Source(picture="p")}))
-            assert await may_preview(queue, brought, taught=True) == shown
+            assert await queue.showing.preview(brought, taught=True) == shown
             await queue.moderation.store.mark(job.id, relaxed=True)
-            assert await may_preview(queue, job)
+            assert await queue.showing.preview(job)
             await queue.moderation.store.mark(job.id, relaxed=False)
             await queue.server_settings.put("1", ServerSettings(hold_from=0), "mona")
-            assert await may_preview(queue, job)
+            assert await queue.showing.preview(job)
             for marks in ({"review": "held"}, {"review": "", "spoiler": True}):
                 await queue.moderation.store.mark(job.id, **marks)
-                assert not await may_preview(queue, job, taught=True)
+                assert not await queue.showing.preview(job, taught=True)
             await queue.moderation.store.mark(job.id, spoiler=False)
             await queue.server_settings.put("1", ServerSettings(hold_from=0, previews=False), "mona")
-            assert not await may_preview(queue, job)
+            assert not await queue.showing.preview(job)
         # Nothing is remembered in a new process; what the server wants still holds.
         async with open_queue(QueueOptions(), tmp_path / check, moderation=options) as queue:
-            assert not await may_preview(queue, await queue.job(job.id))
+            assert not await queue.showing.preview(await queue.job(job.id))

@@ -140,7 +140,7 @@ async def test_lists_show_what_is_theirs(
             page = await opened.wait_for(lambda seen: bool(seen.attachments))
             assert page.ephemeral
             assert len(page.attachments) == 6
-            assert "Your 8 requests with pictures" in page.text
+            assert "Your 8 pictures" in page.text
             assert page.text.index("apple 7") < page.text.index("apple 2")
             assert page.attachments[0].description == "Drawn from the words: apple 7"
         async with a_bot(standin, queue, tmp_path, WORDS):
@@ -261,7 +261,8 @@ async def test_an_archived_thread_gets_a_new_message(
             await told(queue)
             assert new.mentions == (ada.id,)
             assert "Remix" in [button.label for button in new.buttons]
-            one = await standin.click(ada, new, "ℹ️")
+            more = await standin.click(ada, new, "More")
+            one = await standin.click(ada, await more.message(), "ℹ️")
             assert job.id[:16] in (await one.message()).content
 
 
@@ -275,7 +276,8 @@ async def test_a_user_installed_bot_answers_outside_its_servers(
     async with a_worker(queue, easel), a_bot(standin, queue, tmp_path):
         asked = await standin.slash(zoe, lobby, "imagine", prompt="a red apple")
         await done(asked)
-        shown = await standin.click(zoe, asked, "ℹ️")
+        more = await standin.click(zoe, asked, "More")
+        shown = await standin.click(zoe, await more.message(), "ℹ️")
         assert (await shown.message()).ephemeral
         await told(queue)
 
@@ -307,7 +309,11 @@ async def test_help_agrees_with_the_commands(
     """Every command, every flag and every button is explained, in messages that Discord takes."""
     async with a_bot(standin, queue, tmp_path):
         said = await answer(standin, ada, studio, "help")
-        assert "/imagine" in said.content
+        assert f"</imagine:{standin.commands['imagine']['id']}>" in said.content
+        mei = ada.guild.member("Mei", locale="zh-CN")
+        chinese = (await answer(standin, mei, studio, "help")).content
+        assert f"</画图:{standin.commands['imagine']['id']}>" in chinese
+        assert f"</队列 我的:{standin.commands['queue']['id']}>" in chinese
         asked = await standin.slash(ada, studio, "help", topic="commands")
         first = await asked.message()
         last = "**Picture info**"
@@ -315,12 +321,12 @@ async def test_help_agrees_with_the_commands(
         whole = first.content + "".join(message.content for message in asked.followups)
         for name, command in standin.commands.items():
             if command["type"] == 1 and not any(option["type"] in (1, 2) for option in command.get("options", [])):
-                assert f"`/{name}`" in whole
+                assert f"</{name}:{command['id']}>" in whole
             elif command["type"] == 3:
                 assert f"**{name}**" in whole
             for option in command.get("options", []):
                 if option["type"] == 1:
-                    assert f"`/{name} {option['name']}`" in whole
+                    assert f"</{name} {option['name']}:{command['id']}>" in whole
         flags = await answer(standin, ada, studio, "help", topic="flags")
         for flag in FLAGS:
             assert all(f"--{name}" in flags.content for name in flag.names)
@@ -332,7 +338,7 @@ def test_help_is_short_enough(language: str) -> None:
     from test_bot_texts import _tree
 
     for topic in ("tour", "commands", "flags", "buttons"):
-        found = pages(about(topic, _tree(), language))
+        found = pages(about(topic, _tree(), language, {}))
         assert all(0 < len(page) <= 2000 for page in found)
         assert len(found) <= 3
 

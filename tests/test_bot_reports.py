@@ -44,7 +44,8 @@ async def test_anybody_reports_by_the_button_and_says_why(house: House, count: i
     scene = await house.scene()
     record = await scene.do(scene.ada, "imagine", prompt="a red apple", count=count)
     await record.wait_for(lambda seen: bool(seen.attachments))
-    pressed = await scene.standin.click(scene.eve, record, "Report")
+    more = await scene.standin.click(scene.eve, record, "More")
+    pressed = await scene.standin.click(scene.eve, await more.message(), "Report")
     sent = await scene.standin.submit(scene.eve, pressed, {"reason": "it is @everyone\nand **rude**"})
     thanks = await sent.message()
     assert thanks.ephemeral
@@ -69,7 +70,8 @@ async def test_a_report_button_works_after_restarts(tmp_path: Path) -> None:
             asked = await standin.slash(ada, studio, "imagine", prompt="a red apple")
             picture = await asked.wait_for(lambda seen: len(seen.buttons) > 1)
         async with a_bot(standin, queue, tmp_path):
-            pressed = await standin.click(eve, picture, "Report")
+            more = await standin.click(eve, picture, "More")
+            pressed = await standin.click(eve, await more.message(), "Report")
             assert (await pressed.modal()).inputs[0].component["component"]["max_length"] == 300
         async with a_bot(standin, queue, tmp_path):
             await (await standin.submit(eve, pressed, {"reason": "rude"})).message()

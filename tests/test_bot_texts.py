@@ -6,7 +6,7 @@ import ast
 import re
 import runpy
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import discord
 import pytest
@@ -24,6 +24,7 @@ from daguerre.bot.translate import Translator
 from daguerre.queue.grammar import MalformedPrompt
 from daguerre.queue.grammar_flags import FLAGS
 from daguerre.queue.jobs import JobState
+from daguerre.queue.showing import Why
 
 BOT = Path(__file__).parents[1] / "bot"
 #: Codes that are put together at run time; each family has a test of its own, here or beside what it belongs to.
@@ -120,6 +121,7 @@ def _composed() -> set[str]:
         *(f"{kind}.{what}" for kind in ("form", "expression") for what in ("emoji", "sticker") if kind == "form"),
         *(f"expression.{what}.added" for what in ("emoji", "sticker")),
         *(f"album.{kind}{end}" for kind in ("history", "favourites") for end in ("", ".none")),
+        *(f"shown.{why}" for why in get_args(Why) if why),
         *(f"prefer.{word}" for word in ("nothing", "yes", "no")),
     }
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -21,9 +23,26 @@ ALLOWED = {
     "queue": set[str](),
     "models": set[str](),
 }
+#: What each part of models may import besides itself; a file at its top counts as a part. `errors` is everybody's.
+PARTS = {
+    "common": set[str](),
+    "layout": {"common"},
+    "serving": {"common", "layout", "upscaler"},
+    "drawer": {"common"},
+    "data": {"common"},
+    "training": {"common", "data", "drawer", "networks", "upscaler"},
+    "evaluation": {"common", "data", "engine", "layout", "serving", "training", "upscaler"},
+    "gpu": {"common", "data", "evaluation", "networks", "training", "upscaler"},
+    "engine": {"common", "layout", "serving", "upscaler"},
+}
+#: Parts that only those who build data, train and evaluate have the packages for.
+TRAINS = {"data", "training", "evaluation", "gpu"}
+#: Files at the top of models that stand on those; everything else there serves.
+STAND_ON_TRAINING = {"commands"}
 #: Files of app that may know models: they run in the worker process, or name its errors.
 KNOWS_MODELS = {
-    "cli.py", "cli_models.py", "finishing.py", "imagine.py", "render.py", "reproduce.py", "verify.py", "worker.py",
+    "cli.py", "cli_models.py", "finishing.py", "imagine.py", "render.py", "reproduce.py", "trial.py", "verify.py",
+    "worker.py",
 }  # fmt: skip
 
 
@@ -63,6 +82,82 @@ def test_only_the_worker_side_of_app_knows_models() -> None:
     """The control process has no path to the engine."""
     knowing = {file.name for file in sources("app") for target, _ in imported_folders(file) if target == "models"}
     assert knowing <= KNOWS_MODELS
+
+
+def parts_imported(file: Path) -> Iterator[tuple[str, int]]:
+    """Each part of models that a file of models imports anything from, with the line; inside functions too."""
+    package = file.relative_to(PROJECT / "models").parts[:-1]
+    known = {each.stem for each in (PROJECT / "models").glob("*.py")} | PARTS.keys()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.ImportFrom) or not node.level:
+            continue
+        base = package[: len(package) - node.level + 1]
+        for alias in node.names:
+            name = [part for part in (*base, *(node.module or "").split("."), alias.name) if part]
+            if name[0] in known:
+                yield name[0], node.lineno
+
+
+def part_of(file: Path) -> str:
+    first = file.relative_to(PROJECT / "models").parts[0]
+    return first.removesuffix(".py")
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_parts_of_models_import_one_way(part: str) -> None:
+    """What serves stands on nothing that trains, and no two parts stand on each other; no lazy import hides one."""
+    wrong = [
+        f"{file.relative_to(PROJECT)}:{line} imports {target}"
+        for file in sources("models")
+        if part_of(file) == part
+        for target, line in parts_imported(file)
+        if target not in PARTS[part] | {part, "errors"}
+    ]
+    assert wrong == []
+
+
+def test_parts_of_models_make_no_circle() -> None:
+    """Every part of models, files at its top included, can be put in an order in which each stands on earlier ones."""
+    stands_on: dict[str, set[str]] = {}
+    for file in sources("models"):
+        part = part_of(file)
+        stands_on.setdefault(part, set()).update(target for target, _ in parts_imported(file) if target != part)
+    assert stands_on.keys() >= PARTS.keys()
+    tuple(TopologicalSorter(stands_on).static_order())
+
+
+def test_only_commands_of_training_stand_on_training() -> None:
+    """Files at the top of models, `synthesize` and `sheet` among them, need no packages but a worker's."""
+    wrong = [
+        f"{file.relative_to(PROJECT)}:{line} imports {target}"
+        for file in sorted((PROJECT / "models").glob("*.py"))
+        if file.stem not in STAND_ON_TRAINING
+        for target, line in parts_imported(file)
+        if target in TRAINS | STAND_ON_TRAINING
+    ]
+    assert wrong == []
+
+
+def test_serving_imports_nothing_beyond_its_extra() -> None:
+    """The engine and all that draws import with none of the packages that only the extra `data` brings."""
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = {
+        name: {re.split(r"[\[=<>~!]", line)[0].replace("-", "_") for line in lines}
+        for name, lines in {**project["optional-dependencies"], "base": project["dependencies"]}.items()
+    }
+    beyond = sorted((extras["data"] | {"resvg_py", "efficientnet_lite_pytorch"}) - extras["worker"] - extras["base"])
+    assert {"inflect", "resvg_py"} <= set(beyond)
+    modules = [
+        ".".join(("daguerre", *file.relative_to(PROJECT).with_suffix("").parts))
+        for file in sources("models")
+        if part_of(file) not in TRAINS | STAND_ON_TRAINING
+    ]
+    code = (
+        f"import importlib, sys\nsys.modules.update(dict.fromkeys({beyond!r}))\n"
+        f"for name in {modules!r}: importlib.import_module(name)\n"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

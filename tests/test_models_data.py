@@ -56,7 +56,7 @@ def test_a_package_with_another_digest_is_refused(tmp_path: Path) -> None:
 
 def test_an_unbuilt_set_says_how_to_build_it(tmp_path: Path) -> None:
     """The error names the command."""
-    with pytest.raises(DataMissing, match="daguerre data build"):
+    with pytest.raises(DataMissing, match="scripts/start data build"):
         load(tmp_path)
 
 

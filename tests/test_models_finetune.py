@@ -18,13 +18,13 @@ from modelkit import interrupted_after
 from PIL import Image
 from safetensors.torch import load_file
 
+from daguerre.models.common.adapter import WEIGHTS, check_adapter
 from daguerre.models.data.firstlight import CONCEPTS
 from daguerre.models.data.raster import rasterise
 from daguerre.models.data.store import SpriteSet
 from daguerre.models.engine import digest
 from daguerre.models.errors import DataError, DataMissing, TrainingError, WeightsMissing, WeightsRefused
 from daguerre.models.training import checkpoints, finetune
-from daguerre.models.training.adapter import WEIGHTS, check_adapter
 from daguerre.models.training.finetune import Finetune, finetune_folder, read_finetune, train_finetune
 from daguerre.models.training.finetune_base import open_base
 from daguerre.models.training.finetune_lora import FinetuneRecipe
@@ -364,7 +364,7 @@ def test_a_style_that_the_base_never_saw_shows_on_things_that_were_not_in_the_fo
     """40 black silhouettes teach first-light to draw other things without colour; docs/finetune.md has the figures."""
     found = sorted(ROOT.glob("runs/data/packages/iconify-json-*/json/fluent-emoji-high-contrast.json"))
     if not found:
-        pytest.skip("needs the source packages: daguerre data build")
+        pytest.skip("needs the source packages: scripts/start data build")
     icons = json.loads(found[-1].read_text())["icons"]
     names = [each for each in CONCEPTS if each.replace(" ", "-") in icons and each not in SHOWN][::3][:40]
     drawn = [

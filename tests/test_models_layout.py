@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import inflect
 import pytest
 import torch
 from hypothesis import given
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from toyweights import write_toy_weights
 
+from daguerre.models.common.english import PLURALS, with_article
 from daguerre.models.engine import Ask, Engine
 from daguerre.models.errors import WeightsRefused
 from daguerre.models.evaluation.laid_out import laid_out
@@ -26,6 +28,8 @@ from daguerre.models.layout.words import Group, Layout, Names
 from daguerre.models.serving import loop
 from daguerre.models.serving.asks import Source
 
+#: Words that go before a name and change its article.
+LOOKS = ("", "red ", "orange ", "old ", "ugly ", "unusual ", "huge ", "one-eyed ", "8th ", "honest ", "European ")
 SHIPPED = Path(__file__).parents[1] / "models" / "weights" / "first-light"
 NAMES = names_of_weights(SHIPPED)
 
@@ -342,3 +346,22 @@ def test_the_evaluation_asks_for_what_the_engine_draws() -> None:
         Order("a man", 7, 1.5),
     ]  # fmt: skip
     assert [tuple(picture.shape) for picture in pictures] == [(3, 64, 64)] * 3
+
+
+def test_articles_and_singulars_are_the_grammars() -> None:
+    """Prompts are written with the articles that captions were written with, whoever's grammar that was."""
+    grammar = inflect.engine()
+    words = json.loads((SHIPPED / "vocabulary.json").read_text(encoding="utf-8"))
+    for name in (*words["names"], *words["words"]):
+        for looks in LOOKS if name.isascii() and name.strip() else ():
+            if with_article(looks + name) != looks + name:
+                assert with_article(looks + name) == grammar.a(looks + name)
+    for name in words["concepts"]:
+        head, of, rest = name.partition(" of ")
+        several = f"{grammar.plural_noun(head)}{of}{rest}"
+        singular = grammar.singular_noun(name)
+        if name in PLURALS or (singular and singular in NAMES):
+            continue
+        found = read(f"three {several}", NAMES)
+        assert found is not None, several
+        assert [(group.count, group.text) for group in found.groups] == [(3, with_article(name))], several

@@ -14,15 +14,16 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image, ImageDraw
 from toyweights import write_toy_weights
 
+from daguerre.models.common.cutout import cut_out
 from daguerre.models.engine import Ask, Engine
 from daguerre.models.errors import Unfit
 from daguerre.models.serving import drawing
 from daguerre.models.serving.asks import Source
-from daguerre.models.serving.cutout import cut_out
 from daguerre.models.serving.network import Words
 from daguerre.models.serving.previews import drawing as sample
 from daguerre.models.serving.profile import Paces, measure
 from daguerre.models.serving.schedule import BUCKETS
+from daguerre.models.serving.sources import canvas_of
 from daguerre.models.training.student import StudentRecipe, add_adapter, export_student
 
 ASK = Ask("a red apple", (1,), 4, 2.0, 16, 16)
@@ -167,6 +168,24 @@ def test_outpainting_goes_on_beyond_the_edges(engine: Engine) -> None:
     assert apart(made, array(engine, replace(ask, seeds=(9,)))) > 0
     with pytest.raises(Unfit, match="expand"):
         engine.draw(replace(ask, source=Source(source, "outpaint")))
+
+
+def test_a_plain_ground_goes_on_beyond_the_edges() -> None:
+    """Drawn from noise alone, the thing would come once more around its own picture, as in a frame.
+
+    What touches an edge is not drawn out into a stripe; beyond a ground of many colours more is made up.
+    """
+    ground = (250, 248, 240)
+    plain = Image.new("RGB", (64, 64), ground)
+    ImageDraw.Draw(plain).rectangle((20, 30, 63, 40), fill=(200, 0, 0))
+    canvas = canvas_of(Source(plain, "outpaint", expand=(0, 0, 50, 0)), 96, 64)
+    beyond = np.asarray(canvas.picture)[:, 64:]
+    assert (beyond == ground).all()
+    assert canvas.strength < 0.5
+    around = canvas_of(Source(plain, "outpaint", expand=(50, 50, 50, 50)), 64, 64)
+    assert around.strength == canvas.strength
+    many = Image.effect_noise((64, 64), 120).convert("RGB")
+    assert canvas_of(Source(many, "outpaint", expand=(0, 0, 50, 0)), 96, 64).strength > 0.5
 
 
 def test_cutting_out_keeps_what_is_inside_and_softens_edges() -> None:

@@ -139,7 +139,7 @@ def test_emojibase_names_the_emoji_in_its_languages(request: pytest.FixtureReque
     """The real package, where it has been fetched: every language, for nearly every emoji."""
     folder = request.config.rootpath / "runs" / "data" / "packages" / "emojibase-data-17.0.0"
     if not folder.is_dir():
-        pytest.skip("emojibase is not in runs/data/packages: daguerre data build fetches it")
+        pytest.skip("emojibase is not in runs/data/packages: scripts/start data build fetches it")
     found = lexicon(emojibase_rows(folder), {}, Unseen(["automobile"]))
     counts = {language: sum(name.language == language for name in found.names) for language in LANGUAGES}
     assert all(counts[language] > 1_500 for language in set(LANGUAGES) - {"ar", "tr", "id", "fa"}), counts

@@ -19,6 +19,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from daguerre.models import networks
+from daguerre.models.commands import FURTHER
 from daguerre.models.data.describe import names_of
 from daguerre.models.data.store import SpriteSet
 from daguerre.models.errors import TrainingError
@@ -28,7 +29,7 @@ from daguerre.models.training.latents import LatentRecipe, build_latents, draw_s
 from daguerre.models.training.objectives import objective
 from daguerre.models.training.pipeline import train_pipeline
 from daguerre.models.training.progress import Lines, TensorBoard
-from daguerre.models.training.run import Task, read_pipeline, run_task
+from daguerre.models.training.run import Part, Task, read_pipeline, run_task
 from daguerre.models.training.sources import CachedLatents, ComposedScenes
 from daguerre.models.training.student import StudentRecipe, export_student, train_student, window
 from daguerre.models.training.tokenizer import tokenize
@@ -341,3 +342,17 @@ def test_the_text_stage_has_a_recipe_of_its_own(tmp_path: Path, monkeypatch: pyt
     )
     run_task(Task(file, tmp_path / "run", tmp_path), QUIET)
     assert {"tokenizer", "text.safetensors", "text-report.json"} <= {one.name for one in (tmp_path / "run").iterdir()}
+
+
+def test_a_recipe_of_a_further_kind_goes_to_whom_it_was_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training knows nothing of recognisers, which judge its results; the command line brings them along."""
+    monkeypatch.setattr("daguerre.models.training.run.sprite_set", lambda *_: modelkit.sprite_set())
+    file = tmp_path / "recogniser.toml"
+    file.write_text('kind = "recogniser"\nname = "toy"\n[recogniser]\nsteps = 7\n')
+    with pytest.raises(TrainingError, match="no kind of recipe 'recogniser'"):
+        run_task(Task(file, tmp_path / "run", tmp_path), QUIET)
+    asked: list[tuple[object, ...]] = []
+    further = {"recogniser": Part(FURTHER["recogniser"].record, lambda *all_of_it: asked.append(all_of_it))}
+    run_task(Task(file, tmp_path / "run", tmp_path), QUIET, lambda: False, further)
+    assert getattr(asked[0][0], "steps") == 7  # noqa: B009  its record is not this test's
+    assert asked[0][3:5] == (tmp_path / "run", tmp_path / "run" / "export" / "toy")

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from queuekit import QUICK, Address, WorkerProcess, asked, paint, state, submit, until, worker
+from queuekit import QUICK, Address, WorkerProcess, asked, paint, state, stored_pictures, submit, until, worker
 from sqlalchemy import text
 
 from daguerre.queue.jobs import Job, JobState, Rendered
@@ -62,7 +62,7 @@ async def test_a_killed_worker_is_replaced(queue: Queue, tmp_path: Path) -> None
         await asyncio.wait_for(following, 5)
         assert ended.count(JobState.RENDERED) == 1
         assert (done.attempts, apart.attempts()) == (2, [f"{job.id}:1", f"{job.id}:2"])
-        assert await queue.pictures(job.id) == (b"png from a process",)
+        assert await stored_pictures(queue, job.id) == (b"png from a process",)
 
 
 async def test_a_live_peer_takes_over(queue: Queue, tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ async def test_a_live_peer_takes_over(queue: Queue, tmp_path: Path) -> None:
         async with worker(queue):
             await apart.kill()
             assert (await state(queue, job, JobState.RENDERED)).attempts == 2
-    assert await queue.pictures(job.id) == (b"png 7",)
+    assert await stored_pictures(queue, job.id) == (b"png 7",)
 
 
 async def test_a_job_that_kills_its_worker_three_times_is_dead(queue: Queue, tmp_path: Path) -> None:
@@ -253,7 +253,7 @@ async def test_killed_control_process(tmp_path: Path) -> None:
             assert len(attempts) == len(prompts)
             assert set(attempts.values()) == {1}
             for job in await queue.untold():
-                assert await queue.pictures(job.id) == (b"png from a process",)
+                assert await stored_pictures(queue, job.id) == (b"png from a process",)
 
 
 async def test_a_full_picture_disk_loses_no_result(queue: Queue, tmp_path: Path) -> None:
@@ -265,7 +265,7 @@ async def test_a_full_picture_disk_loses_no_result(queue: Queue, tmp_path: Path)
         assert "pictures cannot be stored" in str(queue.healthy().problem)
         (tmp_path / "pictures").unlink()
         await state(queue, job, JobState.RENDERED)
-    assert await queue.pictures(job.id) == (b"png 7",)
+    assert await stored_pictures(queue, job.id) == (b"png 7",)
     assert queue.healthy().ok
 
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from queuekit import QUICK, asked, paint, state, submit, until, worker
+from queuekit import QUICK, asked, paint, state, stored_pictures, submit, until, worker
 
 from daguerre.queue.errors import AlreadyRunning, BrokerUnavailable, QueueUnavailable, RenderRefused, UnknownJob
 from daguerre.queue.jobs import Job, JobState, Progress, Rendered
@@ -63,7 +63,7 @@ async def test_one_prompts_way(queue: Queue) -> None:
     assert seen[0] is JobState.QUEUED
     assert seen[-1] is JobState.RENDERED
     assert sorted(seen, key=list(JobState).index) == seen
-    assert await queue.pictures(ticket.job.id) == (b"png 7", b"png 8")
+    assert await stored_pictures(queue, ticket.job.id) == (b"png 7", b"png 8")
     job = await queue.job(ticket.job.id)
     assert (job.metadata, job.attempts, job.reply) == ({"digest": "d"}, 1, {"token": "t"})
     assert job.seconds > 0
@@ -97,9 +97,14 @@ async def test_progress_reaches_the_follower(queue: Queue) -> None:
 
     async with worker(queue, handler):
         job = await submit(queue)
-        async for event in queue.events(job.id):
+        async for event in queue.events(job.id, taught=True):
             if isinstance(event, Progress):
                 assert event == Progress(job.id, 2, 8, b"\xff\n\xd8")
+                seen.set()
+        seen.clear()
+        async for event in queue.events((await submit(queue)).id):
+            if isinstance(event, Progress):
+                assert event.preview is None, "the output check may hold what is drawn, so it is not shown before"
                 seen.set()
     assert seen.is_set()
 
@@ -255,7 +260,7 @@ async def test_big_results_travel_in_parts(queue: Queue) -> None:
 
     async with worker(queue, handler):
         job = await state(queue, await submit(queue, count=4), JobState.RENDERED)
-        assert await queue.pictures(job.id) == tuple(bytes([seed]) * 5_000_000 for seed in (7, 8, 9, 10))
+        assert await stored_pictures(queue, job.id) == tuple(bytes([seed]) * 5_000_000 for seed in (7, 8, 9, 10))
         js = queue._transport.connection.require().js
 
         async def cleared() -> bool:
@@ -279,7 +284,7 @@ async def test_the_first_result_counts(queue: Queue) -> None:
             return not await queue._transport.has_outcome(job.id)
 
         await until(taken_in)
-        assert await queue.pictures(job.id) == (b"first",)
+        assert await stored_pictures(queue, job.id) == (b"first",)
     finally:
         await link.connection.close()
 

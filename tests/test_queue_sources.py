@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from queuekit import QUICK, WorkerProcess, asked, paint, state, submit, until, worker
+from queuekit import QUICK, WorkerProcess, asked, paint, state, stored_pictures, submit, until, worker
 
 from daguerre.queue.errors import InvalidPicture, InvalidRequest
 from daguerre.queue.jobs import JobState, Rendered
@@ -152,7 +152,7 @@ async def test_the_worker_gets_the_bytes_and_they_go_with_the_job(queue: Queue, 
         done = await state(queue, job, JobState.RENDERED)
     source = job.request.source
     stored = [(tmp_path / "data" / "pictures" / name).read_bytes() for name in (source.picture, source.mask)]
-    assert list(await queue.pictures(job.id)) == stored
+    assert list(await stored_pictures(queue, job.id)) == stored
     assert done.metadata["names"] == [source.picture, source.mask]
     await until(lambda: _empty(queue))
 
@@ -182,7 +182,7 @@ async def test_the_picture_of_an_earlier_job(queue: Queue) -> None:
     async with worker(queue, echo):
         job = await submit(queue, "again", source=Source(picture=earlier.pictures[0]))
         await state(queue, job, JobState.RENDERED)
-    assert await queue.pictures(job.id) == (b"png 7",)
+    assert await stored_pictures(queue, job.id) == (b"png 7",)
 
 
 async def test_a_killed_worker_leaves_the_pictures_for_the_next(queue: Queue, tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ async def test_a_killed_worker_leaves_the_pictures_for_the_next(queue: Queue, tm
     async with worker(queue, count):
         await state(queue, job, JobState.RENDERED)
     assert seen == [2]
-    assert len((await queue.pictures(job.id))[0]) > 1000
+    assert len((await stored_pictures(queue, job.id))[0]) > 1000
 
 
 async def test_files_that_vanished_from_nats_are_sent_again(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:

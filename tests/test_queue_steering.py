@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from queuekit import QUICK, paint, state, submit, until, worker
+from queuekit import QUICK, paint, state, stored_pictures, submit, until, worker
 from sqlalchemy import text
 from typer.testing import CliRunner
 
@@ -100,7 +100,7 @@ async def test_late_joiners_get_the_latest(queue: Queue) -> None:
         job = await submit(queue)
         await state(queue, job, JobState.RUNNING)
         await until(lambda: queue._news.share_done(job.id) == 0.5)
-        events = queue.events(job.id)
+        events = queue.events(job.id, taught=True)
         first, second = await anext(events), await asyncio.wait_for(anext(events), 5)
         assert isinstance(first, Job)
         assert (first.state, second) == (JobState.RUNNING, Progress(job.id, 2, 4, b"a small picture"))
@@ -191,7 +191,7 @@ async def test_nine_megabytes_are_no_trouble(queue: Queue) -> None:
 
     async with worker(queue, handler):
         job = await state(queue, await submit(queue), JobState.RENDERED)
-    assert [len(picture) for picture in await queue.pictures(job.id)] == [9_000_000]
+    assert [len(picture) for picture in await stored_pictures(queue, job.id)] == [9_000_000]
     assert job.metadata == {}
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import modelkit
 import torch
 
-from daguerre.models.commands import stopping
+from daguerre.models.common.stopping import stopping
 from daguerre.models.training.pipeline import train_pipeline
 from daguerre.models.training.progress import Lines
 from daguerre.models.training.run import read_pipeline

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from ..queue.errors import InvalidRequest
-from ..queue.grammar import MalformedPrompt, parse, pointer
+from ..queue.grammar import MalformedPrompt, parse
 from ..queue.grammar import fields as fields_of
 from ..queue.jobs import FINISHED, Job, JobState
 from ..queue.requests import MAX_SEED, ImageRequest, image_request
-from .problems import FIELDS, Problem, failure
+from .problems import FIELDS, Problem, beyond_one_job, failure, malformed
 
 #: What a request is that says nothing else, as the record has it.
 USUAL: Mapping[str, Any] = {
@@ -66,12 +66,9 @@ def _said(prompt: Any) -> dict[str, Any]:
     except MalformedPrompt as error:
         if error.code == "empty":
             return {}
-        several = "; one request is one job here: send each by itself" if error.code.startswith("brace.") else ""
-        raise Problem(400, "invalid_prompt", f"{error}{several}\n{pointer(prompt, error.at)}", "prompt") from None
-    if wish.link:
-        raise Problem(400, "invalid_prompt", "a link to a picture works on Discord only", "prompt")
-    if wish.repeat and wish.repeat > 1:
-        raise Problem(400, "invalid_prompt", "--repeat asks for several jobs; send each by itself", "prompt")
+        raise Problem(400, "invalid_prompt", malformed(prompt, error), "prompt") from None
+    if (why := beyond_one_job(wish)) is not None:
+        raise Problem(400, "invalid_prompt", why, "prompt")
     return {"seed": wish.seed, **fields_of(wish, **USUAL)}
 
 

@@ -7,12 +7,14 @@ from typing import Any, cast
 
 from ..queue.errors import (
     InvalidRequest,
+    NotShown,
     QueueError,
     QueueFull,
     QueueUnavailable,
     StorageFull,
     UnknownJob,
 )
+from ..queue.grammar import MalformedPrompt, Wish, pointer
 from ..queue.moderation import Forbidden
 from ..queue.requests import ImageRequest
 from ..queue.vocabulary import VocabularyReport
@@ -33,11 +35,21 @@ class Problem(Exception):
         return body if self.field is None else {**body, "field": self.field}
 
 
+#: Why a picture is not given out, by `NotShown.why`; the rest is Discord's.
+NOT_SHOWN: Mapping[str, str] = {
+    "gone": "the picture is not there any more",
+    "held": "a rule or the output check holds this picture back until somebody has looked at it",
+    "deleted": "moderators have taken this picture away",
+}
+
+
 def of_queue(error: QueueError) -> Problem:
     """The problem that a queue error is to a client."""
     match error:
         case InvalidRequest():
             return Problem(400, "invalid_request", explain(error), error.field)
+        case NotShown():
+            return Problem(403, "not_shown", NOT_SHOWN.get(error.why, "this picture may not be shown here"))
         case UnknownJob():
             return Problem(404, "unknown_job", "no job has this id")
         case Forbidden():
@@ -67,6 +79,21 @@ def explain(error: InvalidRequest) -> str:
         "extra_forbidden": lambda: f"a request has no field {field}; there are: {', '.join(FIELDS)}",
     }
     return texts.get(error.kind, number)()
+
+
+def malformed(prompt: str, error: MalformedPrompt) -> str:
+    """What breaks the grammar, and where; the same on the command line."""
+    several = "; one request is one job here: send each by itself" if error.code.startswith("brace.") else ""
+    return f"{error}{several}\n{pointer(prompt, error.at)}"
+
+
+def beyond_one_job(wish: Wish) -> str | None:
+    """What only Discord can do of what was typed; None when it is one job. The same on the command line."""
+    if wish.link:
+        return "a link to a picture works on Discord only"
+    if wish.repeat and wish.repeat > 1:
+        return "--repeat asks for several jobs; send each by itself"
+    return None
 
 
 def unknown_words(report: VocabularyReport) -> Problem:

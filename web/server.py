@@ -1,5 +1,6 @@
-"""The local HTTP API.
+"""The local HTTP API, and a page on it.
 
+GET    /                                   a page for people: state, next steps, a form that draws
 GET    /healthz                            200 while the queue is up, else 503
 POST   /api/v1/jobs                        {"prompt": …} → 202; the same Idempotency-Key again → 200, the same job
 GET    /api/v1/jobs/{id}                   state, place in the queue, links to the pictures
@@ -19,19 +20,25 @@ from typing import Any
 from aiohttp import web
 
 from ..queue.jobs import FINISHED, Job, JobState
+from ..queue.permits import Asker
 from ..queue.service import Queue
+from ..queue.showing import Place, Use
 from ..queue.vocabulary import Vocabulary
 from .bodies import WITH_PICTURES, job_body, parse_request
 from .events import send_events
 from .guard import answer_problems, is_stranger, make_guard
 from .options import WebOptions
+from .page import add_page
 from .problems import Problem, unknown_words
 
 #: Who asks over HTTP; the fair share and the limit of waiting jobs count them as one member.
 MEMBER = SERVER = "local"
 #: What stands in `Job.reply` of a job that came over HTTP, so that the bot leaves it alone.
 REPLY: Mapping[str, Any] = {"kind": "web"}
-NO_WORKER = "no worker is connected; jobs wait until one is (`daguerre doctor` says what a worker here lacks)"
+NO_WORKER = (
+    "no worker is connected; jobs wait until one is (scripts/start doctor, in a container daguerre doctor, says what a "
+    "worker here lacks)"
+)
 #: Within which a body must have come.
 BODY_SECONDS = 15.0
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
@@ -44,9 +51,13 @@ def make_app(
     vocabulary: Vocabulary | None = None,
     about: Callable[[], Mapping[str, Any]] = dict,
 ) -> web.Application:
-    """The API on an open queue. `about` adds to what /healthz tells this machine."""
+    """The API on an open queue. `about` adds to what /healthz tells this machine.
+
+    Where the workers of this machine cannot start, its `worker_problem` says why and what to do.
+    """
     api = _Api(queue, options, vocabulary, about)
     app = web.Application(middlewares=[answer_problems, make_guard(options)], client_max_size=options.max_body_bytes)
+    add_page(app)
     app.router.add_get("/healthz", api.healthz)
     app.router.add_post("/api/v1/jobs", api.submit)
     app.router.add_get("/api/v1/jobs/{id:[0-9a-f]{32}}", api.job)
@@ -71,12 +82,15 @@ class _Api:
         health = self._queue.healthy()
         body: dict[str, Any] = {"status": "ok" if health.ok else "down"}
         if not is_stranger(self._options, request):
+            about = self._about()
+            reason = about.get("worker_problem")
+            idle = f"no worker is connected: {reason}" if reason else NO_WORKER
             body |= {
                 "storage": health.storage,
                 "broker": health.broker,
                 "workers": health.workers,
-                "problem": health.problem or (None if health.workers else NO_WORKER),
-                **self._about(),
+                "problem": health.problem or (None if health.workers else idle),
+                **about,
             }
             if health.storage:
                 body["jobs"] = {state.value: count for state, count in (await self._queue.counts()).items()}
@@ -123,7 +137,9 @@ class _Api:
         assert task is not None
         self._streams.add(task)
         try:
-            await send_events(self._queue.events(job.id), self._body, response.write)
+            await send_events(
+                self._queue.events(job.id, taught=self._vocabulary is not None), self._body, response.write
+            )
             await response.write_eof()
         finally:
             self._streams.discard(task)
@@ -141,7 +157,8 @@ class _Api:
             raise Problem(409, "not_finished", f"the job is {job.state}; its pictures come when it has finished")
         if job.state not in WITH_PICTURES or not 1 <= number <= len(job.pictures):
             raise Problem(404, "no_picture", f"this job has {len(job.pictures)} pictures, counted from 1")
-        data = (await self._queue.pictures(job.id))[number - 1]
+        permit = await self._queue.showing.permit(Use.LOOK, job, Place(SERVER, private=True), Asker(MEMBER))
+        data = (await self._queue.pictures(permit))[number - 1]
         if number == len(job.pictures):
             await self._queue.mark_told(job.id)
         return web.Response(body=data, content_type="image/png", headers={"Cache-Control": "private, max-age=86400"})

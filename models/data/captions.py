@@ -6,11 +6,9 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from .scenes import BACKGROUNDS
+from ..common.colours import BACKGROUNDS
+from ..common.english import PLURALS
 
-#: Names that take no article.
-PLURALS = frozenset({"bread", "books", "cherries", "chips", "coffee", "cooking", "corn", "ear of corn", "fire"})
-PLURALS |= {"french fries", "fries", "grapes", "lightning", "maize", "sunglasses"}
 #: Words that promise nothing that could be checked; members write them all the time.
 KIND_WORDS = ("cute", "nice", "lovely", "little", "beautiful")
 KIND_WORDS_ZH = ("可爱的", "漂亮的", "小小的", "好看的")

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from .colours import BACKGROUNDS, recolour
+from ..common.colours import BACKGROUNDS
+from .colours import recolour
 from .scene import Scene, Thing
 
 #: Both sides of a picture are multiples of this, so that latents can be halved twice.

@@ -29,7 +29,7 @@ def download(package: DebianPackage, scratch: Path, cache: Path) -> Path:
     if apt is None:
         raise PackageUnavailable(
             f"apt-get is needed to fetch {package.name}. Either put {package.archive} (Debian's archive has it) into "
-            f"{cache}, or leave its pictures out: daguerre data build --without NAME"
+            f"{cache}, or leave its pictures out: scripts/start data build --without NAME"
         )
     pinned = f"{package.name}={package.version}"
     verb = ["source", "--download-only", "--tar-only", pinned] if package.source else ["download", pinned]
@@ -46,7 +46,7 @@ def download(package: DebianPackage, scratch: Path, cache: Path) -> Path:
         reason = said[0][2:].strip() if said else reason
     raise PackageUnavailable(
         f"apt-get could not fetch {pinned}: {reason}. Debian 12 has this version; on another system put "
-        f"{package.archive} into {cache}, or leave its pictures out: daguerre data build --without NAME"
+        f"{package.archive} into {cache}, or leave its pictures out: scripts/start data build --without NAME"
     )
 
 

@@ -13,8 +13,9 @@ from typing import Any, Literal
 
 import inflect
 
-from .captions import KIND_WORDS, KIND_WORDS_ZH, PLURALS
-from .colours import BACKGROUNDS, COLOURS
+from ..common.colours import BACKGROUNDS, COLOURS
+from ..common.english import PLURALS, with_article
+from .captions import KIND_WORDS, KIND_WORDS_ZH
 from .scene import Scene, Thing, relation
 from .wording import CLASSIFIERS, ENGLISH, NUMBERS, NUMBERS_ZH, PLAIN_ZH, RELATIONS, RELATIONS_ZH, SIZES, ZH, Templates
 
@@ -265,16 +266,8 @@ def size_word(thing: Thing) -> str:
 
 @cache
 def grammar() -> inflect.engine:
-    """English plurals and articles."""
+    """English plurals."""
     return inflect.engine()
-
-
-@cache
-def with_article(name: str) -> str:
-    """`an apple`, `a unicorn`, `red grapes`."""
-    if name in PLURALS or any(name.endswith(f" {word}") for word in PLURALS):
-        return name
-    return str(grammar().a(name))
 
 
 @cache

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, replace
 from typing import Any, get_args
 
+from ..common.colours import BACKGROUNDS, WORDS
+from ..common.english import PLURALS
 from ..errors import DataError
-from .captions import PLURALS
-from .colours import BACKGROUNDS, WORDS, Looks
+from .colours import Looks
 from .heldout import Heldout, heldout
 from .scene import Kind, Scene, Thing
 

@@ -53,7 +53,7 @@ def load(folder: Path) -> SpriteSet:
         DataMissing: the folder was not built, or not to its end.
     """
     if not (folder / "build.json").is_file():
-        raise DataMissing(f"No data set in {folder}. Build it with: daguerre data build")
+        raise DataMissing(f"No data set in {folder}. Build it with: scripts/start data build")
     try:
         images = np.load(folder / "sprites.npy", mmap_mode="r", allow_pickle=False)
         with (folder / "sprites.jsonl").open(encoding="utf-8") as lines:

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
+from ..common.folder import check_folder
 from ..data.build import load
 from ..data.describe import names_of
-from ..engine import check_folder
 from ..errors import DataMissing
 from .composites import looks_of
 from .evaluate import evaluate

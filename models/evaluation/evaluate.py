@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..engine import digest
+from ..common.folder import digest
 from ..layout.reading import names_of_weights
 from ..training.codec_figures import heldout_pictures
 from . import optional, parts, sheets

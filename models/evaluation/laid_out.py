@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..engine import native_size
+from ..common.folder import native_size
 from ..layout.collage import collage
 from ..layout.places import drawings, places, seed_of
 from ..layout.reading import read

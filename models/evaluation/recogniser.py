@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..data.colours import WORDS
+from ..common.colours import WORDS
 from ..errors import WeightsMissing, WeightsRefused
 
 #: Shorter side of the pictures that it reads, and pixels per cell.
@@ -182,7 +182,9 @@ def load(folder: Path) -> Recogniser:
     """
     config, weights = folder / "config.json", folder / "model.safetensors"
     if not config.is_file() or not weights.is_file():
-        raise WeightsMissing(f"No recogniser in {folder}. Train one: daguerre train models/recipes/recogniser.toml")
+        raise WeightsMissing(
+            f"No recogniser in {folder}. Train one: scripts/start train models/recipes/recogniser.toml"
+        )
     try:
         content = json.loads(config.read_text(encoding="utf-8"))
         model = Recogniser(content["concepts"], content["widths"])

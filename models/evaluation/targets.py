@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..data.colours import WORDS
+from ..common.colours import WORDS
 from ..data.scene import Scene
 from .recogniser import STRIDE, Maps
 

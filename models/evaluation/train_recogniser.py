@@ -69,7 +69,7 @@ def split(rows: Sequence[Mapping[str, Any]], concepts: Mapping[str, Any]) -> tup
         if row["caption_en"] in concepts and row["tier"] == "A":
             grouped.setdefault(row["caption_en"], []).append(row)
     if not grouped:
-        raise DataMissing("The data set holds none of the concepts. Build it with: daguerre data build")
+        raise DataMissing("The data set holds none of the concepts. Build it with: scripts/start data build")
     train: list[Any] = []
     kept: list[Any] = []
     for name, drawings in grouped.items():

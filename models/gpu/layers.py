@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from ..data.colours import BACKGROUNDS, WORDS, recolour
+from ..common.colours import BACKGROUNDS, WORDS
+from ..data.colours import recolour
 from ..data.compose import shape_of
 from ..data.scene import Scene
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from ..data.colours import BACKGROUNDS
-from ..serving.cutout import cut_out, ground_of
+from ..common.colours import BACKGROUNDS
+from ..common.cutout import cut_out, ground_of
 from .places import Arrangement, Place, drawings, places
 
 #: Channels from which a ground is white: nobody asked for nearly white.

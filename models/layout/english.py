@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from ..data.colours import BACKGROUNDS, COLOURS
-from ..data.describe import grammar, with_article
+from ..common.colours import BACKGROUNDS, COLOURS
+from ..common.english import singulars, with_article
 from .words import Group, Layout, Names, Way, layout
 
 #: What is said before, and after, the things themselves.
@@ -175,8 +175,7 @@ def _plural(name: str, names: Names) -> str | None:
 
 def _one(name: str, names: Names) -> str | None:
     """One of `name`, as the weights know it: `apples`, `slices of pizza`, `sheep`."""
-    between = next((word for word in (" of ", " with ") if word in name), " of ")
+    between = next((word for word in (" of ", " with ", " de ") if word in name), " of ")
     head, of, rest = name.partition(between)
-    singular = grammar().singular_noun(head.casefold())
-    one = f"{singular}{of}{rest}" if singular else name
-    return next((form for form in (one, name) if form in names), None)
+    forms = (f"{one}{of}{rest}" for one in singulars(head.casefold()))
+    return next((form for form in (*forms, name) if form in names), None)

@@ -10,15 +10,15 @@ from typing import Any
 
 from safetensors import SafetensorError
 
+from ..common.adapter import WEIGHTS, check_adapter
+from ..common.folder import digest
 from ..errors import EngineError, ModelError, Unfit
-from .folder import digest
 from .network import Network, Variant
 
 #: Folder of the student's adapter in a weights folder, and how it is asked for here; no adapter of a member has it.
 STUDENT = "student"
 #: Merged copies that are kept; each is as large as the U-Net.
 KEPT = 3
-WEIGHTS = "pytorch_lora_weights.safetensors"
 
 
 class Adapters:
@@ -85,9 +85,6 @@ class Adapters:
         return folder if folder.is_dir() else self._folder / f"{name}.safetensors"
 
     def _merge(self, key: str, places: Sequence[Path]) -> Variant:
-        # The check lies with those who write adapters, and training stands on the engine, not the other way round.
-        from ..training.adapter import check_adapter
-
         plain = self._network.plain.pipeline
         try:
             copied = _copy(plain)

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from .. import upscaler
+from ..common.folder import native_size
 from ..layout.collage import taken_apart
 from ..layout.places import Arrangement, drawings, places, seed_of
 from ..layout.reading import read
@@ -19,7 +20,6 @@ from . import drawing, solver, sources
 from .adapters import Adapters
 from .asks import Ask
 from .drawing import Known, Lane, Picture
-from .folder import native_size
 from .network import Network, Variant, Words
 from .previews import Sketch
 

@@ -8,8 +8,8 @@ from PIL import Image
 from torch import Tensor
 
 from .. import upscaler
+from ..common.cutout import cut_out
 from . import sources
-from .cutout import cut_out
 from .network import Network
 
 #: Pixels that a tile is continued by on each side before it is enlarged: more than the upscaler looks ahead.

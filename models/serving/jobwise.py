@@ -16,11 +16,11 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 from PIL import Image
 from torch import Tensor
 
+from ..common.cutout import cut_out
+from ..common.folder import native_size
 from ..errors import Unfit, Unrenderable
 from .asks import Ask, Drawn, Progress
-from .cutout import cut_out
 from .drawing import last_step
-from .folder import native_size
 from .inbox import Inbox
 from .jobs import Cancelled, Job
 from .previews import grid_file

@@ -15,9 +15,10 @@ from diffusers import (
 )
 from diffusers.utils import logging
 from safetensors import SafetensorError, safe_open
+from transformers.utils import logging as transformers_logging
 
+from ..common.folder import check_folder
 from ..errors import DeviceMissing, WeightsRefused
-from .folder import check_folder
 
 #: Names of tensors that tell what a single file holds.
 SIGNS: tuple[tuple[str, Any], ...] = (
@@ -39,8 +40,9 @@ def load_pipeline(weights: Path, device: str) -> Any:
     check_folder(weights)
     check_device(device)
     # Warnings of diffusers quote prompts (what was cut off); bars are for nobody here.
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    for library in (logging, transformers_logging):
+        library.set_verbosity_error()
+        library.disable_progress_bar()
     # bf16 has no fast path on most CPUs; fp16 keeps our half-precision weights exact on CUDA.
     kind = torch.float16 if device.startswith("cuda") else torch.float32
     what = f"The weights in {weights}"

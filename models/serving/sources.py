@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +20,15 @@ from .fitting import drawn_again, laid_marks, laid_picture, resized, thin
 
 #: Share of the shorter side over which old and new blend into each other.
 SOFT = 1 / 64
+#: Noise that the ground beyond a picture's edge gets before it is drawn: with all of it the model draws what was asked
+#: for once more, around the picture as in a frame; with little it leaves a plain ground as it is.
+PLAIN_GROUND, OTHER_GROUND = 0.4, 0.8
+#: Share of an edge's pixels, and how far from its middle colour each may be (of 255), for a ground to be plain.
+PLAIN_SHARE, PLAIN_NEAR = 0.7, 24
+
+
+#: A picture's pixels, (H, W, 3).
+Array = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +73,32 @@ def canvas_of(source: Source, width: int, height: int) -> Canvas:
     around = ((box[1], height - box[3]), (box[0], width - box[2]), (0, 0))
     mask = Image.new("L", (width, height), 255)
     mask.paste(0, box)
-    # Beyond the edge nothing is known: drawn from noise alone.
-    return Canvas(Image.fromarray(np.pad(inner, around, mode="edge")), mask, 1.0)
+    if _plain(inner, source.expand):
+        return Canvas(_on_plain_ground(inner, around), mask, PLAIN_GROUND)
+    return Canvas(Image.fromarray(np.pad(inner, around, mode="edge")), mask, OTHER_GROUND)
+
+
+def _edges(inner: Array, expand: tuple[int, int, int, int]) -> list[Array]:
+    """The lines of pixels, (n, 3), along the sides beyond which is drawn: left, top, right, bottom."""
+    lines = (inner[:, 0], inner[0], inner[:, -1], inner[-1])
+    return [line for line, percent in zip(lines, expand, strict=True) if percent]
+
+
+def _plain(inner: Array, expand: tuple[int, int, int, int]) -> bool:
+    """Whether what lies along those sides is a ground of one colour, give or take what touches it."""
+    line = np.concatenate(_edges(inner, expand)).astype(int)
+    off = np.abs(line - np.median(line, axis=0)).max(axis=1)
+    return bool((off <= PLAIN_NEAR).mean() >= PLAIN_SHARE)
+
+
+def _on_plain_ground(inner: Array, around: tuple[tuple[int, int], tuple[int, int], tuple[int, int]]) -> Image.Image:
+    """The picture on the colour of its ground: what touches an edge is not drawn out into a stripe."""
+    lines = np.concatenate((inner[:, 0], inner[0], inner[:, -1], inner[-1]))
+    ground = np.median(lines, axis=0).astype(np.uint8)
+    height, width = inner.shape[0] + sum(around[0]), inner.shape[1] + sum(around[1])
+    whole = np.broadcast_to(ground, (height, width, 3)).copy()
+    whole[around[0][0] : around[0][0] + inner.shape[0], around[1][0] : around[1][0] + inner.shape[1]] = inner
+    return Image.fromarray(whole)
 
 
 def pixels(picture: Image.Image, size: tuple[int, int]) -> Tensor:

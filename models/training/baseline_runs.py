@@ -178,7 +178,9 @@ def _train(
 ) -> None:
     # Set up.
     if not len(images):
-        raise TrainingError("The sprite set holds none of the recipe's concepts. Build it with: daguerre data build")
+        raise TrainingError(
+            "The sprite set holds none of the recipe's concepts. Build it with: scripts/start data build"
+        )
     images = images.to(parts.device)
     checkpoint = run / f"{name}.safetensors"
     step = samples = 0

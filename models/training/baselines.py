@@ -139,7 +139,9 @@ def load_baseline(folder: Path) -> Generator | Vae:
     """
     config, weights = folder / "config.json", folder / "model.safetensors"
     if not config.is_file() or not weights.is_file():
-        raise WeightsMissing(f"No baseline in {folder}. Train one: daguerre train models/recipes/baseline-dcgan.toml")
+        raise WeightsMissing(
+            f"No baseline in {folder}. Train one: scripts/start train models/recipes/baseline-dcgan.toml"
+        )
     try:
         content = json.loads(config.read_text())
         model: Generator | Vae

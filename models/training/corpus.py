@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedTokenizerFast
 
-from ..data.colours import BACKGROUNDS
+from ..common.colours import BACKGROUNDS
 from ..data.scene import Scene
 from ..errors import TrainingError
 from .lexicon import Lexicon, Name, Unseen

@@ -13,8 +13,8 @@ import torch
 from diffusers import AutoencoderKL, SchedulerMixin, StableDiffusionPipeline
 from transformers import PreTrainedTokenizerFast
 
+from ..common.colours import BACKGROUNDS, COLOURS
 from ..data.captions import KIND_WORDS, KIND_WORDS_ZH
-from ..data.colours import BACKGROUNDS, COLOURS
 from ..data.describe import Names, plural
 from ..data.synonyms import SYNONYMS
 from ..data.wording import NUMBERS, NUMBERS_ZH, RELATIONS, RELATIONS_ZH, SIZES

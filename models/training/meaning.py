@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..data.colours import BACKGROUNDS, WORDS
+from ..common.colours import BACKGROUNDS, WORDS
 from ..data.sampler import SIZES
 from ..data.scene import Scene, Thing, relation
 from .teacher import WIDTH

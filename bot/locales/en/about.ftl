@@ -43,6 +43,7 @@ prefer-all =
     Pictures of a request: { $count }
     Direct message too: { $direct }
     Only you see them: { $private }
+    Mention you when it took longer: { $mention }
     Language: { $language }
 prefer-nothing = nothing
 prefer-yes = yes
@@ -50,7 +51,7 @@ prefer-no = no
 album-history =
     { $count ->
         [one] **Your picture**
-       *[other] **Your { $count } requests with pictures**, newest first
+       *[other] **Your { $count } pictures**, newest first
     }
 album-favourites =
     { $count ->
@@ -64,13 +65,13 @@ album-newer = Newer
 album-older = Older
 help-tour =
     {""}**Pictures from words**
-    1. Type `/imagine` and what the picture shows: `/imagine a red apple`.
+    1. Type { $imagine } and what the picture shows: `/imagine a red apple`.
     2. The message shows your place, then the picture as it comes, then the result.
     3. Below several pictures, **U1** shows the first by itself, **V1** draws others like it. Below one picture you can vary it, redraw a part, draw on beyond its edges, make it larger, keep it as a favourite, or make an emoji of it.
     4. Flags behind the prompt say more: `a red apple --ar 3:2 --no leaf`. Braces ask for several things at once: `a {"{"}red, green{"}"} apple`.
-    5. `/queue mine` shows what you wait for, `/history` what you have, `/prefer` what you always want.
+    5. { $mine } shows what you wait for, { $history } what you have, { $prefer } what you always want.
     Your messages stay yours: only you and those who moderate here can press their buttons.
-    More: `/help topic` with commands, flags or buttons.
+    More: { $help } with commands, flags or buttons.
 help-commands = **Commands**
 help-menu = Menu of a message → Apps → **{ $name }**
 help-flags = **Flags**, behind the prompt
@@ -118,3 +119,6 @@ help-button-delete = takes the message away
 help-button-emoji = adds it to the server's emoji
 help-button-sticker = adds it to the server's stickers
 help-button-report = tell the moderators of this server what is wrong with the picture
+album-line-kept = { $number }. { $prompt } (`{ $job }`): { $why }
+help-button-more = what else can be done with the picture, for you alone
+prefer-minutes = after { $count } min

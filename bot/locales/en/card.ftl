@@ -44,3 +44,4 @@ button-delete = Delete
 button-emoji = Emoji
 button-sticker = Sticker
 button-report = Report
+button-more = More

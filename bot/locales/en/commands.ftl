@@ -109,3 +109,5 @@ name-topic-flags = flags
 name-topic-buttons = buttons
 name-menu-prompt = Use as image prompt
 name-menu-info = Picture info
+name-mention = mention
+command-prefer-mention = Minutes after which a finished picture mentions you; 0 for never

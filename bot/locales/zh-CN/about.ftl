@@ -39,11 +39,12 @@ prefer-all =
     每个请求的张数：{ $count }
     同时私信：{ $direct }
     仅自己可见：{ $private }
+    时间较长时提到你：{ $mention }
     语言：{ $language }
 prefer-nothing = 无
 prefer-yes = 是
 prefer-no = 否
-album-history = **你有图片的 { $count } 个请求**，最新的在前
+album-history = **你的 { $count } 张图**，最新的在前
 album-favourites = **你收藏的 { $count } 张图**，最新的在前
 album-history-none = 你还没有图片。从 /imagine 开始吧。
 album-favourites-none = 你还没有收藏。请按图片下面的爱心。
@@ -52,13 +53,13 @@ album-newer = 较新
 album-older = 较旧
 help-tour =
     {""}**用文字画图**
-    1. 输入 `/imagine` 和图片的内容：`/imagine 一个红苹果`。
+    1. 输入 { $imagine } 和图片的内容：`/imagine 一个红苹果`。
     2. 消息会先显示你的位置，然后显示逐渐成形的图片，最后是结果。
     3. 多张图片下面，**U1** 单独显示第一张，**V1** 画出与它相似的图。单张图片下面，可以微调、局部重画、向外延伸、放大、收藏，或做成表情。
     4. 提示词后面的参数可以说得更多：`一个红苹果 --ar 3:2 --no 叶子`。花括号一次请求几样：`一个{"{"}红, 绿{"}"}苹果`。
-    5. `/queue mine` 显示你在等什么，`/history` 显示你有什么，`/prefer` 设定你总想要什么。
+    5. { $mine } 显示你在等什么，{ $history } 显示你有什么，{ $prefer } 设定你总想要什么。
     你的消息归你：只有你和这里的管理人员能按上面的按钮。
-    更多：`/help topic` 加上命令、参数或按钮。
+    更多：{ $help } 加上命令、参数或按钮。
 help-commands = **命令**
 help-menu = 消息的菜单 → 应用 → **{ $name }**
 help-flags = **参数**，写在提示词后面
@@ -106,3 +107,6 @@ help-button-delete = 去掉这条消息
 help-button-emoji = 加入服务器的表情
 help-button-sticker = 加入服务器的贴纸
 help-button-report = 告诉本服务器的管理员图片有什么问题
+album-line-kept = { $number }. { $prompt }（`{ $job }`）：{ $why }
+help-button-more = 这张图片还能做什么，只有你能看到
+prefer-minutes = 超过 { $count } 分钟

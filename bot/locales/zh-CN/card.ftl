@@ -44,3 +44,4 @@ button-delete = 删除
 button-emoji = 表情
 button-sticker = 贴纸
 button-report = 举报
+button-more = 更多

@@ -109,3 +109,5 @@ name-topic-flags = 参数
 name-topic-buttons = 按钮
 name-menu-prompt = 用作图片提示
 name-menu-info = 图片信息
+name-mention = 提到我
+command-prefer-mention = 图片用了多少分钟以上就在完成时提到你；0 表示从不

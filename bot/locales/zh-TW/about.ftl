@@ -39,11 +39,12 @@ prefer-all =
     每個請求的張數：{ $count }
     同時私訊：{ $direct }
     僅自己可見：{ $private }
+    時間較長時提到你：{ $mention }
     語言：{ $language }
 prefer-nothing = 無
 prefer-yes = 是
 prefer-no = 否
-album-history = **你有圖片的 { $count } 個請求**，最新的在前
+album-history = **你的 { $count } 張圖**，最新的在前
 album-favourites = **你收藏的 { $count } 張圖**，最新的在前
 album-history-none = 你還沒有圖片。從 /imagine 開始吧。
 album-favourites-none = 你還沒有收藏。請按圖片下面的愛心。
@@ -52,13 +53,13 @@ album-newer = 較新
 album-older = 較舊
 help-tour =
     {""}**用文字畫圖**
-    1. 輸入 `/imagine` 和圖片的內容：`/imagine 一個紅蘋果`。
+    1. 輸入 { $imagine } 和圖片的內容：`/imagine 一個紅蘋果`。
     2. 訊息會先顯示你的位置，然後顯示逐漸成形的圖片，最後是結果。
     3. 多張圖片下面，**U1** 單獨顯示第一張，**V1** 畫出與它相似的圖。單張圖片下面，可以微調、局部重畫、向外延伸、放大、收藏，或做成表情。
     4. 提示詞後面的參數可以說得更多：`一個紅蘋果 --ar 3:2 --no 葉子`。大括號一次請求幾樣：`一個{"{"}紅, 綠{"}"}蘋果`。
-    5. `/queue mine` 顯示你在等什麼，`/history` 顯示你有什麼，`/prefer` 設定你總想要什麼。
+    5. { $mine } 顯示你在等什麼，{ $history } 顯示你有什麼，{ $prefer } 設定你總想要什麼。
     你的訊息歸你：只有你和這裡的管理人員能按上面的按鈕。
-    更多：`/help topic` 加上命令、參數或按鈕。
+    更多：{ $help } 加上命令、參數或按鈕。
 help-commands = **命令**
 help-menu = 訊息的選單 → 應用 → **{ $name }**
 help-flags = **參數**，寫在提示詞後面
@@ -106,3 +107,6 @@ help-button-delete = 去掉這條訊息
 help-button-emoji = 加入伺服器的表情
 help-button-sticker = 加入伺服器的貼紙
 help-button-report = 告訴本伺服器的管理員圖片有什麼問題
+album-line-kept = { $number }. { $prompt }（`{ $job }`）：{ $why }
+help-button-more = 這張圖片還能做什麼，只有你能看到
+prefer-minutes = 超過 { $count } 分鐘

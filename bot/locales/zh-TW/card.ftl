@@ -44,3 +44,4 @@ button-delete = 刪除
 button-emoji = 表情
 button-sticker = 貼紙
 button-report = 檢舉
+button-more = 更多

@@ -109,3 +109,5 @@ name-topic-flags = 參數
 name-topic-buttons = 按鈕
 name-menu-prompt = 用作圖片提示
 name-menu-info = 圖片資訊
+name-mention = 提到我
+command-prefer-mention = 圖片用了多少分鐘以上就在完成時提到你；0 表示從不

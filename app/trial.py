@@ -1,0 +1,99 @@
+"""Draws one small picture as a worker would, and says how that went: run by `daguerre doctor` in a process of its own.
+
+Torch never gets into doctor's process, and what breaks there, even a crash, is one finding and not the end.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..models.errors import EngineError
+from ..queue.requests import ImageRequest
+from .config import load
+from .errors import AppError, WorkerError
+from .packages import need
+from .render import render
+from .worker import check_weights, load_engine, load_finisher
+
+#: Side in pixels and denoising steps of the picture.
+SIDE, STEPS = 64, 4
+#: Seconds after which it is given up; large weights on a processor take their time.
+PATIENCE = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """How the picture came about."""
+
+    torch: str
+    #: Device that it was drawn on, and the processor threads.
+    device: str
+    threads: int
+    #: Seconds until the weights were loaded, torch's import included, and for the picture itself.
+    loading: float
+    drawing: float
+
+
+def try_drawing(config: Path | None) -> Trial | str:
+    """Blocking: the trial, or why no picture can be drawn here and what to do."""
+    command = [sys.executable, "-m", "daguerre.app.trial", *([str(config.resolve())] if config else [])]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)  # noqa: S603
+    except subprocess.TimeoutExpired:
+        return f"no picture within {PATIENCE:.0f} s"
+    except OSError as error:
+        return f"the Python of this installation does not start: {error}"
+    try:
+        told: Mapping[str, Any] = json.loads(answer.stdout.strip().rpartition("\n")[2])
+        return str(told["problem"]) if "problem" in told else Trial(**told)
+    except (ValueError, TypeError, KeyError):
+        last = answer.stderr.strip().rpartition("\n")[2][:300]
+        return f"the drawing process ended with status {answer.returncode}: {last or 'it said nothing'}"
+
+
+def main() -> None:
+    """One line of JSON on standard output: the fields of `Trial`, or `problem`."""
+    try:
+        told = asdict(draw(Path(sys.argv[1]) if len(sys.argv) > 1 else None))
+    except AppError as error:
+        told = {"problem": str(error)}
+    print(json.dumps(told))  # what the parent reads
+
+
+def draw(config: Path | None) -> Trial:
+    """Blocking: load the weights, draw, look at the picture and mark it.
+
+    Raises:
+        AppError: says what to do.
+    """
+    configuration = load(config)
+    begun = time.monotonic()
+    need("worker")
+    check_weights(configuration.weights)
+    devices = configuration.settings.render.devices
+    engine = load_engine(configuration, devices[0] if devices else "auto")
+    finisher = load_finisher(configuration)
+    loaded = time.monotonic()
+    request = ImageRequest(prompt="a red apple", seed=0, steps=STEPS, width=SIDE, height=SIDE)
+    try:
+        render(engine, request, lambda step, steps: None, finisher)
+    except EngineError as error:
+        raise WorkerError(str(error)) from None
+    drawn = time.monotonic()
+    import torch
+
+    return Trial(
+        torch.__version__, str(engine.describe()["device"]), torch.get_num_threads(),
+        round(loaded - begun, 1), round(drawn - loaded, 2),
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

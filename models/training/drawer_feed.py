@@ -1,0 +1,163 @@
+"""Batches for the denoiser that draws from drawings: a target, other drawings of its thing, words that ask for it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..data.colours import COLOURS, WORDS, Looks, looks, recolour
+from ..data.drawer import Drawer, Thing
+from ..data.store import SpriteSet
+from ..drawer.network import STYLE, THING
+
+#: Most references that show the thing; one more shows the style.
+MOST = 3
+#: How much likelier an emoji is drawn than something else of as many drawings.
+EMOJI = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class FeedRecipe:
+    """How often what is shown and said."""
+
+    #: Share of the batches' references that are left out, each by itself.
+    reference_dropout: float = 0.15
+    #: Share of the pictures without any reference.
+    bare: float = 0.1
+    #: Share of the pictures without words.
+    wordless: float = 0.1
+    #: Share of the words that do not name the style.
+    unstyled: float = 0.15
+    #: Share of the drawings of one colour that are given another, which the words then name.
+    recoloured: float = 0.4
+    #: Share of the other drawings whose words name the colour that they have.
+    natural: float = 0.15
+    #: Share of the words in another language.
+    foreign: float = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """B pictures to learn from."""
+
+    #: (B, 4, S, S) premultiplied, in [-1, 1].
+    targets: Tensor
+    #: (B, R, 4, S, S) likewise; (B, R) which are there, and what they show.
+    references: Tensor
+    known: Tensor
+    roles: Tensor
+    texts: tuple[str, ...]
+
+
+class Feed:
+    """Draws batches; whatever is random comes from the caller's numbers."""
+
+    def __init__(self, sprites: SpriteSet, drawer: Drawer, recipe: FeedRecipe | None = None) -> None:
+        """Measures the colours of all drawings: some seconds."""
+        self.drawer = drawer
+        self.recipe = recipe or FeedRecipe()
+        self._images = sprites.images
+        self._things = drawer.trained()
+        self._weights = [
+            (EMOJI if thing.emoji else 1.0) * len(thing.drawings) ** 0.5 if drawer.targets(thing) else 0.0
+            for thing in self._things
+        ]
+        self._looks = _all_looks(sprites)
+        self._of_style: dict[str, list[int]] = {}
+        for thing in self._things:
+            for i in drawer.targets(thing):
+                self._of_style.setdefault(drawer.styles[i], []).append(i)
+
+    def batch(self, count: int, choose: random.Random) -> Batch:
+        """The next pictures. All have the same number of places for references, drawn anew for each batch."""
+        places = choose.randint(1, MOST)
+        picked = choose.choices(self._things, self._weights, k=count)
+        targets = [choose.choice(self.drawer.targets(thing)) for thing in picked]
+        return self.asked(picked, targets, places, choose, self.recipe)
+
+    def asked(
+        self, things: Sequence[Thing], targets: Sequence[int], places: int, choose: random.Random, recipe: FeedRecipe,
+        *, heldout: bool = False,
+    ) -> Batch:  # fmt: skip
+        """Pictures of given things; with `heldout`, held-out cells may be references."""
+        texts: list[str] = []
+        colours: dict[int, str] = {}
+        shown: list[list[int]] = []
+        for at, (thing, target) in enumerate(zip(things, targets, strict=True)):
+            colour = None
+            if self._looks[target].plain and choose.random() < recipe.recoloured:
+                colour = colours[at] = choose.choice(WORDS)
+            texts.append(self._words(thing, target, colour, choose, recipe))
+            others = self.drawer.references(thing, target, heldout=heldout)
+            same = choose.sample(others, min(places, len(others)))
+            style = choose.choice(self._of_style.get(self.drawer.styles[target], [target]))
+            bare = choose.random() < recipe.bare
+            slots = [
+                -1 if bare or choose.random() < recipe.reference_dropout else i
+                for i in [*same, *[-1] * (places - len(same)), -1 if style in thing.drawings else style]
+            ]
+            shown.append(slots)
+        pixels = self._pixels(targets)
+        if colours:
+            at = list(colours)
+            pixels[at, :3] = recolour(pixels[at, :3], pixels[at, 3:], list(colours.values()))
+        index = torch.tensor(shown)
+        references = premultiplied(self._pixels(index.clamp(min=0).flatten().tolist()))
+        roles = torch.tensor([[THING] * places + [STYLE]]).expand(len(things), -1)
+        return Batch(
+            premultiplied(pixels), references.unflatten(0, index.shape), index >= 0, roles, tuple(texts)
+        )  # fmt: skip
+
+    def _pixels(self, which: Sequence[int]) -> Tensor:
+        """(B, 4, S, S) straight, in [0, 1]."""
+        found: NDArray[np.uint8] = self._images[np.asarray(which)]
+        return torch.from_numpy(found).permute(0, 3, 1, 2).float() / 255
+
+    def _words(self, thing: Thing, target: int, colour: str | None, choose: random.Random, recipe: FeedRecipe) -> str:
+        if choose.random() < recipe.wordless:
+            return ""
+        if colour is None and thing.names and choose.random() < recipe.foreign:
+            name = choose.choice(list(thing.names.values()))
+        else:
+            name = worded(
+                thing.caption, colour or (self._looks[target].natural if choose.random() < recipe.natural else None)
+            )
+        return name if choose.random() < recipe.unstyled else styled(name, self.drawer.styles[target])
+
+
+def worded(caption: str, colour: str | None) -> str:
+    """A caption with a colour, which takes the place of one that it begins with.
+
+    >>> worded("red apple", "blue")
+    'blue apple'
+    """
+    if colour is None:
+        return caption
+    first, _, rest = caption.partition(" ")
+    return f"{colour} {rest if rest and first.lower() in COLOURS else caption}"
+
+
+def styled(name: str, style: str) -> str:
+    """As prompts ask for a style."""
+    return f"{name}, {style} style"
+
+
+def premultiplied(pixels: Tensor) -> Tensor:
+    """Straight RGBA in [0, 1] → premultiplied in [-1, 1], (B, 4, S, S)."""
+    alpha = pixels[:, 3:]
+    return torch.cat([pixels[:, :3] * alpha, alpha], 1) * 2 - 1
+
+
+def _all_looks(sprites: SpriteSet) -> Mapping[int, Looks]:
+    found: dict[int, Looks] = {}
+    indexes = [row["i"] for row in sprites.rows]
+    for begin in range(0, len(indexes), 256):
+        part = indexes[begin : begin + 256]
+        found |= dict(zip(part, looks(torch.from_numpy(sprites.images[np.asarray(part)])), strict=True))
+    return found

@@ -1,0 +1,97 @@
+"""`daguerre train` of a recipe of kind `drawer`: the denoiser that draws from drawings, exported at each save."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PreTrainedTokenizerFast, T5EncoderModel
+
+from ..data.store import SpriteSet
+from ..drawer.network import DrawerDenoiser
+from ..errors import TrainingError
+from . import recipes
+from .drawer import DrawerRecipe, train_drawer
+from .drawer_feed import FeedRecipe
+from .progress import Progress
+
+#: Weights in the repository are cut into files below 16 MB.
+SHARD = "15MB"
+
+
+@dataclass(frozen=True, slots=True)
+class DrawerRun:
+    """A recipe, whole."""
+
+    name: str = ""
+    #: A pipeline folder whose text encoder and tokenizer read the words.
+    words: str = ""
+    #: An exported denoiser to begin from; empty for a run from nothing.
+    start: str = ""
+    drawer: DrawerRecipe = field(default_factory=DrawerRecipe)
+    feed: FeedRecipe = field(default_factory=FeedRecipe)
+
+
+def read_drawer(file: Path) -> DrawerRun:
+    """Read a recipe of kind `drawer`.
+
+    Raises:
+        TrainingError: the file is missing, or holds an unknown key or a wrong value; says which.
+    """
+    content = recipes.read(file)
+    content.pop("kind", None)
+    sections: dict[str, Any] = {
+        "drawer": recipes.section(file, "drawer", DrawerRecipe, content.pop("drawer", {})),
+        "feed": recipes.section(file, "feed", FeedRecipe, content.pop("feed", {})),
+    }
+    run: DrawerRun = recipes.section(file, "recipe", DrawerRun, content)
+    if not run.name or not run.words:
+        raise TrainingError(f'{file}: a recipe of this kind needs a name = "…" and words = "folder of weights".')
+    return replace(run, **sections)
+
+
+def drawer_run(
+    wanted: DrawerRun, sprites: SpriteSet, run: Path, out: Path, progress: Progress,
+    stop: Callable[[], bool] = lambda: False,
+) -> None:  # fmt: skip
+    """Train to the recipe's end; the averaged network lies in `out` after each save.
+
+    Raises:
+        TrainingError: the words' weights or the start cannot be read.
+    """
+    try:
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(Path(wanted.words) / "tokenizer", local_files_only=True)
+        text = T5EncoderModel.from_pretrained(
+            Path(wanted.words) / "text_encoder", local_files_only=True, use_safetensors=True
+        )
+        start = None
+        if wanted.start:
+            start = DrawerDenoiser.from_pretrained(wanted.start, local_files_only=True, use_safetensors=True)
+    except (OSError, ValueError) as problem:
+        raise TrainingError(f"Cannot begin from these weights: {problem}") from problem
+
+    def each_save(model: DrawerDenoiser, step: int, samples: int) -> None:
+        export_denoiser(model, out)
+
+    train_drawer(wanted.drawer, wanted.feed, sprites, text, tokenizer, run, progress, stop, each_save, start)
+
+
+def export_denoiser(model: DrawerDenoiser, folder: Path) -> None:
+    """Write half-precision weights; an older folder is replaced at the end only."""
+    halved = DrawerDenoiser.from_config(model.config)
+    halved.load_state_dict(model.state_dict())
+    part = folder.with_name(folder.name + ".part")
+    halved.to(torch.float16).save_pretrained(part, safe_serialization=True, max_shard_size=SHARD)
+    for file in part.rglob("*.safetensors"):
+        file.chmod(0o644)  # safetensors writes 0600, which another user's worker could not read
+    old = folder.with_name(folder.name + ".old")
+    if folder.exists():
+        folder.rename(old)
+    part.rename(folder)
+    if old.exists():
+        for file in old.iterdir():
+            file.unlink()
+        old.rmdir()
