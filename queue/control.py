@@ -181,9 +181,7 @@ class Queue:
             return ticket
 
     async def keep_source(self, data: bytes) -> str:
-        """Store a picture that requests may begin from, as uploads.py makes it; gives its name for `Source`. It goes
-        with the last job that uses it, or after a day in which none does. Raises: InvalidPicture, with the reason.
-        """
+        """Store a picture to begin from, as uploads.py makes it; gives its name. Raises: InvalidPicture, says why."""
         return await self._sources.keep(data)
 
     async def source(self, name: str) -> bytes:
