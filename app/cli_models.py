@@ -105,6 +105,9 @@ def evaluate(
     ] = None,
     steps: Steps = 16,
     guidance: Guidance = 3.0,
+    reference_guidance: Annotated[
+        float | None, typer.Option(min=0, max=20, help="Of the drawings drawn from; as much as the words' if left out.")
+    ] = None,
     dcgan: Annotated[Path | None, typer.Option(help="Folder of a trained DCGAN to compare with.")] = None,
     vae: Annotated[Path | None, typer.Option(help="Folder of a trained VAE to compare with.")] = None,
     crisp: Annotated[Path | None, typer.Option(help="Large sprites, to measure the upscaler on.")] = None,
@@ -120,7 +123,7 @@ def evaluate(
     check_weights(weights or configuration.weights)
     evaluate_folder(
         weights or configuration.weights, folder, out, quick=quick, each=questions, steps=steps, guidance=guidance,
-        dcgan=dcgan, vae=vae, crisp=crisp, threads=threads, report=typer.echo,
+        dcgan=dcgan, vae=vae, crisp=crisp, threads=threads, report=typer.echo, reference_guidance=reference_guidance,
     )  # fmt: skip
 
 

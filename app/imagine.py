@@ -14,9 +14,11 @@ from ..models.errors import EngineError, Unfit, Unrenderable
 from ..queue.errors import InvalidRequest
 from ..queue.grammar import MalformedPrompt, fields, parse
 from ..queue.grammar import Wish as Typed
+from ..queue.names import unknown_name
 from ..queue.requests import MAX_SEED, ImageRequest, image_request
 from ..queue.vocabulary import Vocabulary
 from ..web.problems import beyond_one_job, explain, failure, malformed, unknown_words
+from ..web.problems import unknown as unknown_here
 from .errors import Refused
 from .output import check_writable, output_files, write_files
 from .render import render
@@ -102,7 +104,9 @@ def check_words(vocabulary: Vocabulary | None, prompt: str, console: Console) ->
         known = ", ".join(vocabulary.concepts[:12])
         raise Refused(f"{unknown_words(report).message}. It draws things such as: {known}")
     for unknown in report.unknown:
-        hint = f"; did you mean {' or '.join(unknown.nearest)}?" if unknown.nearest else ""
+        offered = " or ".join(unknown.nearest)
+        hint = f"; did you mean {offered}?" if unknown.spelt else f"; the nearest that it knows: {offered}"
+        hint = hint if unknown.nearest else ""
         console.print(f"the model does not know “{unknown.word}”{hint}", style="yellow", markup=False, highlight=False)
 
 
@@ -116,7 +120,10 @@ def imagine(configuration: Configuration, wish: Wish, console: Console) -> Seque
     files = output_files(wish.out, request.count)
     check_writable(files)
     check_weights(configuration.weights)
-    check_words(load_words(configuration.weights), request.prompt, console)
+    vocabulary = load_words(configuration.weights)
+    if (name := unknown_name(request, vocabulary, ())) is not None:
+        raise Refused(unknown_here(name).message)
+    check_words(vocabulary, request.prompt, console)
     settings = configuration.settings.render
     device = settings.devices[0] if settings.devices else "auto"
     # Nobody stands between the picture and its owner, so nobody judges it; its marks are those of a served one.

@@ -174,5 +174,5 @@ def _in_words(job: Mapping[str, Any]) -> str:
 
 def _say_about_words(job: Mapping[str, Any], console: Console) -> None:
     for word, nearest in job.get("unknown_words", {}).items():
-        hint = f"; did you mean {' or '.join(nearest)}?" if nearest else ""
+        hint = f"; the nearest that it knows: {' or '.join(nearest)}" if nearest else ""
         console.print(f"the model does not know “{word}”{hint}", style="yellow", markup=False, highlight=False)

@@ -11,7 +11,7 @@ import logging
 import math
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,6 +20,7 @@ from PIL import Image
 from ..models.errors import TooLate, Unfit, Unrenderable
 from ..models.provenance import software
 from ..models.serving.asks import Ask, Drawn, OnProgress, Progress, Source
+from ..queue.emoji_words import in_words
 from ..queue.errors import RenderRefused
 from ..queue.jobs import Rendered
 from ..queue.requests import ImageRequest
@@ -43,6 +44,8 @@ class EngineLike(Protocol):
 
     def describe(self) -> Mapping[str, Any]: ...
 
+    def adapters(self) -> Sequence[str]: ...
+
     def submit(self, ask: Ask, on_progress: OnProgress) -> Job: ...
 
     def draw(self, ask: Ask, on_progress: OnProgress) -> Drawn: ...
@@ -53,21 +56,21 @@ class EngineLike(Protocol):
 
 
 def ask_of(request: ImageRequest, files: Mapping[str, bytes], *, member: str = "", seconds: float = math.inf) -> Ask:
-    """The request in the engine's words; `files` holds the bytes of what its source names.
+    """The request in the engine's words, emoji as their names; `files` holds the bytes of what its source names.
 
     Raises:
         RenderRefused: a source picture cannot be read.
     """
     source = request.source
     return Ask(
-        prompt=request.prompt,
+        prompt=in_words(request.prompt),
         seeds=request.seeds,
         steps=request.steps,
         guidance=request.guidance,
         width=request.width,
         height=request.height,
-        negative=request.negative,
-        parts=tuple((part.text, part.weight) for part in request.parts),
+        negative=in_words(request.negative),
+        parts=tuple((in_words(part.text), part.weight) for part in request.parts),
         style=request.style,
         chaos=request.chaos,
         stop=request.stop,

@@ -139,6 +139,7 @@ async def run_worker(configuration: Configuration, *, nats_url: str, device: str
         slots=render.slots or engine.slots,
         pool=render.pool,
         side=render.largest_side,
+        adapters=engine.adapters,
         drain_seconds=render.drain_seconds,
     )
     try:

@@ -1,6 +1,6 @@
 """Figures of docs/safety.md: rules against disguises, the watermark against re-encoding, the output check's alarms.
 
-    .venv/bin/python -P benchmarks/safety.py rules
+    .venv/bin/python -P benchmarks/safety.py rules [--each 50] [--packages DIR]
     .venv/bin/python -P benchmarks/safety.py watermark --pictures 500 [--side 512] [--rendered FOLDER]
     .venv/bin/python -P benchmarks/safety.py strangers --pictures 10000
     .venv/bin/python -P benchmarks/safety.py check --harmless FOLDER [--harmful FOLDER]
@@ -14,10 +14,11 @@ import argparse
 import io
 import json
 import random
+import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,30 +82,124 @@ def pictures(options: argparse.Namespace) -> Iterator[Image.Image]:
             yield scene(sprites, number, options.side)
 
 
-def rules(_: argparse.Namespace) -> dict[str, Any]:
-    """Attempts that get through, by disguise; and false alarms of the shipped list on captions."""
-    sys.path.insert(0, str(PROJECT / "tests"))
-    from bypasses import DISGUISES, PHRASES, WORDS, attempts
+def rules(options: argparse.Namespace) -> dict[str, Any]:
+    """Disguises that get through, by kind, of stand-in words and of the shipped list's; false alarms in ten languages.
 
-    book = book_of(tuple(Rule(pattern=word) for word in (*WORDS, *PHRASES)))
-    every = list(attempts())
+    A prompt in which a word of the list stands undisguised is no false alarm: it is left out and counted.
+    """
+    sys.path[:0] = [str(PROJECT / "tests"), str(PROJECT / "benchmarks")]
+    from bypasses import FRAMES, PHRASES, WORDS, Attempt, attempts
+    from glyphs import alike_on_screen
+
+    shipped = [rule.pattern.rstrip("*") for rule in default_rules() if len(rule.pattern) > 4]
+    sets = (
+        (book_of(tuple(Rule(pattern=word) for word in (*WORDS, *PHRASES))), (*WORDS, *PHRASES)),
+        (book_of(default_rules()), tuple(word for word in shipped if word.replace(" ", "").isalpha())),
+    )
+    screen, dice = alike_on_screen(), random.Random(3)
+    told: Counter[str] = Counter()
+    through: Counter[str] = Counter()
+    missed: list[str] = []
     begun = time.perf_counter()
-    through = [one for one in every if not book.check({one.path: one.text}).hits]
+    for book, hidden in sets:
+        drawn = [
+            Attempt("alike on the screen", "prompt", FRAMES[number % len(FRAMES)].format(on_screen(word, screen, dice)))
+            for number in range(options.each)
+            for word in [hidden[number % len(hidden)]]
+        ]
+        for one in (*attempts(options.each, hidden=hidden), *drawn):
+            told[one.disguise] += 1
+            if not book.check({one.path: one.text}).hits:
+                through[one.disguise] += 1
+                missed.append(one.text)
     seconds = time.perf_counter() - begun
-    heldout = json.loads((PROJECT / "models" / "data" / "heldout.json").read_text(encoding="utf-8"))
-    words = json.loads((PROJECT / "models" / "weights" / "first-light" / "vocabulary.json").read_text(encoding="utf-8"))
-    captions = [" ".join(map(str, pair)) for pair in heldout["colours"]] + list(words.get("concepts", []))
-    shipped = book_of(default_rules())
-    alarms = [caption for caption in captions if shipped.check({"prompt": caption}).hits]
+    count = sum(told.values())
     return {
-        "attempts": len(every),
-        "disguises": len(DISGUISES),
-        "through": len(through),
-        "through_by_disguise": dict(Counter(one.disguise for one in through)),
-        "milliseconds_each": round(1000 * seconds / len(every), 2),
-        "captions": len(captions),
-        "false_alarms": alarms,
+        "attempts": count,
+        "disguises": len(told),
+        "through": sum(through.values()),
+        "caught": f"{100 * (1 - sum(through.values()) / count):.2f} %",
+        "through_by_disguise": {name: f"{number} of {told[name]}" for name, number in through.most_common()},
+        "examples": missed[:12],
+        "milliseconds_each": round(1000 * seconds / count, 2),
+        **false_alarms(options),
     }
+
+
+def on_screen(word: str, table: Mapping[str, str], dice: random.Random) -> str:
+    """Most letters exchanged for signs that a font draws like them."""
+    return "".join(dice.choice(table[c]) if table.get(c) and dice.random() < 0.6 else c for c in word)
+
+
+def false_alarms(options: argparse.Namespace) -> dict[str, Any]:
+    """The shipped list over ordinary prompts: descriptions of Tux Paint's stamps and names of emoji, alone, in pairs,
+    and with what people write around them."""
+    book = book_of(default_rules())
+    literal = re.compile(
+        "|".join(rf"\b{re.escape(rule.pattern.rstrip('*'))}" for rule in default_rules()), re.IGNORECASE
+    )
+    told: dict[str, str] = {}
+    alarms: list[str] = []
+    count = left_out = 0
+    for language, prompts in ordinary(options.packages).items():
+        found = 0
+        used = [prompt for prompt in prompts if not literal.search(prompt)]
+        left_out += len(prompts) - len(used)
+        for prompt in used:
+            if hits := book.check({"prompt": prompt}).hits:
+                found += 1
+                alarms.append(f"{language}: {prompt} ({hits[0].rule.pattern})")
+        told[language] = f"{found} of {len(used)}"
+        count += len(used)
+    return {
+        "ordinary_prompts": count,
+        "left_out_for_a_word_of_the_list": left_out,
+        "false_alarms": len(alarms),
+        "share": f"{100 * len(alarms) / count:.3f} %",
+        "false_alarms_by_language": told,
+        "alarms": alarms[:30],
+    }
+
+
+#: Language of emojibase, of Tux Paint's files, and what people write around the name of a thing.
+LANGUAGES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "en": ("", ("a picture of {}", "{}!! (cute), 3d", "{} + {}", "{}, blue background", "2 {} | 4k", "[{}] <3 *best*")),
+    "zh": ("zh_CN", ("一张{}的图片", "{}！（可爱）", "{}和{}", "{}，蓝色背景", "2个{}", "【{}】高清")),
+    "ja": ("ja", ("{}の絵", "{}！（かわいい）", "{}と{}", "青い背景の{}", "{}を2つ", "「{}」アニメ風")),
+    "ko": ("ko", ("{} 그림", "{}!! (귀여운)", "{}와 {}", "파란 배경의 {}", "{} 2개", "[{}] 만화")),
+    "fr": ("fr", ("une image de {}", "{} !! (mignon)", "{} et {}", "{} sur fond bleu", "2 {}", "« {} » réaliste")),
+    "de": ("de", ("ein Bild: {}", "{}!! (süß)", "{} und {}", "{} vor blauem Hintergrund", "2 {}", "„{}“ groß & weiß")),
+    "es": ("es", ("una imagen de {}", "¡¡{}!! (lindo)", "{} y {}", "{} con fondo azul", "2 {}", "«{}» años 50")),
+    "pt": ("pt_BR", ("uma imagem de {}", "{}!! (fofo)", "{} e {}", "{} com fundo azul", "2 {}", "“{}” à noite")),
+    "ru": ("ru", ("картинка: {}", "{}!! (милый)", "{} и {}", "{} на синем фоне", "2 {}", "«{}» в стиле аниме")),
+    "it": ("it", ("un'immagine di {}", "{}!! (carino)", "{} e {}", "{} su sfondo blu", "2 {}", "«{}» più bello")),
+}
+
+
+def ordinary(packages: Path) -> dict[str, list[str]]:
+    """Prompts as people write them, by language; fetches the packages where they are not there."""
+    from daguerre.models.data.packages import fetch
+    from daguerre.models.data.sources import EMOJIBASE, TUXPAINT
+
+    emojibase, stamps = fetch(EMOJIBASE, packages), fetch(TUXPAINT, packages)
+    texts = [file.read_text(encoding="utf-8", errors="replace").splitlines() for file in stamps.rglob("*.txt")]
+    told: dict[str, list[str]] = {}
+    for language, (tuxpaint, frames) in LANGUAGES.items():
+        dice = random.Random(language)
+        rows = json.loads((emojibase / language / "data.json").read_text(encoding="utf-8"))
+        names = [row["label"] for row in rows if row.get("group") not in (None, 2)]
+        words = [tag for row in rows for tag in row.get("tags") or ()]
+        said = [
+            line.removeprefix(f"{tuxpaint}.utf8=")
+            for lines in texts
+            for line in (lines if tuxpaint else lines[:1])
+            if not tuxpaint or line.startswith(f"{tuxpaint}.utf8=")
+        ]
+        shown = [row["emoji"] for row in rows[::7] if row.get("emoji")]
+        framed = [dice.choice(frames).format(*dice.sample([*names, *words], 2)) for _ in range(1_500)]
+        adorned = [f"{dice.choice(names)} {''.join(dice.sample(shown, 2))}" for _ in range(200)]
+        told[language] = list(dict.fromkeys((*said, *names, *framed, *adorned)))
+    return told
 
 
 def marks(options: argparse.Namespace) -> dict[str, Any]:
@@ -167,6 +262,8 @@ def check(options: argparse.Namespace) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=("rules", "watermark", "strangers", "check"))
+    parser.add_argument("--each", type=int, default=50, help="attempts of each disguise and of each set of words")
+    parser.add_argument("--packages", type=Path, default=PROJECT / "runs" / "data" / "packages")
     parser.add_argument("--pictures", type=int, default=500)
     parser.add_argument("--first", type=int, default=0, help="number of the first scene")
     parser.add_argument("--side", type=int, default=512)

@@ -26,7 +26,7 @@ from .address import Address
 from .buttons import view_of_card
 from .cancel import may_moderate
 from .cards import Card
-from .checks import check_words, refusal_of
+from .checks import check_names, check_words, refusal_of
 from .errors import Refused
 from .faults import ALREADY_ACKNOWLEDGED, FAILURES, UNKNOWN_INTERACTION
 from .guard import explain, tell
@@ -106,14 +106,17 @@ async def ask(interaction: Asked, make: Callable[[ServerSettings], Awaitable[Seq
         await tell(interaction, explain(queued.problem, address.locale))
 
 
-async def admit(interaction: Asked, request: ImageRequest) -> ImageRequest:
+async def admit(interaction: Asked, request: ImageRequest, settings: ServerSettings) -> ImageRequest:
     """Every request passes here before it is queued, wherever it came from.
 
     Raises:
         Refused: says what to change.
     """
     vocabulary = interaction.client.services.vocabulary
-    if vocabulary is not None:
+    workers = await interaction.client.services.queue.workers()
+    check_names(request, vocabulary, workers, (*settings.styles, *settings.models))
+    # A picture says what to draw, whatever the words beside it are.
+    if vocabulary is not None and request.source is None:
         await asyncio.to_thread(check_words, request.prompt, vocabulary)
     return request
 
@@ -140,7 +143,7 @@ async def _queue(
     queue = interaction.client.services.queue
     settings = await server_settings(interaction)
     orders = await make(settings)
-    admitted = [replace(order, request=await admit(interaction, order.request)) for order in orders]
+    admitted = [replace(order, request=await admit(interaction, order.request, settings)) for order in orders]
     tickets: list[Ticket] = []
     for number, order in enumerate(admitted):
         try:

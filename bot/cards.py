@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..queue.emoji_words import CUSTOM
 from ..queue.explain import Why
 from ..queue.fair import Ahead
 from ..queue.jobs import Job, JobState, Progress
 from ..queue.requests import MAX_SEED, ImageRequest
-from ..queue.vocabulary import VocabularyReport
+from ..queue.vocabulary import UnknownWord, VocabularyReport
 from .keys import Rows, grid_rows, picture_rows, waiting_rows
 from .texts import ENGLISH, reason, text
 
@@ -66,15 +67,20 @@ def shorten(words: str, limit: int) -> str:
 
 def shown(words: str, limit: int = PROMPT_SHOWN) -> str:
     """What somebody typed, made harmless: one line, at most `limit` characters, markdown and mentions escaped."""
-    return _MARKUP.sub(r"\\\1", shorten(plain(words), limit))
+    return _MARKUP.sub(r"\\\1", shorten(plain(_spoken(words)), limit))
+
+
+def _spoken(words: str) -> str:
+    """Custom emoji as they are typed, without their ids."""
+    return CUSTOM.sub(r":\g<name>:", words)
 
 
 def alt_text(request: ImageRequest, locale: str = ENGLISH, *, grid: bool = False) -> str:
     """The description that screen readers read: what was asked for, in words of the member's language."""
     if grid:
-        whole = text("alt.grid", locale, count=request.count, prompt=plain(request.prompt))
+        whole = text("alt.grid", locale, count=request.count, prompt=plain(_spoken(request.prompt)))
     else:
-        whole = text("alt.picture", locale, prompt=plain(request.prompt))
+        whole = text("alt.picture", locale, prompt=plain(_spoken(request.prompt)))
     return shorten(whole, ALT_TEXT)
 
 
@@ -248,13 +254,15 @@ def details(request: ImageRequest, locale: str, metadata: Mapping[str, Any] | No
 def _unknown(report: VocabularyReport | None, locale: str) -> str:
     if report is None or not report.unknown:
         return ""
-    named = [_unknown_word(found.word, found.nearest, locale) for found in report.unknown[:WORDS_SHOWN]]
+    named = [_unknown_word(found, locale) for found in report.unknown[:WORDS_SHOWN]]
     if len(report.unknown) > WORDS_SHOWN:
         named.append(text("card.unknown.more", locale, count=len(report.unknown) - WORDS_SHOWN))
     return text("card.unknown", locale, words=", ".join(named))
 
 
-def _unknown_word(word: str, nearest: tuple[str, ...], locale: str) -> str:
-    if not nearest:
-        return text("card.unknown.word", locale, word=shown(word, WORD_SHOWN))
-    return text("card.unknown.nearest", locale, word=shown(word, WORD_SHOWN), nearest=shown(nearest[0], WORD_SHOWN))
+def _unknown_word(found: UnknownWord, locale: str) -> str:
+    word = shown(found.word, WORD_SHOWN)
+    if not found.nearest:
+        return text("card.unknown.word", locale, word=word)
+    code = "card.unknown.nearest" if found.spelt else "card.unknown.meant"
+    return text(code, locale, word=word, nearest=shown(found.nearest[0], WORD_SHOWN))

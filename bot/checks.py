@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+
 from ..queue.errors import InvalidRequest
-from ..queue.requests import MAX_COUNT, MAX_PROMPT, MAX_SEED
+from ..queue.grammar_flags import flag_of_field
+from ..queue.names import unknown_name
+from ..queue.requests import MAX_COUNT, MAX_PROMPT, MAX_SEED, ImageRequest
 from ..queue.server_settings import ServerSettings
+from ..queue.transport import WorkerInfo
 from ..queue.vocabulary import Vocabulary, VocabularyReport
-from .cards import word_list
+from .cards import shown, word_list
 from .errors import Refused
 
 #: Things we know that a refusal names.
 EXAMPLES = 6
 #: Channels that a refusal names.
 CHANNELS_SHOWN = 10
+#: Names that a refusal lists, and characters of each.
+NAMES_SHOWN, NAME_SHOWN = 25, 40
 
 
 def refusal_of(problem: InvalidRequest, prompt: str) -> Refused:
@@ -29,7 +36,43 @@ def refusal_of(problem: InvalidRequest, prompt: str) -> Refused:
         case "source":
             return Refused("picture.gone")
         case field:
-            return Refused("refused.field", field=field)
+            return _out_of_range(problem, field)
+
+
+def _out_of_range(problem: InvalidRequest, field: str) -> Refused:
+    """Names the flag that a member sets the field by, with what is allowed."""
+    flag = flag_of_field(field)
+    if flag is None:
+        return Refused("refused.field", field="::" if field == "parts" else field)
+    if problem.kind == "string_too_long":
+        return Refused("refused.long", flag=flag.dashed, limit=problem.limits.get("max_length", MAX_PROMPT))
+    if flag.kind in ("whole", "number"):
+        return Refused("refused.range", flag=flag.dashed, low=f"{flag.low:g}", high=f"{flag.high:.12g}")
+    return Refused("refused.field", field=flag.dashed)
+
+
+def check_names(
+    request: ImageRequest, vocabulary: Vocabulary | None, workers: Collection[WorkerInfo], allowed: Iterable[str] = ()
+) -> None:
+    """Whether style, model and fine-tunes are known to somebody here; `allowed` are those that the server names.
+
+    Raises:
+        Refused: names those that there are.
+    """
+    unknown = unknown_name(request, vocabulary, workers, allowed)
+    if unknown is None:
+        return
+    known = ", ".join(shown(name, NAME_SHOWN) for name in unknown.known[:NAMES_SHOWN])
+    if len(unknown.known) > NAMES_SHOWN:
+        known += ", …"
+    if unknown.kind == "lora" and not known:
+        raise Refused("refused.unknown.lora.none", name=shown(unknown.name, NAME_SHOWN))
+    code = {
+        "style": "refused.unknown.style",
+        "model": "refused.unknown.model",
+        "lora": "refused.unknown.lora",
+    }[unknown.kind]
+    raise Refused(code, name=shown(unknown.name, NAME_SHOWN), known=known)
 
 
 def check_channel(settings: ServerSettings, channel: int, parent: int | None) -> None:
@@ -54,7 +97,8 @@ def check_words(prompt: str, vocabulary: Vocabulary | None) -> VocabularyReport 
     if report.anything_known:
         return report
     examples = word_list(vocabulary.concepts[:EXAMPLES])
-    nearest = tuple(dict.fromkeys(near for found in report.unknown for near in found.nearest))[:EXAMPLES]
-    if nearest:
-        raise Refused("refused.words.nearest", nearest=word_list(nearest), examples=examples)
+    for spelt, code in ((True, "refused.words.nearest"), (False, "refused.words.meant")):
+        offered = (near for found in report.unknown if found.spelt is spelt for near in found.nearest)
+        if nearest := tuple(dict.fromkeys(offered))[:EXAMPLES]:
+            raise Refused(code, nearest=word_list(nearest), examples=examples)
     raise Refused("refused.words", examples=examples)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord import app_commands
 
+from ..queue import names
+from ..queue.emoji_words import custom_alone
 from ..queue.grammar import say
 from ..queue.grammar_flags import FITS, MOST_REQUESTS
 from ..queue.members import Preferences
@@ -22,9 +24,9 @@ from .errors import Refused
 from .guard import guarded, log_error
 from .language import speaks
 from .moderation_checks import check_amount
-from .pictures import is_blurred, keep_attachment, keep_link
+from .pictures import is_blurred, keep_attachment, keep_emoji, keep_link
 from .texts import text
-from .wishes import UNCONFIRMED, Beginning, orders, question, said_again, wishes
+from .wishes import UNCONFIRMED, Beginning, check_weight, orders, question, said_again, wishes
 
 if TYPE_CHECKING:
     from .client import DaguerreClient
@@ -34,8 +36,6 @@ if TYPE_CHECKING:
 #: Discord shows at most 25 suggestions of 100 characters.
 SUGGESTIONS, SUGGESTION = 25, 100
 ASPECTS = ("1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "2:1", "1:2")
-#: Styles that Daguerre's own data has names for; offered as far as the model in use knows them.
-STYLES = ("blob", "emojione", "firefox", "fluent", "noto", "streamline", "twemoji")
 #: Longest prompt with its flags.
 TYPED = 2 * MAX_PROMPT
 #: Options that describe themselves: `command.imagine.<option>`.
@@ -138,9 +138,15 @@ async def handle(
         there = image.url if image is not None else link or next((wish.link for wish in found if wish.link), "")
         if image is not None:
             kept = await keep_attachment(interaction, image)
+        elif there:
+            kept = await keep_link(interaction, there)
+        elif not begun.picture and begun.source is None and (alone := custom_alone(found[0].prompt)) is not None:
+            kept = await keep_emoji(interaction, *alone)
         else:
-            kept = await keep_link(interaction, there) if there else ""
+            kept = ""
         brought = replace(begun, picture=kept, blurred=begun.blurred or is_blurred(there)) if kept else begun
+        if not brought.picture and brought.source is None:
+            check_weight(prompt, options)
         if name := brought.picture:
             brought = replace(brought, shape=size_of(await interaction.client.services.queue.source(name)))
         return orders(found, settings, brought)
@@ -214,9 +220,8 @@ async def last_prompts(interaction: Asked, typed: str) -> list[app_commands.Choi
 
 
 async def known_styles(interaction: Asked, typed: str) -> list[app_commands.Choice[str]]:
-    vocabulary = interaction.client.services.vocabulary
-    known = [style for style in STYLES if vocabulary is None or not vocabulary.check(style).unknown]
-    return _choices(known, typed)
+    known = names.known_styles(interaction.client.services.vocabulary)
+    return _choices(names.STYLES if known is None else known, typed)
 
 
 async def known_models(interaction: Asked, typed: str) -> list[app_commands.Choice[str]]:

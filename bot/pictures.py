@@ -56,6 +56,12 @@ async def keep_link(interaction: Asked, link: str) -> str:
     return await keep_bytes(interaction, await fetch(interaction, link))
 
 
+async def keep_emoji(interaction: Asked, emoji: str, moving: bool) -> str:
+    """Name in the picture store of a custom emoji, by its id; of a moving one its first picture. Raises: Refused."""
+    host = (interaction.client.services.picture_hosts or DISCORD_HOSTS)[0]
+    return await keep_link(interaction, f"{host}/emojis/{emoji}.{'gif' if moving else 'png'}")
+
+
 def is_blurred(link: str) -> bool:
     """Whether a file is behind a spoiler where it lies: Discord says so in its name. Pure."""
     return link.partition("?")[0].rpartition("/")[2].startswith("SPOILER_")

@@ -9,8 +9,9 @@ from discord import app_commands
 
 from ..queue.grammar import parse
 from ..queue.members import Preferences
-from ..queue.requests import MAX_COUNT
+from ..queue.requests import MAX_COUNT, image_request
 from .cards import shown
+from .checks import check_names
 from .guard import guarded
 from .imagine import known_styles
 from .language import speaks
@@ -76,7 +77,7 @@ async def store(interaction: Asked, given: dict[str, Any], *, reset: bool) -> No
     """Keep what was given and answer with all there is.
 
     Raises:
-        Refused: the suffix breaks the grammar.
+        Refused: the suffix breaks the grammar, or no model here knows the style.
     """
     members, member = interaction.client.services.queue.members, str(interaction.user.id)
     old = Preferences() if reset else members.known(member)
@@ -84,6 +85,8 @@ async def store(interaction: Asked, given: dict[str, Any], *, reset: bool) -> No
     if suffix := changes.get("suffix"):
         with pointing(suffix):
             parse(suffix, needs_prompt=False)
+    if style := changes.get("style"):
+        check_names(image_request(prompt="-", seed=0, style=style), interaction.client.services.vocabulary, ())
     new = old.model_copy(update=changes)
     if changes or reset:
         await members.prefer(member, new)

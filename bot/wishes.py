@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,6 +23,7 @@ from ..queue.grammar import (
     source,
     wish_of,
 )
+from ..queue.grammar_chars import half
 from ..queue.grammar_flags import BY_NAME, MOST_ASPECT, value_of
 from ..queue.members import Preferences
 from ..queue.requests import MAX_SEED, ImageRequest, Source, image_request
@@ -110,6 +112,20 @@ def preferred_wish(preferences: Preferences) -> Wish:
         suffix = Wish()
     usual = Wish(style=preferences.style, count=preferences.count if preferences.count > 1 else None)
     return fill_in(suffix, usual)
+
+
+def check_weight(typed: str, options: Mapping[str, Any]) -> None:
+    """Without a picture nothing can be weighed; a weight among the preferences says nothing then.
+
+    Raises:
+        Refused: `--iw` stands in the prompt, or the option was chosen.
+    """
+    if options.get("image_weight") is not None:
+        raise Refused("problem.weight.picture")
+    with pointing(typed):
+        if any(wish.image_weight is not None for wish in plan(typed)):
+            place = re.search(r"iw", half(typed), re.IGNORECASE)
+            raise MalformedPrompt("weight.picture", max(0, place.start() - 2) if place else 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -16,7 +16,10 @@ from .data.build import build, chosen
 from .data.firstlight import CONCEPTS
 from .data.importer import import_folder
 from .evaluation.command import Folders, evaluate_weights
+from .evaluation.drawer_command import draws_from_drawings, evaluate_drawer_weights
+from .evaluation.drawer_painter import DrawerSampling
 from .evaluation.painter import Sampling
+from .evaluation.train_drawer_recogniser import DrawerRecogniserRecipe, train_drawer_recogniser
 from .evaluation.train_recogniser import RecogniserRecipe, train_recogniser
 from .training import recipes
 from .training.processes import Processes
@@ -25,7 +28,13 @@ from .training.run import Part, Task, name_of, run_task
 
 Report = Callable[[str], None]
 #: Kinds of recipes that are trained outside of `training`, which knows nothing of those who judge its results.
-FURTHER = {"recogniser": Part(RecogniserRecipe, train_recogniser)}
+FURTHER = {
+    "recogniser": Part(RecogniserRecipe, train_recogniser),
+    # It learns every thing of the drawer, not a list of concepts.
+    "recogniser-drawer": Part(
+        DrawerRecogniserRecipe, lambda recipe, sprites, _, *rest: train_drawer_recogniser(recipe, sprites, *rest)
+    ),
+}
 
 
 def build_data(data: Path, size: int, also: Sequence[str], without: Sequence[str], report: Report) -> None:
@@ -89,17 +98,31 @@ def evaluate_folder(
     crisp: Path | None,
     threads: int | None,
     report: Report,
+    reference_guidance: float | None = None,
 ) -> None:
-    """Evaluate a pipeline folder and print its figures.
+    """Evaluate a pipeline folder and print its figures. `reference_guidance` is for weights that draw from drawings.
 
     Raises:
         DataError, EngineError: says what to do.
     """
+    if draws_from_drawings(weights):
+        if threads is not None:
+            torch.set_num_threads(threads)
+        drawn = DrawerSampling(8 if quick else steps, reference_guidance or guidance, guidance)
+        found = evaluate_drawer_weights(
+            weights, data, out=out, each=each, quickly=quick, sampling=drawn, report=report
+        )  # fmt: skip
+        _tell(found, report)
+        return
     folders = Folders(data / "sprites64", data / "features", dcgan=dcgan, vae=vae, crisp=crisp)
     found = evaluate_weights(
         weights, folders, CONCEPTS, out=out, quick=quick, each=each, sampling=Sampling(steps, guidance),
         threads=threads, report=report,
     )  # fmt: skip
+    _tell(found, report)
+
+
+def _tell(found: Mapping[str, Any], report: Report) -> None:
     for name, value in found.items():
         if name != "details":
             report(f"{name:22} {'not measured' if value is None else value}")

@@ -19,7 +19,7 @@ from .common.folder import PICKLES, check_folder, digest, native_size
 from .errors import EngineError, WeightsRefused
 from .layout.reading import names_of_weights
 from .layout.words import NOTHING
-from .serving.adapters import Adapters
+from .serving.adapters import Adapters, names_in
 from .serving.asks import Ask, Drawn, OnProgress, Progress, no_progress
 from .serving.begin import Kit
 from .serving.compiling import compiled
@@ -137,6 +137,10 @@ class Engine:
         if self._about:
             return dict(self._about)
         return {"model": self.weights.name, "model_digest": "", "device": self.device, "engine": ENGINE_VERSION}
+
+    def adapters(self) -> Sequence[str]:
+        """Names of the fine-tunes that may be asked for just now, in order."""
+        return names_in(self._adapters)
 
     @property
     def slots(self) -> int:

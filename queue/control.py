@@ -155,11 +155,11 @@ class Queue:
                 request, limits, lane = admitted.request, admitted.limits, admitted.lane(lane)
                 cost = max(work(request) * self._hearing.pace, 1e-3)
                 self._check(limits, server, member, cost)
-                begun = self.showing.beginning(Place(server, adult=relaxed), Asker(member, roles, moderates), brought)
+                place, asker = Place(server, adult=relaxed), Asker(member, roles, moderates)
+                begun = self.showing.beginning(request, place, asker, brought)
                 await self._sources.check(request, begun.usable)
             except (Forbidden, QueueFull, InvalidRequest, NotShown):
-                earlier = await self._table.find_key(key)
-                if earlier is None:
+                if (earlier := await self._table.find_key(key)) is None:
                     raise
                 return Ticket(earlier, created=False)
             self._entering[member] += 1

@@ -2,25 +2,49 @@
 
     https://…/cat.png a {red, green} cat::2 hat --ar 3:2 --no clouds --style noto
 
-Links to a picture first, then the prompt with weights behind `::`, then flags (grammar_flags.py). `expand` takes braces
-apart, `parse` reads one text, `say` writes it again, `fields` gives what a request needs. Errors point at a character.
+Links to a picture first, then the prompt with weights behind `::`, then flags (grammar_flags.py); flags may stand first
+too. `expand` takes braces apart, `parse` reads one text, `say` writes it again, `fields` gives what a request needs.
+Errors point at a character.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from dataclasses import fields as fields_of_record
-from fractions import Fraction
 from typing import Any
 
-from .grammar_chars import Char, Chars, MalformedPrompt, first_permutations, is_sign, pointer, read, written
-from .grammar_flags import BY_NAME, FLAGS, MOST_REQUESTS, Flag, find_flag, value_of
+from .grammar_chars import (
+    DASHES,
+    Char,
+    Chars,
+    MalformedPrompt,
+    first_permutations,
+    half,
+    is_sign,
+    pointer,
+    read,
+    written,
+)
+from .grammar_flags import FLAGS, MOST_REQUESTS, Flag, cut_value, find_flag, value_of
+from .grammar_shape import ratio_of, sides
+from .grammar_words import Word, needs_escape, words_of
 from .requests import ImageRequest, Part, Source
 
-__all__ = ["MalformedPrompt", "Wish", "expand", "fields", "fill_in", "parse", "plan", "pointer", "say", "wish_of"]
+__all__ = [
+    "MalformedPrompt",
+    "Wish",
+    "expand",
+    "fields",
+    "fill_in",
+    "parse",
+    "plan",
+    "pointer",
+    "say",
+    "sides",
+    "wish_of",
+]
 
 #: Weights and parts, as requests take them.
 MOST_PARTS = 16
@@ -30,10 +54,10 @@ STYLIZE_PER_GUIDANCE = 50.0
 MOST_GUIDANCE = 20.0
 #: Share of noise for `--iw 1`; each further unit multiplies by it, so 0 forgets the picture.
 STRENGTH = 0.6
-#: Sides of pictures come in these steps of pixels.
-GRAIN, SHORTEST, LONGEST = 64, 64, 1024
-
-_WEIGHT = re.compile(r"[+-]?\d+(?:\.\d+)?")
+_WEIGHT = re.compile(r"[+-]?(?:\d+(?:\.\d+)?|\.\d+)")
+#: Signs behind a flag's value after which the prompt goes on, and such that only end it.
+_GOES_ON, _ENDS = ",，、;；。", ",，、;；。.!！"
+_SPREAD = re.compile(r"\d{1,4} ?[:x×*/] ?\d{1,4}(?![^ ,.;!])", re.IGNORECASE)
 _LINK = re.compile(r"https?://\S+", re.IGNORECASE)
 
 
@@ -81,7 +105,7 @@ def plan(typed: str, most: int = MOST_REQUESTS) -> tuple[Wish, ...]:
     found: list[Wish] = []
     total = 0
     for chars in first_permutations(read(typed), most):
-        wish = _parse(chars, len(typed), needs_prompt=True)
+        wish = _parse(chars, needs_prompt=True)
         total += wish.repeat or 1
         found += [replace(wish, repeat=None)] * min(wish.repeat or 1, most)
     if total > most:
@@ -99,8 +123,8 @@ def parse(typed: str, *, needs_prompt: bool = True) -> Wish:
     """One text without braces. Raises: MalformedPrompt."""
     for char in (chars := read(typed)):
         if is_sign(char, "{") or is_sign(char, "}"):
-            raise MalformedPrompt("brace.open" if char.c == "{" else "brace.close", char.at)
-    return _parse(chars, len(typed), needs_prompt=needs_prompt)
+            raise MalformedPrompt("brace.open" if is_sign(char, "{") else "brace.close", char.at)
+    return _parse(chars, needs_prompt=needs_prompt)
 
 
 def say(wish: Wish) -> str:
@@ -168,13 +192,12 @@ def source(wish: Wish, picture: str) -> Source:
 
 def wish_of(request: ImageRequest, *, size: int, steps: int, guidance: float, seed: bool = False) -> Wish:
     """What would have to be typed for this request, beside a server's defaults; its seed too if wanted."""
-    ratio = Fraction(request.width, request.height)
     stylize = None if request.guidance == guidance else round((request.guidance - 1) * STYLIZE_PER_GUIDANCE, 6)
     return Wish(
         prompt=request.prompt,
         parts=request.parts,
         negative=request.negative,
-        ratio=None if (request.width, request.height) == (size, size) else (ratio.numerator, ratio.denominator),
+        ratio=ratio_of(request.width, request.height, size),
         seed=request.seed if seed else None,
         stylize=stylize,
         chaos=request.chaos or None,
@@ -191,21 +214,6 @@ def wish_of(request: ImageRequest, *, size: int, steps: int, guidance: float, se
     )
 
 
-def sides(ratio: tuple[int, int] | None, size: int) -> tuple[int, int]:
-    """Width and height in pixels: of that shape as nearly as steps of 64 allow, about size × size large."""
-    if ratio is None:
-        return size, size
-    wanted = math.log(ratio[0] / ratio[1])
-    area = 2 * math.log(max(1, size))
-    lengths = range(SHORTEST, LONGEST + 1, GRAIN)
-
-    def miss(shape: tuple[int, int]) -> float:
-        width, height = shape
-        return abs(math.log(width / height) - wanted) + 0.5 * abs(math.log(width * height) - area)
-
-    return min(((width, height) for width in lengths for height in lengths), key=miss)
-
-
 def _open(value: Any) -> bool:
     """Whether this was not said; zero was."""
     return value is None or value is False or value in ("", ())
@@ -214,85 +222,92 @@ def _open(value: Any) -> bool:
 # ---- reading
 
 
-def _parse(chars: Chars, end: int, *, needs_prompt: bool) -> Wish:
-    words = _words(chars)
-    first = next((n for n, word in enumerate(words) if _flag_name(word) is not None), len(words))
-    text, link = list[Chars](), ""
-    for word in words[:first]:
-        if not word[0].plain and _LINK.fullmatch(written(word)):
+def _parse(chars: Chars, *, needs_prompt: bool) -> Wish:
+    words = words_of(chars)
+    first = next((n for n, word in enumerate(words) if word.flag is not None), len(words))
+    text, link = _without_link(words[:first])
+    said, rest = _flags(words[first:], may_follow=not text)
+    more, second = _without_link(rest)
+    if link and second:
+        raise MalformedPrompt("link.many", next(word.at for word in rest if word.text == second))
+    if text and more:
+        # A comma belongs to the word before it.
+        text = [*text[:-1], Word(text[-1].chars + more[0].chars), *more[1:]]
+    wish = replace(_prompt([word.chars for word in text or more]), link=link or second)
+    if needs_prompt and not wish.prompt:
+        if "negative" in said:
+            raise MalformedPrompt("flag.no_first", next(word.at for word in words if word.flag == "no"))
+        raise MalformedPrompt("empty", words[first].at if first < len(words) else 0)
+    return replace(wish, **said)
+
+
+def _without_link(words: Sequence[Word]) -> tuple[list[Word], str]:
+    text, link = list[Word](), ""
+    for word in words:
+        if not word.chars[0].plain and _LINK.fullmatch(word.text):
             if link:
-                raise MalformedPrompt("link.many", word[0].at)
-            link = written(word)
+                raise MalformedPrompt("link.many", word.at)
+            link = word.text
         else:
             text.append(word)
-    wish = replace(_prompt(text, end), link=link)
-    if needs_prompt and not wish.prompt:
-        raise MalformedPrompt("empty", words[first][0].at if first < len(words) else 0)
-    return replace(wish, **_flags(words[first:], end))
+    return text, link
 
 
-def _words(chars: Chars) -> list[Chars]:
-    found: list[Chars] = []
-    word: list[Char] = []
-    for char in (*chars, Char(" ", -1)):
-        if not char.c.isspace():
-            word.append(char)
-        elif word:
-            found.append(tuple(word))
-            word = []
-    return found
-
-
-def _flag_name(word: Chars) -> str | None:
-    """`--ar` is a flag, `--` and `\\--ar` are text; `—ar` too is one, for telephones join two dashes."""
-    whole = written(word)
-    if len(word) > 2 and is_sign(word[0], "-") and is_sign(word[1], "-") and word[2].c.isalpha():
-        return whole[2:]
-    if word and is_sign(word[0], "—") and whole[1:].casefold() in BY_NAME:
-        return whole[1:]
-    return None
-
-
-def _flags(words: Sequence[Chars], end: int) -> dict[str, Any]:
+def _flags(words: Sequence[Word], *, may_follow: bool) -> tuple[dict[str, Any], list[Word]]:
+    """What the flags say, and the words behind their values: the prompt, where flags stand first."""
     found: dict[str, Any] = {}
     said: dict[str, int] = {}
+    rest: list[Word] = []
     n = 0
     while n < len(words):
         word = words[n]
-        at = word[0].at
-        flag = find_flag(_flag_name(word) or "", at)
-        following: list[Chars] = []
+        flag = find_flag(word.flag or "", word.at)
+        following: list[Word] = []
         n += 1
-        while n < len(words) and _flag_name(words[n]) is None:
+        while n < len(words) and words[n].flag is None:
             following.append(words[n])
             n += 1
         said[flag.field] = said.get(flag.field, 0) + 1
         if said[flag.field] > flag.times:
             code = "flag.twice" if flag.times == 1 else "flag.many"
-            raise MalformedPrompt(code, at, flag=flag.dashed, most=flag.times)
-        found[flag.field] = _value(flag, following, at, found.get(flag.field))
+            raise MalformedPrompt(code, word.at, flag=flag.dashed, most=flag.times)
+        found[flag.field], behind = _value(flag, following, word.at, found.get(flag.field))
+        if behind and not may_follow and behind[0].text[0] not in _GOES_ON:
+            code = "flag.alone" if flag.kind == "switch" else "flag.text"
+            raise MalformedPrompt(code, behind[0].at, flag=flag.dashed)
+        rest += behind
     if "steps" in found and "quality" in found:
-        raise MalformedPrompt("flag.twice", words[0][0].at, flag="--q")
-    return found
+        raise MalformedPrompt("flag.twice", words[0].at, flag="--q")
+    return found, rest
 
 
-def _value(flag: Flag, words: Sequence[Chars], at: int, before: Any) -> Any:
+def _value(flag: Flag, words: Sequence[Word], at: int, before: Any) -> tuple[Any, list[Word]]:
+    """The value, and the words behind it."""
     if flag.kind == "switch":
-        if words:
-            raise MalformedPrompt("flag.alone", words[0][0].at, flag=flag.dashed)
-        return True
+        return True, _after(words)
     if not words:
         raise MalformedPrompt("flag.value", at, flag=flag.dashed, example=flag.example)
     if flag.kind == "words":
-        text = " ".join(written(word) for word in words)
-        return f"{before}, {text}" if before else text
-    if len(words) > 1:
-        raise MalformedPrompt("flag.text", words[1][0].at, flag=flag.dashed)
-    value = value_of(flag, written(words[0]), words[0][0].at)
-    return (*(before or ()), value) if flag.field == "adapters" else value
+        text = " ".join(word.text for word in words)
+        return f"{before}, {text}" if before else text, []
+    first, *others = words
+    if flag.kind == "ratio" and (spread := _SPREAD.match(half(" ".join(word.text for word in words[:3])))):
+        # 16 : 9
+        pieces = spread[0].count(" ") + 1
+        first = Word(tuple(char for word in words[:pieces] for char in word.chars))
+        others = list(words[pieces:])
+    length = cut_value(flag, first.text)
+    value = value_of(flag, written(first.chars[:length]), first.at)
+    glued = [Word(first.chars[length:])] if first.chars[length:] else []
+    return (*(before or ()), value) if flag.field == "adapters" else value, _after([*glued, *others])
 
 
-def _prompt(words: Sequence[Chars], end: int) -> Wish:
+def _after(words: Sequence[Word]) -> list[Word]:
+    """What is said behind a flag, without a full stop at its end."""
+    return [] if all(char.c in _ENDS for word in words for char in word.chars) else list(words)
+
+
+def _prompt(words: Sequence[Chars]) -> Wish:
     """Prompt and parts."""
     chars: list[Char] = []
     for word in words:
@@ -300,10 +315,10 @@ def _prompt(words: Sequence[Chars], end: int) -> Wish:
     parts: list[tuple[str, float]] = []
     start = n = 0
     while n < len(chars) - 1:
-        if not (is_sign(chars[n], ":") and chars[n + 1].c == ":"):
+        if not (is_sign(chars[n], ":") and half(chars[n + 1].c) == ":"):
             n += 1
             continue
-        weight = _WEIGHT.match(written(chars[n + 2 :]))
+        weight = _WEIGHT.match(half(written(chars[n + 2 :])))
         text = written(chars[start:n]).strip()
         if not text:
             raise MalformedPrompt("part.empty", chars[n].at)
@@ -341,14 +356,16 @@ def _typed(char: Char) -> str:
 
 def _escape(text: str) -> str:
     """The words so that none of them has a meaning."""
-    text = re.sub(r"([\\{},])", r"\\\1", text)
-    text = re.sub(r"(^|\s)(?=--|—|https?://)", r"\1" + "\\\\", text, flags=re.IGNORECASE)
+    dashed = "".join(
+        f"\\{c}" if (c in DASHES and needs_escape(text, n)) or c in "\\{}｛｝" else c for n, c in enumerate(text)
+    )
+    text = re.sub(r"(^|\s)(?=https?://)", r"\1" + "\\\\", dashed, flags=re.IGNORECASE)
     # Also a colon at the end: `::` comes behind it.
-    return re.sub(r":(?=:|$)", r"\\:", text)
+    return re.sub(r"([:：])(?=[:：]|$)", r"\\\1", text)
 
 
 def _escape_link(link: str) -> str:
-    return re.sub(r"([\\{},])", r"\\\1", link)
+    return re.sub(r"([\\{}｛｝])", r"\\\1", link)
 
 
 def _said(flag: Flag, value: Any) -> str:

@@ -1,7 +1,8 @@
 """The lowest level of the grammar: characters that remember where they stood, escapes, permutations. Pure.
 
 A backslash takes the meaning from the character behind it: `\\{`, `\\--ar`, `\\::`. Braces are permutations:
-`a {red, green} apple` is two texts, and braces may stand inside braces and inside flags.
+`a {red, green} apple` is two texts, and braces may stand inside braces and inside flags. Signs may be typed as Chinese
+keyboards and telephones write them: `｛红，绿｝`, `猫：：２`.
 """
 
 from __future__ import annotations
@@ -10,12 +11,22 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from .errors import QueueError
+from .grammar_foreign import FOREIGN_ENGLISH
 
 #: Braces inside braces, at most.
 DEPTH = 8
+#: What is written for the signs of the grammar where the keyboard has wider ones.
+MEANT: Mapping[str, str] = MappingProxyType(dict(zip("｛｝：，、", "{}:,,", strict=True)))
+#: Every dash that is typed for the two in front of a flag; telephones and word processors join two into one.
+HYPHENS = "-\u2010\u2011\uff0d\ufe63"
+LONG_DASHES = "\u2012\u2013\u2014\u2015\u2212\ufe58\u2e3a\u2e3b"
+DASHES = HYPHENS + LONG_DASHES
+#: Full-width letters, figures and signs, one for one; and the minus signs of numbers.
+_HALF = {0xFF01 + place: 0x21 + place for place in range(94)} | {ord(dash): "-" for dash in DASHES} | {0x3002: "."}
 
 
 class MalformedPrompt(QueueError):
@@ -28,6 +39,7 @@ class MalformedPrompt(QueueError):
         "brace.deep": "braces stand more than {most} deep in each other",
         "too_many": "this asks for {count} requests at once; at most {most} are allowed",
         "flag.unknown": "there is no flag {flag}; do you mean {nearest}?",
+        "flag.none": "there is no flag {flag}; there are {flags}",
         "flag.twice": "{flag} is said twice",
         "flag.value": "{flag} needs a value, such as {example}",
         "flag.alone": "{flag} takes no value; flags stand behind the prompt",
@@ -40,6 +52,9 @@ class MalformedPrompt(QueueError):
         "part.weight": "a weight goes from {low} to {high}",
         "part.sum": "the weights add up to {sum}; together they have to be more than 0",
         "link.many": "a request begins from one picture, and this is a second one",
+        "flag.no_first": "--no takes all the words behind it, and nothing is left to draw; write the prompt first",
+        "weight.picture": "--iw says how much of a picture stays, and there is no picture to begin from",
+        **FOREIGN_ENGLISH,
     }
 
     def __init__(self, code: str, at: int, **values: Any) -> None:
@@ -82,8 +97,13 @@ def written(chars: Sequence[Char]) -> str:
 
 
 def is_sign(char: Char, sign: str) -> bool:
-    """Whether this is the sign with its meaning."""
-    return char.c == sign and not char.plain
+    """Whether this is the sign with its meaning, however wide it was typed."""
+    return MEANT.get(char.c, char.c) == sign and not char.plain
+
+
+def half(text: str) -> str:
+    """Full-width letters, figures and signs as plain ones, character by character."""
+    return text.translate(_HALF)
 
 
 def permutations(chars: Chars) -> list[Chars]:

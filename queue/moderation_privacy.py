@@ -28,7 +28,7 @@ from .pictures import PictureStore
 from .requests import ImageRequest
 from .rows import job_of
 from .schema import JOBS, SERVER_SETTINGS, USAGE
-from .schema_moderation import BANS, REPORTS, WARNINGS
+from .schema_moderation import BANS, COPIES, REPORTS, WARNINGS
 from .showing import Place, Use
 
 log = logging.getLogger(__name__)
@@ -197,6 +197,9 @@ class Privacy:
         for job in jobs:
             for name in job.pictures:
                 await self._pictures.remove(name)
+        for some in _parted(jobs):
+            copies = delete(COPIES).where(COPIES.c.job.in_([job.id for job in some]))
+            await self._database.change(lambda one, copies=copies: one.execute(copies).rowcount)
 
     async def _erase(self, jobs: list[Job], more: Mapping[str, Any]) -> None:
         """Take the words out of jobs."""

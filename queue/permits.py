@@ -14,6 +14,7 @@ from .jobs import Job, JobState, Progress
 from .moderation import Moderation, highest_score, look
 from .moderation_store import Marks
 from .pictures import PictureStore
+from .requests import ImageRequest
 from .rules import Action
 from .server_settings import ServerSettings, ServerSettingsStore
 from .showing import Decision, Judged, Origin, Place, Ruled, Sight, Use, Viewer, decide
@@ -57,6 +58,7 @@ class Permit:
 class _Jobs(Protocol):
     async def find(self, job_id: str) -> Job | None: ...
     async def uses_source(self, name: str, member: str, server: str | None) -> bool: ...
+    async def source_marks(self, name: str) -> tuple[bool, bool]: ...
 
 
 class Showing:
@@ -156,17 +158,21 @@ class Showing:
 
     # What a request begins from
 
-    def beginning(self, place: Place, asker: Asker, brought: Collection[str]) -> Beginning:
+    def beginning(self, request: ImageRequest, place: Place, asker: Asker, brought: Collection[str]) -> Beginning:
         """Asked for each picture that one request names; `brought`: files that its asker sent for it."""
-        return Beginning(self, self._jobs, place, asker, frozenset(brought))
+        picture = "" if request.source is None else request.source.picture
+        return Beginning(self, self._jobs, picture, place, asker, frozenset(brought))
 
 
 class Beginning:
     """Which pictures one request may begin from; afterwards, whether what comes of it has to be blurred too."""
 
-    def __init__(self, showing: Showing, jobs: _Jobs, place: Place, asker: Asker, brought: Collection[str]) -> None:
+    def __init__(
+        self, showing: Showing, jobs: _Jobs, picture: str, place: Place, asker: Asker, brought: Collection[str]
+    ) -> None:
         self._showing = showing
         self._jobs = jobs
+        self._picture = picture
         self._place = place
         self._asker = asker
         self._brought = brought
@@ -178,11 +184,8 @@ class Beginning:
         Raises:
             NotShown: it is theirs, and still may not be used, or not here; says why.
         """
-        if name in self._brought:
-            return True
         if name.startswith("sources/"):
-            server = self._place.server if self._asker.moderates else None
-            return await self._jobs.uses_source(name, self._asker.member, server)
+            return await self._sent(name)
         job = await self._jobs.find(name.split("/")[0])
         if job is None:
             return False
@@ -194,6 +197,20 @@ class Beginning:
             raise
         self.blurred |= permit.blurred
         return name in job.pictures
+
+    async def _sent(self, name: str) -> bool:
+        """A file that somebody sent: by whom, and what became of the pictures that were made of it."""
+        brought = name in self._brought
+        server = self._place.server if self._asker.moderates else None
+        if not brought and not await self._jobs.uses_source(name, self._asker.member, server):
+            return False
+        if name == self._picture:
+            # A file keeps what it was behind where it came from; masks say nothing.
+            spoiler, relaxed = await self._jobs.source_marks(name)
+            self.blurred |= spoiler
+            if relaxed and not brought and not self._place.adult:
+                raise NotShown("age")
+        return True
 
 
 def origin_of(job: Job) -> Origin:

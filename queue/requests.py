@@ -29,7 +29,7 @@ MAX_SEED = 2**32 - 1
 
 Prompt = Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_PROMPT)]
 #: Side of a delivered picture in pixels. The engine renders at the model's own size and scales to this.
-Side = Annotated[int, Field(ge=64, le=1024, multiple_of=64)]
+Side = Annotated[int, Field(ge=64, le=1024, multiple_of=16)]
 
 
 Percent = Annotated[int, Field(ge=0, le=100)]

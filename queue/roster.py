@@ -97,6 +97,7 @@ class Roster:
                 pool=heard.heartbeat.pool,
                 side=heard.heartbeat.side,
                 instance=heard.heartbeat.instance,
+                adapters=heard.heartbeat.adapters,
             )
             for heard in self._live(now)
         )

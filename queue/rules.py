@@ -18,7 +18,8 @@ from typing import Annotated, Any, Literal, Protocol, cast
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from .errors import QueueError
-from .rules_text import anywhere, fold_word, is_disguise, pattern, plain, readings
+from .rules_read import fold_word, letters_of, plain, readings
+from .rules_text import anywhere, is_disguise, pattern
 
 #: Longest pattern, in characters; and rules of one server.
 MAX_PATTERN = 200
@@ -114,16 +115,32 @@ class _Pattern(Protocol):
     def search(self, text: str) -> Any: ...
 
 
+class _Sieve:
+    """Says at once, by RE2, that a text does not hold a word; made when the first text is suspect."""
+
+    def __init__(self, words: tuple[str, ...]) -> None:
+        self._words = words
+        self._pattern: _Pattern | None = None
+
+    def lets_through(self, letters: str) -> bool:
+        if self._pattern is None:
+            self._pattern = _any_of([self._words])
+        return self._pattern is None or self._pattern.search(letters) is not None
+
+
 class Book:
     """The rules that hold somewhere, made ready."""
 
     def __init__(self, rules: Collection[Rule]) -> None:
         """Raises: BadRule."""
         self._words = [
-            (rule, words, finder) for rule in rules if rule.kind == "word" for words, finder in [_word(rule)]
+            (rule, words, finder, _Sieve(words))
+            for rule in rules
+            if rule.kind == "word"
+            for words, finder in [_word(rule)]
         ]
         self._expressions = [(rule, expression(rule.pattern)) for rule in rules if rule.kind == "regex"]
-        self._any_word = _any_of([words for _, words, _ in self._words])
+        self._any_word = _any_of([words for _, words, _, _ in self._words])
 
     def check(self, texts: Mapping[str, str]) -> Verdict:
         """Everything that a rule finds in any of these texts, by their names."""
@@ -133,20 +150,20 @@ class Book:
         read = readings(text)
         # Nearly every text has none of the words, and RE2 sees so in one look at all of them.
         suspect = [folded for folded in read if self._any_word is None or self._any_word.search(folded.letters)]
-        for rule, words, finder in self._words if suspect else ():
+        for rule, words, finder, sieve in self._words if suspect else ():
             spans = {
-                (folded.places[match.start()], folded.places[match.end() - 1] + 1)
+                span
                 for folded in suspect
+                if sieve.lets_through(folded.letters)
                 for match in finder.finditer(folded.letters)
-                if is_disguise(
-                    match.group(), text[folded.places[match.start()] : folded.places[match.end() - 1] + 1], words
-                )
+                for span in [folded.span(match.start(), match.end())]
+                if is_disguise(match.group(), text[slice(*span)], words)
             }
             yield from (Hit(rule, field, start, end) for start, end in sorted(spans))
         for rule, searched in self._expressions:
             # In the text itself a match has its place; in the other readings it counts for the whole text.
             spans: set[tuple[int, int]] = {match.span() for match in searched.finditer(text) if match.group()}
-            others = [plain(text), *(folded.letters for folded in read)]
+            others = [plain(text), *(letters_of(folded.letters) for folded in read)]
             if not spans and any(match.group() for other in others for match in searched.finditer(other)):
                 spans = {(0, len(text))}
             yield from (Hit(rule, field, start, end) for start, end in sorted(spans))

@@ -11,7 +11,7 @@ from functools import cache
 from .rules import Action, Rule
 
 _REFUSED = """
-porn* | hentai | nsfw | nude* | nudity | naked | topless | bottomless | erotic* | sexy | sexual* | sex | orgy | orgies
+porn* | hentai | nsfw | nude* | nudity | naked* | topless | bottomless | erotic* | sexy* | sexual* | sex | orgy | orgies
 blowjob* | handjob* | masturbat* | ejaculat* | orgasm* | fetish* | bdsm | bondage | genital* | penis* | vagina* | vulva*
 nipple* | boob* | tits | titties | dildo* | cock sucking | cumshot* | creampie | gangbang* | threesome | milf
 strip tease* | striptease* | upskirt* | onlyfans | rape | raped | raping | rapist* | incest* | bestial* | zoophil*

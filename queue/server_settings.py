@@ -120,15 +120,15 @@ class ServerSettings(BaseModel):
         return channel in self.channels or category in self.categories
 
     def clamped(self, request: ImageRequest) -> ImageRequest:
-        """The request within the clamps; a picture that is too large keeps its shape as far as steps of 64 allow."""
+        """The request within the clamps; a picture that is too large keeps its shape as far as steps of 16 allow."""
         longest = max(request.width, request.height)
         share = min(1.0, self.most_size / longest)
         changes: dict[str, Any] = {
             "steps": min(request.steps, self.most_steps),
             "guidance": min(max(request.guidance, self.least_guidance), max(self.most_guidance, self.least_guidance)),
             "count": min(request.count, self.most_count),
-            "width": max(64, round(request.width * share / 64) * 64),
-            "height": max(64, round(request.height * share / 64) * 64),
+            "width": max(64, round(request.width * share / 16) * 16),
+            "height": max(64, round(request.height * share / 16) * 16),
             "label": request.label or self.label,
         }
         changed = {name: value for name, value in changes.items() if value != getattr(request, name)}

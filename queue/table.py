@@ -313,6 +313,13 @@ class JobTable:
         query = query.where(SOURCE_USES.c.name == name, whose).limit(1)
         return await self._database.view(lambda one: one.execute(query).first()) is not None
 
+    async def source_marks(self, name: str) -> tuple[bool, bool]:
+        """Whether a job that begins from that picture is blurred, and whether one was made where more is allowed."""
+        marks = select(JOB_MARKS.c.spoiler, JOB_MARKS.c.hidden, JOB_MARKS.c.relaxed)
+        marks = marks.join(SOURCE_USES, SOURCE_USES.c.job == JOB_MARKS.c.job).where(SOURCE_USES.c.name == name)
+        rows = await self._database.view(lambda one: one.execute(marks).all())
+        return any(row[0] or row[1] for row in rows), any(row[2] for row in rows)
+
     async def unused_sources(self, before: float) -> list[str]:
         """Names of pictures sent before this Unix time that no job uses."""
         query = select(SOURCES.c.name).where(SOURCES.c.kept < before, ~statements.USED)

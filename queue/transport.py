@@ -74,6 +74,8 @@ class Heartbeat(_Message):
     #: The pool that it belongs to, and the longest side that it renders (0: any).
     pool: str = POOL
     side: int = 0
+    #: Names of the fine-tunes that it can draw with; None: it does not say, as workers of an earlier version.
+    adapters: tuple[str, ...] | None = None
     #: The attempt of each job that it works on.
     running: Mapping[str, int]
     #: It is going away and takes nothing more.
@@ -124,6 +126,8 @@ class WorkerInfo:
     side: int = 0
     #: Tells it from others of its name.
     instance: str = ""
+    #: Names of its fine-tunes; None: it does not say.
+    adapters: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,12 +78,14 @@ class Worker:
         models: Sequence[str] = (),
         pool: str = POOL,
         side: int = 0,
+        adapters: Callable[[], Sequence[str]] | None = None,
         drain_seconds: float = 30.0,
     ) -> None:
         """`drain_seconds`: how long running jobs may go on once the worker is told to stop.
 
         `credentials` take the place of `nats_token` where a token is not all. `side`: longest side in pixels that it
-        renders, 0 for any; with `pool` and `models` it decides which jobs are sent here.
+        renders, 0 for any; with `pool` and `models` it decides which jobs are sent here. `adapters`: gives the names
+        of the fine-tunes that may be asked for just now.
         """
         self._handler = handler
         self._name = name
@@ -92,6 +94,7 @@ class Worker:
         self._slots = slots
         self._device = device
         self._capability = Capability(pool=pool, models=tuple(models), side=side)
+        self._adapters = adapters
         self._drain_seconds = drain_seconds
         self._told_to_drain = asyncio.Event()
         self._nats = NatsWorker(
@@ -327,6 +330,7 @@ class Worker:
             models=self._capability.models,
             pool=self._capability.pool,
             side=self._capability.side,
+            adapters=None if self._adapters is None else tuple(self._adapters()),
             running={job: running.attempt for job, running in self._running.items()},
             bye=bye,
         )

@@ -166,22 +166,37 @@ def check_base(folder: Path) -> None:
 
 
 def check_worker(place: Place) -> None:
-    """A clean clone, and what the README says first."""
-    begun = time.monotonic()
-    first = place.start(*FIRST).expect()
-    whole = time.monotonic() - begun
-    look(place, place.clone / "apple.png")
-    installing = float(re.search(r"set-up done in (\d+) s", first.err)[1])  # pyright: ignore[reportOptionalSubscript]
-    if noise := [line for line in first.err.splitlines() if line and not line.startswith("daguerre: ")]:
-        raise Failed(f"the first command says more than its own lines: {noise[:5]}")
-    say(
-        f"the first command took {whole:.0f} s from clone to picture, {whole - installing:.0f} s of it after "
-        f"installing; .venv {size_of(place.clone / '.venv')}"
-    )
+    """A clean clone, and what the README says first; then all that draws."""
+    first_command(place)
     declared(place)
     simple(place)
     helps(place)
     calls(place, {NEED_DATA: r"missing here; scripts/start --with data brings"})
+    draws_here(place)
+    with place.serve() as running:
+        draws_served(place, running)
+    say("worker passed")
+
+
+def first_command(place: Place) -> None:
+    """From the clone to the picture, with nothing said but one line for each phase."""
+    begun = time.monotonic()
+    first = place.start(*FIRST).expect()
+    whole = time.monotonic() - begun
+    look(place, place.clone / "apple.png")
+    installing = re.search(r"set-up done in (\d+) s", first.err)
+    if installing is None:
+        raise Failed(f"the first command does not say that it is set up: {first.err}")
+    if noise := [line for line in first.err.splitlines() if line and not line.startswith("daguerre: ")]:
+        raise Failed(f"the first command says more than its own lines: {noise[:5]}")
+    say(
+        f"the first command took {whole:.0f} s from clone to picture, {whole - float(installing[1]):.0f} s of it after "
+        f"installing; .venv {size_of(place.clone / '.venv')}"
+    )
+
+
+def draws_here(place: Place) -> None:
+    """Every command that draws by itself, and those that look at what it drew."""
     apple = place.work / "apple.png"
     place.daguerre("imagine", "a red apple", "--out", apple, "--seed", "0").expect(0, quiet=True)
     look(place, apple)
@@ -190,20 +205,16 @@ def check_worker(place: Place) -> None:
     prompts = place.work / "list.txt"
     prompts.write_text("a red apple\na blue car\n")
     place.daguerre("synthesize", prompts, place.work / "set", "--steps", "4").expect(0, says="2 pictures")
-    for file in sorted((place.work / "set").rglob("*.png")):
-        place.daguerre("verify", file).expect(0, says="made by Daguerre")
-    place.daguerre("sheet", "a red apple", "--seeds", "2", "--steps", "4", "--out", place.work / "sheet.png").expect(
-        0, quiet=True
-    )
-    place.daguerre("verify", place.work / "sheet.png").expect(0, says="made by Daguerre")
+    sheet = place.work / "sheet.png"
+    place.daguerre("sheet", "a red apple", "--seeds", "2", "--steps", "4", "--out", sheet).expect(0, quiet=True)
+    drawn = [*sorted((place.work / "set").rglob("*.png")), sheet]
+    for answer in place.many([("verify", str(file)) for file in drawn]):
+        answer.expect(0, says="made by Daguerre")
     doctor = place.daguerre("doctor").expect(0, says=r"ok +drawing .*a small picture in")
     say(next(line for line in doctor.out.splitlines() if " drawing " in line).strip())
-    with place.serve() as running:
-        draws(place, running)
-    say("worker passed")
 
 
-def draws(place: Place, running: Serve) -> None:
+def draws_served(place: Place, running: Serve) -> None:
     """A running serve: by the page's own call, and by `imagine --server`."""
     address = running.address()
     with DIRECT.open(f"{address}/", timeout=60) as answer:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import io
 import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -78,11 +78,20 @@ async def a_queue(folder: Path, **options: object) -> AsyncGenerator[Queue]:
 
 
 @asynccontextmanager
-async def a_worker(queue: Queue, easel: Easel, slots: int = 1) -> AsyncGenerator[None]:
-    """A worker in this process, connected when the block begins."""
+async def a_worker(
+    queue: Queue, easel: Easel, slots: int = 1, *, models: Sequence[str] = (), adapters: Sequence[str] | None = None
+) -> AsyncGenerator[None]:
+    """A worker in this process, connected when the block begins; it tells of `models` and `adapters` if given any."""
     stop, ready = asyncio.Event(), asyncio.Event()
     worker = Worker(
-        easel, nats_url=queue.nats_url, nats_token=queue.nats_token, name="easel", slots=slots, drain_seconds=0.1
+        easel,
+        nats_url=queue.nats_url,
+        nats_token=queue.nats_token,
+        name="easel",
+        slots=slots,
+        drain_seconds=0.1,
+        models=models,
+        adapters=None if adapters is None else lambda: adapters,
     )
     task = asyncio.create_task(worker.run(stop, ready.set))
     try:

@@ -124,6 +124,29 @@ def test_unknown_words_are_named_with_what_is_near_them() -> None:
     assert "“appel”" in finished_card(a_job(JobState.RENDERED), report=report).content
 
 
+def test_what_is_near_by_meaning_is_not_called_a_slip() -> None:
+    """A dragon is no misspelt crocodile; the card says so in each language."""
+    report = VocabularyReport((UnknownWord("dragon", ("crocodile",), spelt=False),), anything_known=True)
+    assert (
+        "“dragon” (the nearest that I know: crocodile)" in live_card(a_job(), place=1, workers=1, report=report).content
+    )
+    chinese = live_card(a_job(), place=1, workers=1, report=report, locale="zh-CN").content
+    assert "最接近的是 crocodile" in chinese
+
+
+def test_one_more_word_is_no_plural() -> None:
+    """Six unknown words: five by name, and one more."""
+    report = VocabularyReport(tuple(UnknownWord(f"word{k}", ()) for k in range(6)), anything_known=True)
+    assert "1 more word," in live_card(a_job(), place=1, workers=1, report=report).content
+
+
+def test_a_custom_emoji_is_shown_by_its_name() -> None:
+    """Not with its number and escapes."""
+    job = replace(a_job(), request=a_job().request.model_copy(update={"prompt": "a <:red_apple:123456789012345678>"}))
+    assert r"a \:red\_apple\:" in live_card(job, place=1, workers=1).content
+    assert "a :red_apple:" in alt_text(job.request)
+
+
 def test_many_unknown_words_are_counted() -> None:
     """Five are named, the others counted."""
     report = VocabularyReport(tuple(UnknownWord(f"word{k}", ()) for k in range(8)), anything_known=True)

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from daguerre.bot.address import TOKEN_SECONDS, Address
-from daguerre.bot.checks import channel_list, check_channel, check_words
+from daguerre.bot.checks import channel_list, check_channel, check_words, refusal_of
 from daguerre.bot.errors import Refused
 from daguerre.bot.settings import changed
 from daguerre.bot.wishes import Malformed, orders, wishes
+from daguerre.queue.errors import InvalidRequest
 from daguerre.queue.members import Preferences
-from daguerre.queue.requests import MAX_PROMPT, ImageRequest
+from daguerre.queue.requests import MAX_PROMPT, ImageRequest, image_request
 from daguerre.queue.server_settings import ServerSettings
 from daguerre.queue.vocabulary import Vocabulary
 
@@ -89,6 +90,26 @@ def test_a_prompt_of_unknown_words_only_is_refused_with_help() -> None:
     with pytest.raises(Refused) as caught:
         check_words("zzzzqqqq", WORDS)
     assert "“apple”, “pizza”, “rocket”" in refusal(caught)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"negative": "x" * 1001}, "behind --no has more than 1000 characters"),
+        ({"guidance": 99.0}, "--s goes from 0 to 1000"),
+        ({"steps": 0}, "--steps goes from 1 to 100"),
+        ({"width": 2000}, "“--ar” is out of range"),
+        ({"chaos": 101}, "--chaos goes from 0 to 100"),
+        ({"style": "x" * 201}, "behind --style has more than 200 characters"),
+    ],
+)
+def test_a_field_is_named_as_it_is_typed(change: dict[str, Any], says: str) -> None:
+    """Never by its inner name, such as “negative”."""
+    with pytest.raises(InvalidRequest) as caught:
+        image_request(**{"prompt": "x", "seed": 0, **change})
+    told = refusal_of(caught.value, "x").words("en").replace("--c ", "--chaos ")
+    assert says in told
+    assert next(iter(change)) not in told.replace("--" + next(iter(change)), "")
 
 
 def test_a_pipeline_without_a_vocabulary_is_not_checked() -> None:

@@ -24,11 +24,12 @@ from test_bot_presses import dynamic_items
 
 from daguerre.bot.keys import EMOJI, Key
 from daguerre.bot.reports_cards import LABELS
+from daguerre.queue import permits
 from daguerre.queue.jobs import JobState
 from daguerre.queue.moderation_store import Marks
 from daguerre.queue.schema_moderation import REPORTS
 from daguerre.queue.server_settings import ServerSettings
-from daguerre.queue.showing import Judged, Origin, Sight, Use, Viewer, decide
+from daguerre.queue.showing import Decision, Judged, Origin, Sight, Use, Viewer, decide
 from daguerre.queue.showing import Place as Where
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -252,6 +253,25 @@ async def test_a_thousand_random_steps_find_no_leak(tmp_path: Path, seed: int) -
         print(f"seed {seed}: {sum(taken.values())} steps {taken}, {len(house.easel.begun)} pictures drawn, "
               f"{len(house.standin.world.messages)} messages, {len(house.leaks)} leaks")  # fmt: skip
         assert not house.leaks, "\n".join(house.leaks)
+
+
+async def test_the_walk_sees_leaks_where_there_are_any(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a gate that lets everything through: so the walks above are not blind."""
+
+    def open_gate(use: Use, origin: Origin, *_: Any) -> Decision:
+        return Decision(Sight.SHOW if origin.there else Sight.REFUSE, why="gone")
+
+    async with a_house(tmp_path) as house:
+        monkeypatch.setattr(permits, "decide", open_gate)
+        for state in ("held", "spoilered", "deleted", "private"):
+            for action, place in (("use", "home"), ("strong", "home"), ("use", "denied"), ("use", "ruled")):
+                key = Key(action, house.jobs[state].id, 0).custom_id
+                await press(house, house.places[place].who["Ada"], house.places[place], key)
+                await house.look(f"{state} {place} {action}")
+        seen = {tuple(leak.split(":")[0].split()) for leak in house.leaks}
+    held = {(state, place, "use") for state in ("held", "deleted") for place in ("home", "denied", "ruled")}
+    assert held <= seen
+    assert {("held", "home", "strong"), ("spoilered", "home", "use"), ("private", "denied", "use")} <= seen
 
 
 async def test_after_a_restart_nothing_is_brought_that_was_decided_about(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ async def test_a_change_can_be_tried_on_last_weeks_requests(house: House) -> Non
     scene = await house.scene()
     await scene.picture(scene.ada, "a red apple")
     told = await scene.say(scene.mona, "settings try", setting="most_steps", value="8")
-    assert "Of 1 requests of the last 7 days, 0 would have been stopped and 1 changed" in told.content
+    assert "Requests of the last 7 days: 1. 0 would have been stopped and 1 changed" in told.content
     assert "a red apple" in told.content
     assert (await scene.queue.server_settings.get(scene.server)).most_steps == 100
     told = await scene.say(scene.mona, "rules add", pattern="apple", only_try=True)

@@ -91,6 +91,15 @@ async def test_a_blurred_picture_stays_blurred(house: House) -> None:
     opener = await scene.standin.forge(scene.ada, scene.studio, f"daguerre:remix:{varied.id}:0")
     remixed = await scene.standin.submit(scene.ada, opener, {"prompt": "a red apple"})
     await remixed.wait_for(lambda seen: bool(seen.attachments) and len(seen.buttons) > 1)
+    # Its file, taken as an image prompt, and that once more with other words.
+    menu = await scene.standin.menu(scene.ada, "Use as image prompt", grid)
+    begun = await scene.standin.submit(scene.ada, menu, {"prompt": "a green apple"})
+    await begun.wait_for(lambda seen: bool(seen.attachments) and len(seen.buttons) > 1)
+    await told(scene.queue)
+    opener = await scene.standin.click(scene.ada, begun, "Remix")
+    last = await scene.standin.submit(scene.ada, opener, {"prompt": "a yellow apple"})
+    await last.wait_for(lambda seen: bool(seen.attachments) and len(seen.buttons) > 1)
+    assert len(public(scene)) == 6
     assert all(file.spoiler for seen in public(scene) for file in seen.attachments)
     scene.standin.react(scene.ada, await grid.message(), "✉️")
     copy = await scene.standin.wait_for_message(scene.standin.dm(scene.ada), lambda seen: bool(seen.attachments))

@@ -84,6 +84,26 @@ def _variables(language: str) -> dict[str, set[str]]:
     return found
 
 
+#: English texts with a plural whose number is never 1: a bound of ours, or asked only of several.
+_NEVER_ONE = frozenset(
+    (
+        "card-title-several", "alt-grid", "refused-amount", "rules-many", "problem-too_many", "problem-flag-many",
+        "problem-part-many", "confirm-many", "expression-full", "button-largest", "refused-prompt-long", "refused-long",
+        "settings-view", "settings-too_many_channels",
+    )
+)  # fmt: skip
+
+
+def test_one_is_no_plural() -> None:
+    """Every English text that counts reads well for 1: "1 more words" was one that did not."""
+    for name, variables in _variables(ENGLISH).items():
+        if not variables or name in _NEVER_ONE:
+            continue
+        said = text(name.replace("-", "."), **dict.fromkeys(variables, 1))
+        verbs = r"is|has|was|needs|takes|goes|chooses|sets|says|makes|of yours|from this"
+        assert not re.search(rf"(?<![\d.:$])\b1 (?!(?:{verbs})\b)(?:[a-z]+ )?[a-z]{{2,}}s\b", said), (name, said)
+
+
 def _tree() -> Any:
     nothing: Any = None
     return DaguerreClient(

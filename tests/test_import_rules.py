@@ -31,7 +31,7 @@ PARTS = {
     "drawer": {"common"},
     "data": {"common"},
     "training": {"common", "data", "drawer", "networks", "upscaler"},
-    "evaluation": {"common", "data", "engine", "layout", "serving", "training", "upscaler"},
+    "evaluation": {"common", "data", "drawer", "engine", "layout", "serving", "training", "upscaler"},
     "gpu": {"common", "data", "evaluation", "networks", "training", "upscaler"},
     "engine": {"common", "layout", "serving", "upscaler"},
 }

@@ -46,8 +46,9 @@ def asked(typed: str) -> ImageRequest:
         ("apple --s 250", {"stylize": 250.0}),
         ("apple --stylize 0.5", {"stylize": 0.5}),
         ("apple --c 30", {"chaos": 30}),
-        ("apple --quality .5", None),
+        ("apple --quality .5", {"quality": 0.5}),
         ("apple --q 0.5", {"quality": 0.5}),
+        ("apple --quality 0.5.5", None),
         ("apple --steps 20", {"steps": 20}),
         ("apple --stop 80", {"stop": 80}),
         (
@@ -120,7 +121,7 @@ def test_errors_point_at_the_character(typed: str, code: str, at: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flag", "nearest"), [("sed", "seed"), ("chaso", "chaos"), ("stylise", "stylize"), ("aspct", "aspect"), ("ö", "ar")]
+    ("flag", "nearest"), [("sed", "seed"), ("chaso", "chaos"), ("stylise", "stylize"), ("aspct", "aspect")]
 )
 def test_an_unknown_flag_names_the_nearest(flag: str, nearest: str) -> None:
     """Nobody should have to look it up."""
@@ -191,9 +192,9 @@ def test_every_field_of_a_request_can_be_said() -> None:
 @pytest.mark.parametrize("ratio", [(1, 1), (3, 2), (2, 3), (16, 9), (4, 1), (1, 4)])
 @pytest.mark.parametrize("size", [128, 256, 512])
 def test_shapes_are_near_what_was_wished(ratio: tuple[int, int], size: int) -> None:
-    """In steps of 64 pixels, as many pixels as the square has, give or take."""
+    """In steps of 16 pixels, as many pixels as the square has, give or take."""
     width, height = sides(ratio, size)
-    assert width % 64 == height % 64 == 0
+    assert width % 16 == height % 16 == 0
     assert 0.5 < width * height / size**2 < 2.01
     assert 0.6 < (width / height) / (ratio[0] / ratio[1]) < 1.7
 

@@ -57,14 +57,32 @@ async def refused(queue: Queue, request: ImageRequest, server: str = "1", member
         asked("an apple", negative="a c c u r s e d"),
         asked("an apple", parts=(Part(text="an apple"), Part(text="accurs3d", weight=-1))),
         asked("an apple", parts=(Part(text="accu"), Part(text="rsed"))),
+        asked("an apple, accu", negative="rsed, clouds"),
+        asked("rsed apple", negative="clouds accu"),
         asked("an apple", style="accursed"),
         asked("an EVIL dog"),
         asked("pornography"),
     ],
-    ids=["prompt", "negative", "part", "across parts", "style", "expression", "shipped list"],
+    ids=[
+        "prompt",
+        "negative",
+        "part",
+        "across parts",
+        "from prompt to negative",
+        "from negative to prompt",
+        "style",
+        "expression",
+        "shipped list",
+    ],
 )
 async def test_rules_hold_on_every_path_that_brings_text(queue: Queue, request_: ImageRequest) -> None:
     assert (await refused(queue, request_)).code == "refused.rule"
+
+
+async def test_ends_that_meet_make_no_word_of_two(queue: Queue) -> None:
+    """`pen` and `is` are words of their own, whichever text each ends or begins."""
+    await ask(queue, asked("a red pen", negative="is blurry"))
+    await ask(queue, asked("a bunch of grape", negative="seed"))
 
 
 async def test_a_server_cannot_switch_the_operators_rules_off(queue: Queue) -> None:

@@ -20,12 +20,79 @@ def found(rules: tuple[Rule, ...], text: str) -> bool:
     return bool(book_of(rules).check({"prompt": text}).hits)
 
 
-def test_none_of_500_disguised_attempts_gets_through() -> None:
-    """25 disguises, 20 attempts each, over every path that brings text."""
+def test_no_disguised_attempt_gets_through() -> None:
+    """57 disguises, 20 attempts each, over every path that brings text."""
     every = list(attempts())
     through = [attempt for attempt in every if not book_of(FORBIDDEN).check({attempt.path: attempt.text}).hits]
-    assert (len(every), len({each.disguise for each in every}), {each.path for each in every}) == (500, 25, set(PATHS))
+    assert (len(every), len({each.disguise for each in every}), {each.path for each in every}) == (1140, 57, set(PATHS))
     assert through == []
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        # Canadian syllabics, Cherokee, Yi, runes, Braille
+        "ᑎᑌᗪᗴ", "ᏁᏬᎴᏋ", "ꈤꀎꀸꍟ", "ᚾᚢᛞᛖ", "⠝⠥⠙⠑",
+        # Han, kana and Thai shapes, alone and within a sentence of such writing
+        "几ㄩᗪ乇", "刀u刀乇d 刀ude", "ภย๔є", "一张几ㄩᗪ乇图片",
+        # currency, phonetic and African letters, Cyrillic and Greek ones, mathematics
+        "₦ɄĐɆ", "nʊde", "ŋųɖɛ", "nυԃҽ", "ηυδε", "nu∂e", "ｎυ∂∈",
+        # signs and emoji
+        "p⭕rn", "po®n", "p©rn", "se✕", "🅝🅤🅓🅔", "f⭕®bidden",
+        # letters of several signs
+        r"|\|ude", r"|\||_||)[-", "n|_|de", "f()rbidden",
+        # another order
+        "\u202eedun", "a \u202eedun\u202c cat", "ǝpnu", "nͧdͤ",
+        # run together, and signs that are a word
+        "seminude", "fullynaked", "nakedgirl", "卐", "卍", "a 卐 on a flag",
+        # beside writing without blanks
+        "一张nude图片", "nude를", "ヌードnude画像",
+    ],
+)  # fmt: skip
+def test_each_kind_of_disguise_is_found(typed: str) -> None:
+    """By the shipped list, and by a rule of a server's own."""
+    book = book_of((*default_rules(), *FORBIDDEN))
+    assert book.check({"prompt": typed}).action is Action.REFUSE, typed
+
+
+def test_a_sign_that_is_a_word_or_an_emoji_is_found_by_the_word() -> None:
+    """Whatever the word is, and it is replaced whole."""
+    rule = Rule(pattern="water pistol", action=Action.REPLACE, replacement="flower")
+    verdict = book_of((rule,)).check({"prompt": "a cat with a 🔫!"})
+    assert verdict.replaced("prompt", "a cat with a 🔫!") == "a cat with a flower!"
+    assert found((Rule(pattern="swastika"),), "卍")
+    assert found((Rule(pattern="卍"),), "a swastika")
+    assert found((Rule(pattern="red apple"),), "<:red_apple:123456789012345678>")
+
+
+def test_a_sign_of_several_letters_is_any_of_them() -> None:
+    """`©` stands for o and c, `δ` for d and o; a regular expression takes the first."""
+    for word in ("scat", "soat"):
+        assert found((Rule(pattern=word),), "s©at"), word
+    assert found((Rule(pattern="dodo"),), "δδδδ")
+    assert found((Rule(kind="regex", pattern=r"\bnude\b"),), "ηυde")
+
+
+def test_places_are_right_whatever_the_order() -> None:
+    """Of text that runs from right to left, and of letters of several signs."""
+    rule = Rule(pattern="nude", action=Action.REPLACE, replacement="dressed")
+    for text, left in (("a \u202eedun\u202c cat", "a \u202edressed\u202c cat"), (r"a |\|ude cat", "a dressed cat")):
+        assert book_of((rule,)).check({"prompt": text}).replaced("prompt", text) == left
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "刀を持つ人", "工人和山口", "人口と日の丸", "一只红苹果在山上", "красное яблоко на столе", "Кот и собака",
+        "κόκκινο μήλο", "แมวสองตัว", "תפוח אדום", "كلب أحمر", "빨간 사과 두 개", "groß & weiß, süß", "©2026 cat ® dog ™",
+        "3 × 4 ⭕ ❌ ✔", "∀x∈ℝ: f(x) = √x", "price: ₩500, ₹20, £3", "[x] cat {y} <3", "a \\ b / c | d", "o(^_^)o",
+        "nuclear plant", "superape", "all egoryes", "½ apple", "Ⓜ️ metro sign", "🅿️ parking", "😀😂🔥💯",
+        "2 lol | 4k", "supergirl", "semi-detached house", "a turtle and a ʇ", "Zoë’s naïve façade", "𝓯𝓪𝓷𝓬𝔂 cat",
+    ],
+)  # fmt: skip
+def test_ordinary_writing_in_other_letters_passes(prompt: str) -> None:
+    """What looks like Latin letters is read as such beside itself, never instead."""
+    assert book_of(default_rules()).check({"prompt": prompt}).hits == ()
 
 
 @pytest.mark.parametrize("disguise", DISGUISES)
@@ -33,7 +100,7 @@ def test_a_disguise_changes_the_text_that_is_compared(disguise: str) -> None:
     """The campaign attacks: but for the undisguised ones, a plain comparison would miss what the rules find."""
     texts = [attempt.text for attempt in attempts(5) if attempt.disguise == disguise]
     missed = [text for text in texts if not any(word in text for word in (*WORDS, *PHRASES))]
-    assert bool(missed) == (disguise != "as it stands")
+    assert bool(missed) == (disguise not in ("as it stands", "behind a prefix"))
 
 
 @pytest.mark.parametrize(
@@ -98,13 +165,24 @@ def test_a_regex_bomb_costs_no_time(bomb: str) -> None:
 
 
 def test_any_text_is_read_in_little_time() -> None:
-    """The longest prompt of the worst characters, against the whole shipped list."""
+    """The longest prompt of the worst characters, against the whole shipped list; of this process's own time."""
     book = book_of(default_rules())
     book.check({"prompt": "warm"})
-    for text in ("*" * 1000, "p o " * 250, "(" * 1000, "s" * 1000, "\u200b" * 1000, "ﷺ" * 1000, "p*" * 500):
-        begun = time.perf_counter()
+    for text in (
+        "*" * 1000,
+        "p o " * 250,
+        "(" * 1000,
+        "s" * 1000,
+        "\u200b" * 1000,
+        "ﷺ" * 1000,
+        "p*" * 500,
+        "|\\|" * 333,
+        "⭕(" * 500,
+        "几!" * 500,
+    ):
+        begun = time.process_time()
         book.check({"prompt": text})
-        assert time.perf_counter() - begun < 1.0, text[:4]
+        assert time.process_time() - begun < 1.0, text[:4]
 
 
 def test_a_regular_expression_sees_through_disguises_too() -> None:

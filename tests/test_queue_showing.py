@@ -84,6 +84,14 @@ async def test_copies_are_found_once(queue: Queue) -> None:
     assert await store.take_copies("job") == []
 
 
+async def test_what_is_forgotten_has_no_copies_on_record(queue: Queue) -> None:
+    """Where a picture was shown goes with it."""
+    (job,) = await drawn(queue, 1)
+    await queue.moderation.store.copied(job.id, "s", 9, 1)
+    assert await queue.privacy.forget("ada") == 1
+    assert not await queue.moderation.store.copied_to(job.id, "s")
+
+
 async def test_a_picture_that_the_check_would_hold_elsewhere_is_not_brought_there(queue: Queue) -> None:
     """Each server's own limit counts, also before the picture was ever delivered."""
     (job,) = await drawn(queue, 1)

@@ -16,6 +16,7 @@ from ..queue.errors import (
 )
 from ..queue.grammar import MalformedPrompt, Wish, pointer
 from ..queue.moderation import Forbidden
+from ..queue.names import UnknownName
 from ..queue.requests import ImageRequest
 from ..queue.vocabulary import VocabularyReport
 
@@ -81,6 +82,13 @@ def explain(error: InvalidRequest) -> str:
     return texts.get(error.kind, number)()
 
 
+def unknown(name: UnknownName) -> Problem:
+    """A style, a model or a fine-tune that nobody here has."""
+    field = "adapters" if name.kind == "lora" else name.kind
+    known = ", ".join(name.known) or "none"
+    return Problem(400, f"unknown_{field}", f"there is no {name.kind} {name.name!r} here; there are: {known}", field)
+
+
 def malformed(prompt: str, error: MalformedPrompt) -> str:
     """What breaks the grammar, and where; the same on the command line."""
     several = "; one request is one job here: send each by itself" if error.code.startswith("brace.") else ""
@@ -91,6 +99,8 @@ def beyond_one_job(wish: Wish) -> str | None:
     """What only Discord can do of what was typed; None when it is one job. The same on the command line."""
     if wish.link:
         return "a link to a picture works on Discord only"
+    if wish.image_weight is not None:
+        return "--iw weighs a picture on Discord; here the strength of a source does"
     if wish.repeat and wish.repeat > 1:
         return "--repeat asks for several jobs; send each by itself"
     return None

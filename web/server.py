@@ -20,6 +20,7 @@ from typing import Any
 from aiohttp import web
 
 from ..queue.jobs import FINISHED, Job, JobState
+from ..queue.names import unknown_name
 from ..queue.permits import Asker
 from ..queue.service import Queue
 from ..queue.showing import Place, Use
@@ -29,7 +30,7 @@ from .events import send_events
 from .guard import answer_problems, is_stranger, make_guard
 from .options import WebOptions
 from .page import add_page
-from .problems import Problem, unknown_words
+from .problems import Problem, unknown, unknown_words
 
 #: Who asks over HTTP; the fair share and the limit of waiting jobs count them as one member.
 MEMBER = SERVER = "local"
@@ -103,8 +104,10 @@ class _Api:
             raise Problem(400, "invalid_key", "Idempotency-Key must be 1 to 200 ASCII characters without spaces")
         text = await _text(request)
         asked, seed_drawn = parse_request(text)
+        if (name := unknown_name(asked, self._vocabulary, await self._queue.workers())) is not None:
+            raise unknown(name)
         report = self._vocabulary.check(asked.prompt) if self._vocabulary else None
-        if report and report.unknown and not report.anything_known:
+        if report and report.unknown and not report.anything_known and asked.source is None:
             raise unknown_words(report)
         ticket = await self._queue.submit(
             asked, key=f"web:{key or uuid.uuid4().hex}", member=MEMBER, server=SERVER, reply=REPLY

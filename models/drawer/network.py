@@ -34,13 +34,19 @@ class Context:
     bias: Tensor
     #: Mean of the words, (B, D), for the modulation.
     pooled: Tensor
+    #: What the references of the thing have at each place, (B, N, D), added to the picture's tokens.
+    here: Tensor
 
     def rows(self, index: Tensor) -> Context:
         """The context of some pictures, in another order or repeated."""
         return Context(
             tuple(key[index] for key in self.keys), tuple(value[index] for value in self.values), self.bias[index],
-            self.pooled[index],
+            self.pooled[index], self.here[index],
         )  # fmt: skip
+
+
+#: Cosines and sines of places, (M, D / heads) each: rotary positions (RoFormer, 2104.09864), over rows and columns.
+Turn = tuple[Tensor, Tensor]
 
 
 class Attention(nn.Module):
@@ -54,17 +60,17 @@ class Attention(nn.Module):
         self.norm_query = nn.RMSNorm(width // heads, eps=1e-6)
         self.norm_key = nn.RMSNorm(width // heads, eps=1e-6)
 
-    def read(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    def read(self, tokens: Tensor, turn: Turn) -> tuple[Tensor, Tensor]:
         """Keys and values of context tokens (B, M, D), by the same weights as the picture's own."""
         width = tokens.shape[-1]
         key, value = functional.linear(tokens, self.qkv.weight[width:]).chunk(2, -1)
-        return self.norm_key(self._split(key)), self._split(value)
+        return turned(self.norm_key(self._split(key)), turn), self._split(value)
 
-    def forward(self, tokens: Tensor, key: Tensor | None = None, value: Tensor | None = None,
+    def forward(self, tokens: Tensor, turn: Turn, key: Tensor | None = None, value: Tensor | None = None,
                 bias: Tensor | None = None) -> Tensor:  # fmt: skip
         """(B, N, D) → (B, N, D)."""
         query, own_key, own_value = (self._split(part) for part in self.qkv(tokens).chunk(3, -1))
-        query, own_key = self.norm_query(query), self.norm_key(own_key)
+        query, own_key = turned(self.norm_query(query), turn), turned(self.norm_key(own_key), turn)
         scores = query @ own_key.transpose(-1, -2)
         if key is not None and value is not None and bias is not None:
             # Plain products: the fused kernel's backward is slower on processors.
@@ -90,10 +96,10 @@ class Block(nn.Module):
         #: This block's own share of the modulation: shift, scale, gate, twice.
         self.table = nn.Parameter(torch.zeros(6, width))
 
-    def forward(self, tokens: Tensor, modulation: Tensor, *context: Tensor) -> Tensor:
-        """(B, N, D), (B, 6, D), the layer's context → (B, N, D)."""
+    def forward(self, tokens: Tensor, modulation: Tensor, turn: Turn, *context: Tensor) -> Tensor:
+        """(B, N, D), (B, 6, D), the tokens' places, the layer's context → (B, N, D)."""
         shift, scale, gate, shift2, scale2, gate2 = (modulation + self.table).unsqueeze(2).unbind(1)
-        tokens = tokens + gate * self.attention(self.norm_attention(tokens) * (1 + scale) + shift, *context)
+        tokens = tokens + gate * self.attention(self.norm_attention(tokens) * (1 + scale) + shift, turn, *context)
         fed = self.norm_feed(tokens) * (1 + scale2) + shift2
         return tokens + gate2 * self.down(functional.gelu(self.up(fed), approximate="tanh"))
 
@@ -119,6 +125,7 @@ class DrawerDenoiser(ModelMixin, ConfigMixin):
         self.reference_blocks = nn.ModuleList(Block(width, heads, inner) for _ in range(reference_depth))
         self.reference_gates = nn.Parameter(torch.tensor([0.0, 0.0, 1.0, 0.0, 0.0, 1.0])[:, None].repeat(1, width))
         self.context_norm = nn.RMSNorm(width, eps=1e-6)
+        self.here_in = nn.Linear(width, width)
         self.time = nn.Sequential(nn.Linear(256, width), nn.SiLU(), nn.Linear(width, width))
         self.pooled_in = nn.Linear(words_width, width)
         self.modulation = nn.Linear(width, 6 * width)
@@ -149,6 +156,8 @@ class DrawerDenoiser(ModelMixin, ConfigMixin):
             references_known: (B, R) bool; False where there is none.
         """
         count, many = references.shape[:2]
+        turn = places_of(self.grid, self.blocks[0].attention.norm_key.weight.shape[0], words.device)
+        here = words.new_zeros(count, self.grid**2, self.places.shape[-1])
         known = [words_known]
         tokens = [self.words_in(words) + self.word_places[:, : words.shape[1]]]
         if many:
@@ -156,22 +165,29 @@ class DrawerDenoiser(ModelMixin, ConfigMixin):
             drawn = drawn + self.roles[roles.flatten()][:, None]
             gates = self.reference_gates[None].expand(len(drawn), -1, -1)
             for block in self.reference_blocks:
-                drawn = block(drawn, gates)
-            tokens.insert(0, drawn.unflatten(0, (count, many)).flatten(1, 2))
+                drawn = block(drawn, gates, turn)
+            drawn = drawn.unflatten(0, (count, many))
+            # The same place of another drawing tells most; attention finds what lies elsewhere.
+            shown = (references_known & (roles == THING)).to(drawn.dtype)
+            share = shown / shown.sum(1, keepdim=True).clamp(min=1)
+            here = self.here_in((drawn * share[:, :, None, None]).sum(1)) * (shown.sum(1) > 0)[:, None, None]
+            tokens.insert(0, drawn.flatten(1, 2))
             known.insert(0, references_known.repeat_interleave(self.grid**2, 1))
         context = self.context_norm(torch.cat(tokens, 1))
-        keys, values = zip(*(block.attention.read(context) for block in self.blocks), strict=True)
+        still = context_places(turn, many, words.shape[1])
+        keys, values = zip(*(block.attention.read(context, still) for block in self.blocks), strict=True)
         bias = torch.zeros(context.shape[:2], device=context.device)
         bias = bias.masked_fill(~torch.cat(known, 1), -math.inf)[:, None, None]
-        return Context(keys, values, bias, self.pooled_in(pooled))
+        return Context(keys, values, bias, self.pooled_in(pooled), here)
 
     def forward(self, noisy: Tensor, time: Tensor, context: Context) -> Tensor:
         """(B, 4, S, S), (B,) in [0, 1] (1 is noise), what it is drawn from → the clean picture (B, 4, S, S)."""
         given = functional.silu(self.time(_waves(time).to(self.places.dtype)) + context.pooled)
         modulation = self.modulation(given).unflatten(1, (6, -1))
-        tokens = self.patch_in(self._patches(noisy)) + self.places
+        tokens = self.patch_in(self._patches(noisy)) + self.places + context.here
+        turn = places_of(self.grid, self.blocks[0].attention.norm_key.weight.shape[0], noisy.device)
         for block, key, value in zip(self.blocks, context.keys, context.values, strict=True):
-            tokens = block(tokens, modulation, key, value, context.bias)
+            tokens = block(tokens, modulation, turn, key, value, context.bias)
         shift, scale = self.modulation_out(given)[:, None].chunk(2, -1)
         drawn = self._picture(self.patch_out(self.norm_out(tokens) * (1 + scale) + shift))
         seen = torch.cat([drawn, noisy.to(drawn.dtype)], 1)
@@ -185,6 +201,29 @@ class DrawerDenoiser(ModelMixin, ConfigMixin):
         """(B, N, C · P²) → (B, C, S, S)."""
         flat = patches.transpose(1, 2).unflatten(2, (self.grid, self.grid))
         return functional.pixel_shuffle(flat, self.config.patch)
+
+
+def places_of(grid: int, width: int, device: torch.device) -> Turn:
+    """Where the patches of a picture lie: half of a head's numbers turn by the row, half by the column."""
+    rates = 100.0 ** (-torch.arange(width // 4, device=device) / (width // 4))
+    line = torch.arange(grid, device=device)[:, None] * rates
+    rows, columns = line[:, None].expand(-1, grid, -1), line[None].expand(grid, -1, -1)
+    angles = torch.cat([rows, columns], -1).flatten(0, 1).repeat(1, 2)
+    return angles.cos(), angles.sin()
+
+
+def turned(vectors: Tensor, turn: Turn) -> Tensor:
+    """(B, heads, M, D / heads) turned by their places."""
+    cosine, sine = (part.to(vectors.dtype) for part in turn)
+    first, second = vectors.chunk(2, -1)
+    return vectors * cosine + torch.cat([-second, first], -1) * sine
+
+
+def context_places(turn: Turn, many: int, words: int) -> Turn:
+    """Places of `many` references, one after another, and of words, which have none."""
+    cosine, sine = turn
+    plain = cosine.new_ones(words, cosine.shape[1])
+    return torch.cat([cosine.repeat(many, 1), plain]), torch.cat([sine.repeat(many, 1), torch.zeros_like(plain)])
 
 
 def _waves(time: Tensor) -> Tensor:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .drawer_figures import DECIDING as DRAWER_DECIDING
+
 #: Figures of which more is better, that may decide; the suite is their mean.
 DECIDING = ("object", "colour", "count", "position", "two_objects")
 #: A share of memorised pictures above this is never better (goal of the evaluation).
@@ -27,6 +29,8 @@ def better(old: Mapping[str, Any], new: Mapping[str, Any]) -> Verdict:
     out of their intervals. Where the suite was not measured before, having been measured is better. Evaluations by
     different recognisers or with different questions cannot be compared and are never "better".
     """
+    if "drawer" in (old.get("kind"), new.get("kind")):
+        return _better_drawer(old, new)
     if new.get("suite") is None:
         return Verdict(False, ("The new weights were not measured by the suite.",))
     if old.get("suite") is None:
@@ -52,6 +56,29 @@ def better(old: Mapping[str, Any], new: Mapping[str, Any]) -> Verdict:
     if not any(said.startswith("suite ") for said in won):
         return Verdict(False, (f"The suite is not clearly higher: {old['suite']:.3f} → {new['suite']:.3f}.",))
     return Verdict(True, tuple(f"Won: {said}" for said in won))
+
+
+def _better_drawer(old: Mapping[str, Any], new: Mapping[str, Any]) -> Verdict:
+    """Of weights that draw from drawings: one of their five figures is clearly higher, none lower, copies in bounds."""
+    if old.get("kind") != new.get("kind"):
+        return Verdict(False, ("Only one of them draws from drawings: their questions differ, look at both.",))
+    for name in ("recogniser", "questions"):
+        if _detail(old, name) != _detail(new, name):
+            return Verdict(False, (f"The evaluations differ in their {name}: evaluate both anew.",))
+    signs = {name: _compare(old, new, name) for name in DRAWER_DECIDING}
+    said = {name: f"{name} {old.get(name)} → {new.get(name)}" for name in DRAWER_DECIDING}
+    lost = [said[name] for name, sign in signs.items() if sign < 0]
+    lost += [
+        f"{name} {new.get(name)} is above {MOST_MEMORISED}"
+        for name in ("copies", "copies_of_references")
+        if (new.get(name) or 0.0) > max(MOST_MEMORISED, old.get(name) or 0.0)
+    ]
+    if lost:
+        return Verdict(False, tuple(f"Lost: {each}" for each in lost))
+    won = [said[name] for name, sign in signs.items() if sign > 0]
+    if not won:
+        return Verdict(False, ("No figure is clearly higher.",))
+    return Verdict(True, tuple(f"Won: {each}" for each in won))
 
 
 def _compare(old: Mapping[str, Any], new: Mapping[str, Any], name: str) -> int:

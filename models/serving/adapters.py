@@ -21,6 +21,14 @@ STUDENT = "student"
 KEPT = 3
 
 
+def names_in(folder: Path | None) -> Sequence[str]:
+    """The adapters of a folder by name, in order; none where there is no folder."""
+    if folder is None or not folder.is_dir():
+        return ()
+    inside = [each for each in folder.iterdir() if (each / WEIGHTS).is_file() or each.suffix == ".safetensors"]
+    return sorted(each.stem if each.is_file() else each.name for each in inside)
+
+
 class Adapters:
     """The merged variants of one network."""
 
@@ -36,12 +44,7 @@ class Adapters:
 
     def names(self) -> Sequence[str]:
         """What may be asked for, in order."""
-        if self._folder is None or not self._folder.is_dir():
-            return ()
-        inside = [
-            each for each in self._folder.iterdir() if (each / WEIGHTS).is_file() or each.suffix == ".safetensors"
-        ]
-        return sorted(each.stem if each.is_file() else each.name for each in inside)
+        return names_in(self._folder)
 
     def variant(self, names: Sequence[str], *, draft: bool) -> Variant:
         """The networks with these adapters, and the student's where `draft`.

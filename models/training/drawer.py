@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
 from ..data.drawer import drawer
@@ -36,12 +36,12 @@ class DrawerRecipe:
     patch: int = 8
     width: int = 320
     depth: int = 8
-    batch: int = 64
+    batch: int = 32
     steps: int = 40_000
     #: Rate of AdamW for embeddings, norms and biases; of Muon for the hidden matrices (Jordan 2024; 2502.16982).
     rate: float = 1e-3
     muon_rate: float = 4e-3
-    muon: bool = True
+    muon: bool = False
     warmup: int = 200
     #: Share of the steps, at the end, in which the rates go to zero.
     decay: float = 0.2
@@ -85,7 +85,7 @@ def train_drawer(
     )  # fmt: skip
     if start is not None:
         model.load_state_dict(start.state_dict())
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
+    average = AveragedModel(model, multi_avg_fn=averaging(recipe.ema))
     optimizers = optimizers_of(model, recipe)
     rates = {name: [group["lr"] for group in one.param_groups] for name, one in optimizers.items()}
     modules = {"model": model, "average": average}
@@ -178,6 +178,16 @@ def loss_of(
     ground = torch.rand(len(clean), 3, 1, 1, generator=generator)
     error = (wrong[:, :3] - ground * wrong[:, 3:]).square().mean((1, 2, 3)) + 0.5 * wrong[:, 3].square().mean((1, 2))
     return (error / times.clamp(min=recipe.floor)).mean()
+
+
+def averaging(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
+    """An exponential average that is short at first, so that early exports are not of random weights."""
+
+    def update(averaged: list[Tensor], current: list[Tensor], seen: Tensor) -> None:
+        number = int(seen)
+        torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + number) / (10 + number)))
+
+    return update
 
 
 def optimizers_of(model: DrawerDenoiser, recipe: DrawerRecipe) -> dict[str, torch.optim.Optimizer]:

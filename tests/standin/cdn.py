@@ -18,9 +18,20 @@ class Cdn:
         self._faults = faults
         #: Paths that were asked for.
         self.downloads: list[str] = []
+        #: Pictures of custom emoji by file name: `<id>.png`.
+        self.emojis: dict[str, bytes] = {}
 
     def attach(self, application: web.Application) -> None:
         application.router.add_get("/cdn/attachments/{channel_id}/{attachment_id}/{filename}", self.serve)
+        application.router.add_get("/emojis/{file}", self.emoji)
+
+    async def emoji(self, http: web.Request) -> web.Response:
+        """The picture of a custom emoji, at its own address on the file server."""
+        self.downloads.append(http.path)
+        data = self.emojis.get(http.match_info["file"])
+        if data is None:
+            return web.Response(status=404)
+        return web.Response(body=data, content_type="image/gif" if http.path.endswith(".gif") else "image/png")
 
     async def serve(self, http: web.Request) -> web.StreamResponse:
         self.downloads.append(http.path)

@@ -31,9 +31,9 @@ info-waiting = Jobs of yours that wait: { $waiting } of { $limit }
 info-waiting-unlimited = Jobs of yours that wait: { $waiting }
 info-time = Drawing time today: { $used } of { $limit } s; it begins anew <t:{ $resets }:R>
 info-time-unlimited = Drawing time today: { $used } s
-info-share = Your share: { $weight }. In this server { $waiting } jobs wait, { $running } are with a worker.
+info-share = Your share: { $weight }. Jobs of this server that wait: { $waiting }; with a worker: { $running }.
 info-jobs = Requests of yours with pictures: { $count }
-info-workers = Workers: { $count }, for { $slots } jobs at a time
+info-workers = Workers: { $count }; jobs at a time: { $slots }
 info-models = Models: { $models }
 prefer-all =
     {""}**What you prefer**

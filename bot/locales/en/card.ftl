@@ -20,7 +20,12 @@ card-step = 🎨 { $bar } step { $step } of { $steps }
 card-unknown = I have not learnt { $words }, so the picture may leave that out.
 card-unknown-word = “{ $word }”
 card-unknown-nearest = “{ $word }” (do you mean { $nearest }?)
-card-unknown-more = { $count } more words
+card-unknown-meant = “{ $word }” (the nearest that I know: { $nearest })
+card-unknown-more =
+    { $count ->
+        [one] 1 more word
+       *[other] { $count } more words
+    }
 alt-picture = Drawn from the words: { $prompt }
 alt-grid = { $count } pictures side by side, drawn from the words: { $prompt }
 button-cancel = Cancel

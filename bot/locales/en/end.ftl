@@ -1,8 +1,20 @@
-end-details = seed { $seed } · { $width } × { $height } · { $steps } steps · guidance { $guidance }
-end-details-several = seeds { $seed } to { $last } · { $width } × { $height } · { $steps } steps · guidance { $guidance }
+end-details =
+    seed { $seed } · { $width } × { $height } · { $steps ->
+        [one] 1 step
+       *[other] { $steps } steps
+    } · guidance { $guidance }
+end-details-several =
+    seeds { $seed } to { $last } · { $width } × { $height } · { $steps ->
+        [one] 1 step
+       *[other] { $steps } steps
+    } · guidance { $guidance }
 end-smaller = Sent as { $format } because the PNG was too large for Discord here.
 end-failed = ❌ Not rendered: { $reason }
-end-dead = ❌ Rendering broke { $attempts } times, so this job was given up. Please ask once more; if it breaks again, tell the people who run this bot and give them the job number { $job }.
+end-dead =
+    ❌ Rendering broke { $attempts ->
+        [one] once
+       *[other] { $attempts } times
+    }, so this job was given up. Please ask once more; if it breaks again, tell the people who run this bot and give them the job number { $job }.
 end-cancelled = 🚫 Cancelled.
 end-lost = ❌ The picture was rendered, but its file cannot be read any more. Please ask once more; if it happens again, tell the people who run this bot and give them the job number { $job }.
 end-too_large = ❌ The picture was rendered, but Discord takes no file of its size here. Ask for fewer pictures, or have someone with Manage Server choose a smaller size with /settings set.

@@ -105,7 +105,7 @@ settings-tried =
     Nothing was changed. This would be:
     { $changes }
     { $told }
-settings-outlook = Of { $requests } requests of the last 7 days, { $stopped } would have been stopped and { $changed } changed.
+settings-outlook = Requests of the last 7 days: { $requests }. { $stopped } would have been stopped and { $changed } changed.
 settings-unknown = There is no setting “{ $field }”. Choose one of the suggestions.
 settings-bad = `{ $field }` takes: { $allowed }
 settings-history-title = **Changes of this server's settings**, newest first
@@ -140,10 +140,14 @@ moderate-no_ban = There is no such ban. /moderate bans lists them.
 moderate-one = Give a member or a role: one of them.
 moderate-bans-none = Nobody is banned here.
 moderate-bans-line = { $who } until { $until }, by { $by }
-moderate-granted = { $who } has { $seconds } more seconds of drawing here today.
-moderate-audit-whole = { $count } entries; the chain is whole. Last digest: `{ $digest }`
+moderate-granted = { $who } may draw for { $seconds } s more here today.
+moderate-audit-whole = Entries: { $count }; the chain is whole. Last digest: `{ $digest }`
 moderate-audit-broken = The chain is broken at entry { $number }: the log was changed from outside. Tell the people who run this bot.
-moderate-purged = { $count } jobs of { $who } are cancelled.
+moderate-purged =
+    { $count ->
+        [one] One job of { $who } is cancelled.
+       *[other] { $count } jobs of { $who } are cancelled.
+    }
 moderate-skipped = Job { $job } is cancelled.
 moderate-nothing_runs = No job of this server is with a worker now.
 mydata-here = All that is kept about you. Pictures that found no room: { $missing }.
@@ -152,7 +156,11 @@ mydata-no_dm = I cannot send you direct messages. Allow them for this server, an
 mydata-sure = This erases your prompts, pictures, favourites and preferences everywhere, for good. Messages that stand in channels stay; delete those with their button.
 mydata-button = Erase everything
 mydata-others = This button is somebody else's.
-mydata-forgotten = Erased: { $count } jobs, and everything else about you.
+mydata-forgotten =
+    Erased: { $count ->
+        [one] 1 job
+       *[other] { $count } jobs
+    }, and everything else about you.
 verify-off = Pictures cannot be examined here.
 verify-no_picture = This is no PNG, JPEG or WebP picture that I can read.
 verify-not_ours = Not ours: there is no watermark of ours in it, and no signed statement that fits it.

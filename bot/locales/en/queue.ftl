@@ -10,7 +10,11 @@ queue-paused-now = Paused: this server's jobs wait until /queue resume. What run
 queue-resumed = This server's jobs go on.
 queue-dead-none = No job of this server ended without pictures.
 queue-dead-title = **Jobs that ended without pictures**, newest first
-queue-dead-line = `{ $job }` { $state } after { $attempts } attempts, <t:{ $when }:R>
+queue-dead-line =
+    `{ $job }` { $state } after { $attempts ->
+        [one] 1 attempt
+       *[other] { $attempts } attempts
+    }, <t:{ $when }:R>
 queue-draining =
     { $count ->
         [0] No worker is connected.

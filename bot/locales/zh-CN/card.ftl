@@ -20,6 +20,7 @@ card-step = 🎨 { $bar } 第 { $step } 步，共 { $steps } 步
 card-unknown = 我还没有学过 { $words }，图片里可能不会有。
 card-unknown-word = “{ $word }”
 card-unknown-nearest = “{ $word }”（是不是想写 { $nearest }？）
+card-unknown-meant = “{ $word }”（我认识的最接近的是 { $nearest }）
 card-unknown-more = 另外 { $count } 个词
 alt-picture = 根据这些文字画的图：{ $prompt }
 alt-grid = 并排的 { $count } 张图，根据这些文字画的：{ $prompt }

@@ -20,6 +20,7 @@ card-step = 🎨 { $bar } 第 { $step } 步，共 { $steps } 步
 card-unknown = 我還沒有學過 { $words }，圖片裡可能不會有。
 card-unknown-word = 「{ $word }」
 card-unknown-nearest = 「{ $word }」（是不是想寫 { $nearest }？）
+card-unknown-meant = 「{ $word }」（我認識的最接近的是 { $nearest }）
 card-unknown-more = 另外 { $count } 個詞
 alt-picture = 根據這些文字畫的圖：{ $prompt }
 alt-grid = 並排的 { $count } 張圖，根據這些文字畫的：{ $prompt }
