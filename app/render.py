@@ -88,6 +88,7 @@ def ask_of(request: ImageRequest, files: Mapping[str, bytes], *, member: str = "
             source.strength,
             source.expand,
             source.seed,
+            source.fit,
         ),
         member=member,
         seconds=seconds,

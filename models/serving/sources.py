@@ -5,6 +5,7 @@ One canvas of the delivered size, what of it is drawn again, and how much noise 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from ..errors import Unfit
 from .asks import Source
+from .fitting import drawn_again, laid_marks, laid_picture, resized, thin
 
 #: Share of the shorter side over which old and new blend into each other.
 SOFT = 1 / 64
@@ -48,15 +50,17 @@ def canvas_of(source: Source, width: int, height: int) -> Canvas:
         Unfit: inpainting without a mask, or nothing to draw.
     """
     picture = _opaque(source.picture)
-    if source.use == "vary":
-        return Canvas(_resized(picture, (width, height)), None, source.strength)
-    if source.use == "inpaint":
+    if source.use != "outpaint":
+        size = (width, height)
+        laid = laid_picture(picture, size, source.fit)
+        if source.use == "vary":
+            return Canvas(laid, None, source.strength)
         if source.mask is None:
-            raise Unfit("Inpainting needs a mask: white where the picture shall be drawn again.")
-        mask = source.mask.convert("L").resize((width, height), Image.Resampling.BILINEAR).point(_black_or_white)
-        if mask.getextrema() == (0, 0):
-            raise Unfit("The mask has no white in it: nothing would be drawn again.")
-        return Canvas(_resized(picture, (width, height)), mask, source.strength)
+            raise Unfit("Inpainting needs a mask: erased or white where the picture shall be drawn again.")
+        again = laid_marks(drawn_again(source.mask), picture.size, size, source.fit)
+        if not again.any():
+            raise Unfit("The mask has nothing erased and no white in it: nothing would be drawn again.")
+        return Canvas(laid, Image.fromarray(again.astype(np.uint8) * 255), source.strength)
     left, top, right, bottom = source.expand
     if not any(source.expand):
         raise Unfit("Outpainting needs a side to go beyond: expand is 0 on all of them.")
@@ -67,7 +71,7 @@ def canvas_of(source: Source, width: int, height: int) -> Canvas:
         width - round(width * right / (100 + left + right)),
         height - round(height * bottom / (100 + top + bottom)),
     )
-    inner = np.asarray(_resized(picture, (box[2] - box[0], box[3] - box[1])))
+    inner = np.asarray(resized(picture, (box[2] - box[0], box[3] - box[1])))
     around = ((box[1], height - box[3]), (box[0], width - box[2]), (0, 0))
     mask = Image.new("L", (width, height), 255)
     mask.paste(0, box)
@@ -134,10 +138,14 @@ def latent_mask(mask: Image.Image, height: int, width: int) -> Tensor:
 
 def blend(old: Image.Image, new: Image.Image, mask: Image.Image) -> Image.Image:
     """`new` where the mask is white, soft inside its edge; where it is black `old` stays, to the bit."""
-    soft = mask.filter(ImageFilter.GaussianBlur(max(1.0, min(mask.size) * SOFT)))
+    radius = max(1.0, min(mask.size) * SOFT)
+    soft = mask.filter(ImageFilter.GaussianBlur(radius))
     # Twice the part above a half: 0 from the edge outwards, 1 well inside.
     inside = np.clip(2 * (np.asarray(soft, np.float32) - 127.5), 0, 255)
-    inside[np.asarray(mask) == 0] = 0
+    white = np.asarray(mask) != 0
+    # What is too thin for a soft edge would be all edge, and never be drawn.
+    inside[thin(white, math.ceil(radius))] = 255
+    inside[~white] = 0
     return Image.composite(new, old, Image.fromarray(inside.round().astype(np.uint8)))
 
 
@@ -148,11 +156,3 @@ def _opaque(picture: Image.Image) -> Image.Image:
     whole = picture.convert("RGBA")
     ground = Image.new("RGBA", whole.size, "white")
     return Image.alpha_composite(ground, whole).convert("RGB")
-
-
-def _resized(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
-    return picture if picture.size == size else picture.resize(size, Image.Resampling.LANCZOS)
-
-
-def _black_or_white(value: int) -> int:
-    return 255 if value >= 128 else 0
