@@ -71,7 +71,7 @@ help-tour =
     4. Flags behind the prompt say more: `a red apple --ar 3:2 --no leaf`. Braces ask for several things at once: `a {"{"}red, green{"}"} apple`.
     5. What you wait for: { $mine }. What you have: { $history }. What you always want: { $prefer }.
     Your messages stay yours: only you and those who moderate here can press their buttons.
-    More: { $help } with commands, flags or buttons.
+    Commands, flags and buttons: { $help }.
 help-commands = **Commands**
 help-menu = Menu of a message → Apps → **{ $name }**
 help-flags = **Flags**, behind the prompt
