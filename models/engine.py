@@ -42,7 +42,7 @@ __all__ = [
 ]  # fmt: skip
 
 #: Raised whenever the same request may give other pixels than before.
-ENGINE_VERSION = 4
+ENGINE_VERSION = 5
 
 
 class Engine:
