@@ -230,7 +230,7 @@ class Loop(Inbox):
                 job.made[job.pictures.index(picture)] = finish(
                     self._kit.network,
                     self._kit.enlarge,
-                    picture.sample if picture.at == len(picture.table.rows) else picture.estimate,
+                    picture.sample if picture.at == len(picture.course) else picture.estimate,
                     (job.ask.width, job.ask.height) if job.arrangement is None else self._largest,
                     tile=job.ask.tile,
                     transparent=job.ask.transparent and job.arrangement is None,

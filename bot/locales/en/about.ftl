@@ -88,6 +88,7 @@ help-flag-steps = denoising steps, 1 to 100
 help-flag-stop = percent of the steps after which it stops, 10 to 100
 help-flag-tile = edges that fit together
 help-flag-image_weight = how much of the picture in front stays, 0 to 3
+help-flag-fit = how the picture in front comes into another shape: crop or pad
 help-flag-repeat = so many requests of the same
 help-flag-style = a drawing style
 help-flag-draft = quick and rough
