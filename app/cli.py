@@ -14,6 +14,7 @@ import typer
 
 from . import cli_models, queue_cli
 from .errors import AppError, WorkerError
+from .hiding import escape_controls
 from .packages import import_behind, need, of_import
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ def main() -> None:
 
 def _fail(text: str, code: int) -> None:
     for line in text.splitlines():
-        typer.echo(f"daguerre: {line}", err=True)
+        typer.echo(f"daguerre: {escape_controls(line)}", err=True)
     sys.exit(code)
 
 
@@ -198,7 +199,7 @@ def _start(file: Path | None, level: str | None = None) -> Configuration:
     from .logs import configure
 
     configuration = load(file)
-    configure(level or configuration.settings.log.level, configuration.secrets.values())
+    configure(level or configuration.settings.log.level, configuration.hidden)
     return configuration
 
 

@@ -133,12 +133,15 @@ def evaluate(
     """Ask a recogniser whether weights draw what is asked for; writes EVALUATION.md and evaluation.json."""
     configuration = settings_of(config)
     need("data")
-    from ..models.commands import evaluate_folder
+    from ..models.commands import draws_from_drawings, evaluate_folder
     from .worker import check_weights
 
-    check_weights(weights or configuration.weights)
+    chosen = weights or configuration.weights
+    # A training exports its denoiser alone, which is no pipeline yet.
+    if not draws_from_drawings(chosen):
+        check_weights(chosen)
     evaluate_folder(
-        weights or configuration.weights, folder, out, quick=quick, each=questions, steps=steps, guidance=guidance,
+        chosen, folder, out, quick=quick, each=questions, steps=steps, guidance=guidance,
         dcgan=dcgan, vae=vae, crisp=crisp, threads=threads, report=typer.echo, reference_guidance=reference_guidance,
     )  # fmt: skip
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,8 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from .config_problems import ConfigFile, combined_problem, file_problems, secrets_in_file, variable_problems
+from .config_problems import ConfigFile, combined_problem, file_problems, variable_problems
+from .config_values import oddities, secrets_in_file
 from .errors import ConfigError
 from .settings import PROJECT, Configuration, Settings, read_secrets
 
@@ -28,6 +31,9 @@ def load(file: Path | None = None) -> Configuration:
     else:
         text = _read(path)
     content = ConfigFile(path.name if path else "config.toml", text, _parse(text, path))
+    if odd := oddities(content):
+        # What checks types could not even look at these.
+        raise ConfigError("\n".join(odd))
     problems = [*secrets_in_file(content), *file_problems(content), *variable_problems()]
     if problems:
         raise ConfigError("\n".join(problems))
@@ -43,7 +49,11 @@ def load(file: Path | None = None) -> Configuration:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        data = path.read_bytes()
+        if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            raise ConfigError(f"{path.name} is UTF-16 text; save it as UTF-8")
+        # Some editors of Windows begin UTF-8 with a mark of its own.
+        return data.decode("utf-8-sig").replace("\r\n", "\n")
     except FileNotFoundError:
         raise ConfigError(f"there is no file {path}; leave --config out to use {PROJECT / 'config.toml'}") from None
     except UnicodeDecodeError as error:
@@ -53,7 +63,15 @@ def _read(path: Path) -> str:
 
 
 def _parse(text: str, path: Path | None) -> dict[str, Any]:
+    name = path.name if path else "config.toml"
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path.name if path else 'config.toml'} is not valid TOML: {error}") from None
+        raise ConfigError(f"{name} is not valid TOML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{name} is nested too deeply: a setting is a value or a list of texts") from None
+    except ValueError:
+        # Python's limit for decimal numbers, told without a place.
+        long = next((n for n, line in enumerate(text.splitlines(), 1) if re.search(r"\d{4300}", line)), None)
+        where = f"{name} line {long}" if long else name
+        raise ConfigError(f"{where}: a number has thousands of digits; no setting is that large") from None

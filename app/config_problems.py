@@ -12,11 +12,14 @@ from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
 
-from .config_text import DISCORD_TOKEN, allowed, hide_secrets, line_of
+from .config_text import allowed, line_of
+from .hiding import hide_secrets
 from .settings import PREFIX, SHORT_NAMES, Settings
 
-_SECRET_KEY = re.compile(r"token|password|passwd|secret|api_?key", re.IGNORECASE)
-_SECRET_VARIABLES = {"discord": "DISCORD_TOKEN", "queue": "DAGUERRE_NATS_TOKEN"}
+SECRET_KEY = re.compile(r"token|password|passwd|secret|api_?key", re.IGNORECASE)
+
+#: Characters of a wrong value that are repeated.
+_SHOWN = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,28 +35,10 @@ class ConfigFile:
         return f"{self.name} line {line}" if line else f"{self.name} [{section}]"
 
 
-def secrets_in_file(file: ConfigFile) -> Iterator[str]:
-    for number, line in enumerate(file.text.splitlines(), start=1):
-        if DISCORD_TOKEN.search(line):
-            yield (
-                f"{file.name} line {number}: a bot token stands here. Take it out, reset it in Discord's developer "
-                "portal, and set the new one as environment variable DISCORD_TOKEN"
-            )
-    for section, values in file.table.items():
-        model = _model(section)
-        for key, value in _items(values):
-            where = file.where(section, key)
-            if _SECRET_KEY.search(key) and (model is None or key not in model.model_fields):
-                variable = _SECRET_VARIABLES.get(section, "of its own")
-                yield f"{where}: secrets do not belong into a file; set the environment variable {variable} instead"
-            elif isinstance(value, str) and hide_secrets(value) != value and not DISCORD_TOKEN.search(value):
-                yield f"{where}: this address holds a password; set the variable {_variable(section, key)} instead"
-
-
 def file_problems(file: ConfigFile) -> Iterator[str]:
     """Types are strict here: "8600" is no number in TOML, though it is one in a variable."""
     for section, values in file.table.items():
-        model = _model(section)
+        model = model_of(section)
         if model is None:
             yield f"{file.where(section)}: no such section{_nearest(section, Settings.model_fields)}"
         elif not isinstance(values, dict):
@@ -64,7 +49,7 @@ def file_problems(file: ConfigFile) -> Iterator[str]:
             except ValidationError as error:
                 for detail in error.errors():
                     key = str(detail["loc"][0]) if detail["loc"] else ""
-                    if not (_SECRET_KEY.search(key) and detail["type"] == "extra_forbidden"):
+                    if not (SECRET_KEY.search(key) and detail["type"] == "extra_forbidden"):
                         yield _problem(file.where(section, key), section, detail)
 
 
@@ -72,7 +57,7 @@ def combined_problem(detail: Mapping[str, Any], file: ConfigFile) -> str:
     section, *rest = (str(part) for part in detail["loc"])
     key = rest[0] if rest else ""
     short = [name for name, target in SHORT_NAMES.items() if target == (section, key) and os.environ.get(name)]
-    set_by = [name for name in os.environ if name.upper() == _variable(section, key)] or short
+    set_by = [name for name in os.environ if name.upper() == variable_of(section, key)] or short
     where = f"environment variable {set_by[0]}" if set_by else file.where(section, key)
     return _problem(where, section, {**detail, "loc": tuple(rest)})
 
@@ -83,15 +68,15 @@ def variable_problems() -> Iterator[str]:
             continue
         rest = name.upper().removeprefix(PREFIX).lower()
         section, delimiter, key = rest.partition("__")
-        model = _model(section)
+        model = model_of(section)
         if delimiter and model is None:
             yield f"environment variable {name}: no such section{_nearest(section, Settings.model_fields)}"
         elif delimiter and model is not None and key in model.model_fields and not _readable(model, key, name):
             yield f"environment variable {name}: a list is written as JSON: '[\"cpu\"]'"
         section, _, key = rest.partition("_")
-        model = _model(section)
+        model = model_of(section)
         if model is not None and key in model.model_fields:
-            right = _variable(section, key)
+            right = variable_of(section, key)
             yield f"environment variable {name}: write {right}, with two underscores after the section"
 
 
@@ -101,19 +86,25 @@ def _readable(model: type[BaseModel], key: str, variable: str) -> bool:
         return True
     try:
         json.loads(os.environ[variable])
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
 
 
 def _problem(where: str, section: str, detail: Mapping[str, Any]) -> str:
-    model = _model(section)
+    model = model_of(section)
     key = str(detail["loc"][0]) if detail["loc"] else ""
     if model is None or not key:
         return f"{where}: {detail['msg']}"
     if key not in model.model_fields:
         return f"{where}: [{section}] has no setting {key}{_nearest(key, model.model_fields)}"
+    if detail["type"] == "value_error":
+        # A check of ours, which knows better than the type what is wrong.
+        return f"{where}: [{section}] {key}: {hide_secrets(str(detail['ctx']['error']))}"
     given = hide_secrets(json.dumps(detail["input"], default=str, ensure_ascii=False))
+    given = given if len(given) <= _SHOWN else f"{given[:_SHOWN]}… ({len(given)} characters)"
+    if len(detail["loc"]) > 1 and isinstance(detail["loc"][1], int):
+        return f"{where}: [{section}] {key}, entry {detail['loc'][1] + 1}: {detail['msg']}, not {given}"
     must = f"{where}: [{section}] {key} must be {allowed(model, key)}, not {given}"
     # Nobody wants to read a pattern; the description says what it stands for.
     return f"{must}. {model.model_fields[key].description}" if "pattern" in detail["type"] else must
@@ -124,14 +115,14 @@ def _nearest(name: str, known: Mapping[str, Any]) -> str:
     return f"; did you mean {close[0]}?" if close else "; there are: " + ", ".join(known)
 
 
-def _model(section: str) -> type[BaseModel] | None:
+def model_of(section: str) -> type[BaseModel] | None:
     field = Settings.model_fields.get(section)
     return cast("type[BaseModel]", field.annotation) if field else None
 
 
-def _items(values: Any) -> list[tuple[str, Any]]:
+def items_of(values: Any) -> list[tuple[str, Any]]:
     return list(cast("dict[str, Any]", values).items()) if isinstance(values, dict) else []
 
 
-def _variable(section: str, key: str) -> str:
+def variable_of(section: str, key: str) -> str:
     return f"{PREFIX}{section}__{key}".upper()

@@ -10,9 +10,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
-#: Shape of a Discord bot token: three base64 parts.
-DISCORD_TOKEN = re.compile(r"[\w-]{23,28}\.[\w-]{6,7}\.[\w-]{27,}")
-_URL_SECRET = re.compile(r"(?<=://)[^/@\s]*@")
+from .hiding import hide_in_address
 
 _TYPES = {
     "string": "a text in quotes",
@@ -21,11 +19,6 @@ _TYPES = {
     "boolean": "true or false",
     "array": "a list of texts",
 }
-
-
-def hide_secrets(text: str) -> str:
-    """The text without Discord tokens and without user names and passwords inside URLs."""
-    return _URL_SECRET.sub("***@", DISCORD_TOKEN.sub("***", text))
 
 
 def write_sections(sections: Mapping[str, BaseModel], head: str = "") -> str:
@@ -44,9 +37,11 @@ def comment(description: str) -> list[str]:
 
 def _value(value: Any) -> str:
     if isinstance(value, str):
-        return json.dumps(hide_secrets(value), ensure_ascii=False)
+        return json.dumps(hide_in_address(value), ensure_ascii=False)
     if isinstance(value, frozenset | set):
-        return json.dumps(sorted(cast("set[str]", value)), ensure_ascii=False)
+        value = sorted(cast("set[str]", value))
+    if isinstance(value, list | tuple):
+        value = [hide_in_address(one) if isinstance(one, str) else one for one in cast("list[Any]", value)]
     return json.dumps(value, ensure_ascii=False)
 
 

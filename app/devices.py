@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Sequence
+
+from .children import without_secrets
 
 
 def nvidia_gpus() -> tuple[str, ...]:
@@ -13,7 +16,9 @@ def nvidia_gpus() -> tuple[str, ...]:
     if tool is None:
         return ()
     try:
-        answer = subprocess.run([tool, "-L"], capture_output=True, text=True, timeout=10, check=False)  # noqa: S603
+        answer = subprocess.run(  # noqa: S603 - the driver's own program
+            [tool, "-L"], capture_output=True, text=True, timeout=10, check=False, env=without_secrets(os.environ)
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ()
     return tuple(

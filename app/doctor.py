@@ -13,11 +13,11 @@ from typing import Literal
 
 import aiohttp
 
-from ..queue.embedded import nats_server_binary
 from ..queue.errors import QueueError
-from .config_text import DISCORD_TOKEN
+from ..queue.nats_program import nats_server_binary
 from .devices import nvidia_gpus
 from .errors import AppError
+from .hiding import DISCORD_TOKEN
 from .machine import listen, prepare_data_dir, read_address
 from .settings import Configuration
 from .trial import try_drawing

@@ -84,6 +84,30 @@ class RenderOptions(BaseModel):
             "in half precision."
         ),
     )
+    sampler: str = Field(
+        default="",
+        max_length=40,
+        description=(
+            'Scheduler that steps the pictures, such as "euler a" or "dpm++ 2m karras"; docs/models.md lists them. '
+            "Empty: the one that the checkpoint names. Pictures say which drew them."
+        ),
+    )
+    dtype: Literal["", "float16", "bfloat16", "float32"] = Field(
+        default="",
+        description=(
+            "What a GPU computes in. Empty: what the model's family was made for, bfloat16 for most, float16 for "
+            "Stable Diffusion 1, 2 and XL. float32 takes twice the memory."
+        ),
+    )
+    megapixels: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=4.2,
+        description=(
+            "Pictures of up to so many million pixels are drawn as large as they are asked for (0 to 4.2); others at "
+            "about the model's own size, and scaled."
+        ),
+    )
     compile: bool = Field(
         default=False,
         description=(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .errors import QueueFailed, ServerUnreachable
+from .hiding import escape_controls
 
 if TYPE_CHECKING:
     from .settings import Configuration
@@ -134,7 +135,7 @@ def _ask(
     from .logs import configure
 
     configuration = load(config)
-    configure("error", configuration.secrets.values())
+    configure("error", configuration.hidden)
     url, credentials = _address(configuration, nats)
     try:
         answer = asyncio.run(ask(url, credentials, do, what))
@@ -142,7 +143,8 @@ def _ask(
         raise ServerUnreachable(f"{error}. Is `daguerre serve` running?") from None
     except QueueError as error:
         raise QueueFailed(str(error)) from None
-    typer.echo(json.dumps(answer, indent=2) if as_json else show(answer))
+    shown = "\n".join(escape_controls(line) for line in show(answer).split("\n"))
+    typer.echo(json.dumps(answer, indent=2) if as_json else shown)
 
 
 def _address(configuration: Configuration, nats: str) -> tuple[str, Any]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from PIL import Image
 
-from ..models.errors import TooLate, Unfit, Unrenderable
+from ..models.errors import TooLate, Unrenderable
 from ..models.provenance import software
 from ..models.serving.asks import Ask, Drawn, OnProgress, Progress, Source
 from ..queue.emoji_words import in_words
@@ -88,6 +88,7 @@ def ask_of(request: ImageRequest, files: Mapping[str, bytes], *, member: str = "
             source.strength,
             source.expand,
             source.seed,
+            source.fit,
         ),
         member=member,
         seconds=seconds,
@@ -158,10 +159,8 @@ def make_handler(engine: EngineLike, finisher: Finisher | None = None, *, second
         except asyncio.CancelledError:
             job.cancel()  # It leaves at its next step.
             raise
-        except Unfit as error:
-            raise RenderRefused("unfit", str(error)) from None
         except Unrenderable as error:
-            raise RenderRefused("unrenderable", str(error)) from None
+            raise RenderRefused(error.code, str(error)) from None
         except TooLate as error:
             raise RenderRefused("too_late", str(error)) from None
         files, metadata = await loop.run_in_executor(pool, lambda: files_of(drawn, request, finishing, context.job))

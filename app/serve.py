@@ -12,13 +12,13 @@ from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
-from aiohttp import web
-
 from ..queue.errors import Ousted, QueueError
 from ..queue.service import Queue, open_queue
 from ..queue.vocabulary import Vocabulary
+from ..web.connections import serve_app
 from ..web.server import make_app
 from .bot_keeper import BotKeeper
+from .children import without_secrets
 from .devices import nvidia_gpus, worker_devices
 from .errors import BotFailed, QueueFailed
 from .machine import ADDRESS_FILE, address_of, listen, prepare_data_dir
@@ -93,33 +93,26 @@ async def _serve_queue(
         return told if reason is None else {**told, "worker_problem": reason}
 
     # 1. The API, so that health checks and clients find somebody while the rest starts.
-    runner = web.AppRunner(
-        make_app(queue, settings.web, vocabulary=vocabulary, about=about),
-        access_log=None,
-        handle_signals=False,
-        shutdown_timeout=2.0,
-    )
-    await runner.setup()
-    await web.SockSite(runner, listener).start()
-    address = address_of(listener)
-    note = configuration.data_dir / ADDRESS_FILE
-    with contextlib.suppress(OSError):  # a convenience: without it `imagine --server` looks at the configured port
-        note.write_text(address, encoding="utf-8")
-    log.info("api ready url=%s", address)
-    try:
-        # 2. Workers and bot, until one of them cannot go on or we are told to stop.
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(supervisor.run(stop))
-            tasks.create_task(bot.run(stop))
-            tasks.create_task(_stop_when_ousted(queue, stop))
-            if not devices:
-                log.info("no worker is started here ([render] devices is empty); workers elsewhere dial in")
-            tasks.create_task(_say_when_ready(queue, supervisor, address, bool(devices), stop))
-            await stop.wait()
-    finally:
-        with contextlib.suppress(OSError):
-            note.unlink()
-        await runner.cleanup()
+    app = make_app(queue, settings.web, vocabulary=vocabulary, about=about)
+    async with serve_app(app, listener, settings.web):
+        address = address_of(listener)
+        note = configuration.data_dir / ADDRESS_FILE
+        with contextlib.suppress(OSError):  # a convenience: without it `imagine --server` looks at the configured port
+            note.write_text(address, encoding="utf-8")
+        log.info("api ready url=%s", address)
+        try:
+            # 2. Workers and bot, until one of them cannot go on or we are told to stop.
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(supervisor.run(stop))
+                tasks.create_task(bot.run(stop))
+                tasks.create_task(_stop_when_ousted(queue, stop))
+                if not devices:
+                    log.info("no worker is started here ([render] devices is empty); workers elsewhere dial in")
+                tasks.create_task(_say_when_ready(queue, supervisor, address, bool(devices), stop))
+                await stop.wait()
+        finally:
+            with contextlib.suppress(OSError):
+                note.unlink()
     if bot.failure is not None:
         raise BotFailed(str(bot.failure))
 
@@ -172,6 +165,8 @@ def worker_commands(configuration: Configuration, devices: tuple[str, ...]) -> M
 
 
 def worker_environment(nats_url: str, nats_token: str) -> Mapping[str, str]:
-    """Ours without the bot's token, and with what a worker needs to dial in: `ps` would show arguments to everybody."""
-    environment = {name: value for name, value in os.environ.items() if name != "DISCORD_TOKEN"}
-    return {**environment, "DAGUERRE_QUEUE__NATS_URL": nats_url, "DAGUERRE_NATS_TOKEN": nats_token}
+    """Ours with what a worker needs to dial in, and no other secret: it knows neither Discord nor the job table.
+
+    As variables, since `ps` would show arguments to everybody.
+    """
+    return {**without_secrets(os.environ), "DAGUERRE_QUEUE__NATS_URL": nats_url, "DAGUERRE_NATS_TOKEN": nats_token}

@@ -19,6 +19,8 @@ from ..bot.options import DiscordOptions
 from ..queue.moderation_options import ModerationOptions
 from ..queue.options import QueueOptions
 from ..web.options import WebOptions
+from .errors import ConfigError
+from .hiding import passwords_in
 from .options import LogOptions, RenderOptions, StorageOptions
 
 #: The folder that holds config.toml, models/weights and, by default, data.
@@ -29,7 +31,8 @@ Settings of Daguerre: every one there is, with its default. Restart `daguerre se
 
 Every setting can be overridden by an environment variable DAGUERRE_<SECTION>__<KEY>, such as DAGUERRE_WEB__PORT=8700
 (lists as JSON: DAGUERRE_RENDER__DEVICES='["cpu"]'). Secrets come from the environment only:
-DISCORD_TOKEN, the bot's token, and DAGUERRE_NATS_TOKEN, the token of a nats-server of your own.
+DISCORD_TOKEN, the bot's token, and DAGUERRE_NATS_TOKEN, the token of a nats-server of your own; or from files that
+DISCORD_TOKEN_FILE and DAGUERRE_NATS_TOKEN_FILE name.
 `daguerre config` prints the settings in force."""
 #: Of every variable that sets something.
 PREFIX = "DAGUERRE_"
@@ -82,7 +85,7 @@ class Settings(BaseSettings):
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """What only the environment may hold. `str()` of it shows stars."""
+    """What no file of settings may hold. `str()` of it shows stars."""
 
     discord_token: SecretStr | None = None
     #: Token of an existing nats-server; the embedded one makes its own.
@@ -112,6 +115,12 @@ class Configuration:
         return self.folder / Path(self.settings.render.weights).expanduser()
 
     @property
+    def hidden(self) -> tuple[str, ...]:
+        """Every secret that must not reach the log: tokens, and passwords in addresses."""
+        texts = [text for section in self.sections.values() for text in section.model_dump().values()]
+        return (*self.secrets.values(), *(one for text in texts if isinstance(text, str) for one in passwords_in(text)))
+
+    @property
     def sections(self) -> Mapping[str, BaseModel]:
         return sections_of(self.settings)
 
@@ -121,8 +130,30 @@ def sections_of(settings: Settings) -> Mapping[str, BaseModel]:
 
 
 def read_secrets(environ: Mapping[str, str]) -> Secrets:
+    """From variables, or from the files that `<NAME>_FILE` names, as container runtimes mount them.
+
+    Raises:
+        ConfigError: such a file cannot be read or is empty, or both are set.
+    """
+
     def secret(name: str) -> SecretStr | None:
-        value = environ.get(name, "").strip().strip("\"'").removeprefix("Bot ").strip()
+        value = environ.get(name, "")
+        if file := environ.get(f"{name}_FILE", ""):
+            if value.strip():
+                raise ConfigError(f"environment variables {name} and {name}_FILE are both set: unset one")
+            value = _secret_file(f"{name}_FILE", Path(file))
+        value = value.strip().strip("\"'").removeprefix("Bot ").strip()
         return SecretStr(value) if value else None
 
     return Secrets(discord_token=secret("DISCORD_TOKEN"), nats_token=secret("DAGUERRE_NATS_TOKEN"))
+
+
+def _secret_file(variable: str, file: Path) -> str:
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(f"environment variable {variable}: {file} cannot be read: {reason}") from None
+    if not text.strip():
+        raise ConfigError(f"environment variable {variable}: {file} is empty")
+    return text

@@ -44,6 +44,13 @@ def check_weights(weights: Path) -> None:
             "weights in config.toml. "
             "Until then jobs wait; none is lost."
         )
+    # What its own files tell against it, without torch.
+    from ..models.serving.families import check_told
+
+    try:
+        check_told(weights)
+    except EngineError as error:
+        raise WorkerError(str(error)) from None
 
 
 def load_engine(
@@ -81,6 +88,9 @@ def load_engine(
             layout=render.layout,
             programs=configuration.data_dir / "programs" if render_compiled else None,
             own_bank=configuration.data_dir / "bank",
+            sampler=render.sampler,
+            dtype=render.dtype,
+            megapixels=render.megapixels,
         )
         engine.load()
     except EngineError as error:

@@ -44,6 +44,7 @@ from .moderation_commands import leave_stranger
 from .options import DiscordOptions
 from .pace import Pace
 from .reactions import reacted
+from .region import RegionButton
 from .reports import Desk
 from .reports_form import why_given
 from .services import Services
@@ -112,9 +113,11 @@ class DaguerreClient(discord.Client):
         self.turns = asyncio.Semaphore(TURNS)
 
     async def setup_hook(self) -> None:
-        self.add_dynamic_items(PictureButton, ConfirmButton, PageButton, *ITEMS)
+        self.add_dynamic_items(PictureButton, ConfirmButton, RegionButton, PageButton, *ITEMS)
         await self.services.queue.members.load()
         await asyncio.to_thread(self.services.queue.moderation.prepare)
+        if self.services.vocabulary is not None:
+            await asyncio.to_thread(self.services.vocabulary.prepare)
         self.desk.open()
         await self.tree.set_translator(Translator())
         if self._options.sync_commands:

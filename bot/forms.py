@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import random
 import re
 import secrets
 from collections.abc import Mapping
@@ -17,16 +16,18 @@ from typing import TYPE_CHECKING, Any, cast
 
 import discord
 
+from ..queue.errors import NotShown
 from ..queue.grammar import say
 from ..queue.jobs import Job
-from ..queue.requests import MAX_PROMPT, MAX_SEED, ImageRequest, Source, image_request
+from ..queue.requests import MAX_PROMPT, ImageRequest
 from ..queue.server_settings import ServerSettings
-from .ask import Order, ask
 from .errors import Refused
+from .guard import explain
 from .imagine import handle
 from .keys import Key
 from .language import speaks
-from .pictures import fetch, is_blurred, keep_bytes
+from .pictures import fetch, is_blurred
+from .region import propose
 from .texts import text
 from .wishes import Beginning, said_again
 
@@ -173,26 +174,22 @@ async def open_region(interaction: Asked, job: Job, picture: int) -> None:
 
 
 async def region(interaction: Asked, job: Job, form: Filled) -> None:
-    """Draw a part anew: where the mask is white. Raises: Refused."""
+    """Show which part would be drawn anew, as a picture or a rectangle says. Raises: Refused."""
     picture = form.key.picture or 0
     if picture >= len(job.pictures):
         raise Refused("button.gone")
-
-    async def make(_: ServerSettings) -> list[Order]:
-        blurred = is_blurred(form.files.get("mask", ""))
-        if "mask" in form.files:
+    box = None if "mask" in form.files else rectangle(form.word("rectangle"), form.word("place"))
+    await interaction.response.defer(ephemeral=True, thinking=True)
+    try:
+        if box is None:
             data = await fetch(interaction, form.files["mask"])
         else:
-            box = rectangle(form.word("rectangle"), form.word("place"))
             data = await asyncio.to_thread(mask_of, job.request, box)
-        mask = await keep_bytes(interaction, data)
-        source = Source(use="inpaint", picture=job.pictures[picture], mask=mask, strength=1.0)
-        changes: dict[str, Any] = {"prompt": form.word("prompt"), "parts": ()}
-        given = {**job.request.model_dump(exclude={"version", "source"}), **changes}
-        request = image_request(**{**given, "source": source, "seed": random.randrange(MAX_SEED + 1)})
-        return [Order(request, job.lane, (job.id, picture, "region"), brought=(mask,), blurred=blurred)]
-
-    await ask(interaction, make)
+        blurred = is_blurred(form.files.get("mask", ""))
+        await propose(interaction, job, picture, form.word("prompt"), data, blurred=blurred)
+    except (Refused, NotShown) as refusal:
+        # The placeholder is private already: the refusal takes its place.
+        await interaction.edit_original_response(content=explain(refusal, speaks(interaction)))
 
 
 def rectangle(typed: str, place: str) -> tuple[int, int, int, int]:

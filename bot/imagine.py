@@ -12,10 +12,11 @@ from discord import app_commands
 from ..queue import names
 from ..queue.emoji_words import custom_alone
 from ..queue.grammar import say
-from ..queue.grammar_flags import MOST_REQUESTS
+from ..queue.grammar_flags import FITS, MOST_REQUESTS
 from ..queue.members import Preferences
 from ..queue.requests import MAX_COUNT, MAX_PROMPT, MAX_SEED, Source
 from ..queue.server_settings import ServerSettings
+from ..queue.uploads import size_of
 from .ask import PRIVATE_SERVER, Order, ask
 from .cards import shorten
 from .confirm import confirm_view
@@ -39,7 +40,20 @@ ASPECTS = ("1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "2:1", "1:2")
 TYPED = 2 * MAX_PROMPT
 #: Options that describe themselves: `command.imagine.<option>`.
 OPTIONS = (
-    *("prompt", "count", "aspect", "no", "style", "seed", "image", "image_weight", "stylize", "chaos", "quality"),
+    *(
+        "prompt",
+        "count",
+        "aspect",
+        "no",
+        "style",
+        "seed",
+        "image",
+        "image_weight",
+        "fit",
+        "stylize",
+        "chaos",
+        "quality",
+    ),
     *("steps", "stop", "tile", "draft", "transparent", "raw", "model", "lora", "repeat", "relaxed"),
 )
 
@@ -49,6 +63,7 @@ def add_imagine(tree: app_commands.CommandTree[DaguerreClient]) -> None:
 
     @tree.command(name="imagine", description=text("command.imagine"))
     @app_commands.describe(**{option: text(f"command.imagine.{option}") for option in OPTIONS})
+    @app_commands.choices(fit=[app_commands.Choice(name=text(f"name.fit.{one}"), value=one) for one in FITS])
     @app_commands.allowed_installs(guilds=True, users=True)
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
     async def imagine(
@@ -61,6 +76,7 @@ def add_imagine(tree: app_commands.CommandTree[DaguerreClient]) -> None:
         seed: app_commands.Range[int, 0, MAX_SEED] | None = None,
         image: discord.Attachment | None = None,
         image_weight: app_commands.Range[float, 0.0, 3.0] | None = None,
+        fit: app_commands.Choice[str] | None = None,
         stylize: app_commands.Range[float, 0.0, 1000.0] | None = None,
         chaos: app_commands.Range[int, 0, 100] | None = None,
         quality: app_commands.Range[float, 0.25, 4.0] | None = None,
@@ -77,9 +93,9 @@ def add_imagine(tree: app_commands.CommandTree[DaguerreClient]) -> None:
     ) -> None:
         options = {
             "count": count, "aspect": aspect, "no": no, "style": style, "seed": seed, "image_weight": image_weight,
-            "stylize": stylize, "chaos": chaos, "quality": quality, "steps": steps, "stop": stop, "tile": tile,
-            "draft": draft, "transparent": transparent, "raw": raw, "model": model, "lora": lora, "repeat": repeat,
-            "relaxed": relaxed,
+            "fit": fit and fit.value, "stylize": stylize, "chaos": chaos, "quality": quality, "steps": steps,
+            "stop": stop, "tile": tile, "draft": draft, "transparent": transparent, "raw": raw, "model": model,
+            "lora": lora, "repeat": repeat, "relaxed": relaxed,
         }  # fmt: skip
         await guarded(interaction, lambda: handle(interaction, prompt, options, image))
 
@@ -131,6 +147,8 @@ async def handle(
         brought = replace(begun, picture=kept, blurred=begun.blurred or is_blurred(there)) if kept else begun
         if not brought.picture and brought.source is None:
             check_weight(prompt, options)
+        if name := brought.picture:
+            brought = replace(brought, shape=size_of(await interaction.client.services.queue.source(name)))
         return orders(found, settings, brought)
 
     await ask(interaction, make)

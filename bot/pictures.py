@@ -13,6 +13,7 @@ import discord
 import yarl
 
 from ..queue.errors import InvalidPicture
+from ..queue.uploads import MAX_PIXELS, MAX_SCALED, SHORTEST
 from .errors import Refused
 from .faults import FAILURES
 
@@ -25,6 +26,16 @@ if TYPE_CHECKING:
 LARGEST = 20 * 2**20
 #: Seconds that fetching may take.
 FETCH_SECONDS = 20.0
+#: What is said of a file that cannot be used (`InvalidPicture.kind`).
+UNUSABLE = {
+    "no_picture": "picture.none",
+    "damaged": "picture.damaged",
+    "heic": "picture.heic",
+    "too_large": "picture.too_large",
+    "pixels": "picture.pixels",
+    "too_small": "picture.too_small",
+    "mask_empty": "picture.mask_empty",
+}
 #: Where Discord keeps what members send.
 DISCORD_HOSTS = ("https://cdn.discordapp.com", "https://media.discordapp.net", "https://images-ext-1.discordapp.net")
 
@@ -61,9 +72,13 @@ async def keep_bytes(interaction: Asked, data: bytes) -> str:
     try:
         return await interaction.client.services.queue.keep_source(data)
     except InvalidPicture as problem:
-        raise Refused(
-            "picture.too_large" if problem.kind == "too_large" else "picture.none", limit=LARGEST // 2**20
-        ) from None
+        raise unusable(problem) from None
+
+
+def unusable(problem: InvalidPicture) -> Refused:
+    """What a member is told about a file that cannot be used."""
+    limits = {"limit": LARGEST // 2**20, "pixels": MAX_PIXELS // 10**6, "scaled": MAX_SCALED // 10**6}
+    return Refused(UNUSABLE.get(problem.kind, "picture.none"), **limits, least=SHORTEST)
 
 
 async def fetch(interaction: Asked, link: str) -> bytes:

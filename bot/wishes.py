@@ -24,7 +24,7 @@ from ..queue.grammar import (
     wish_of,
 )
 from ..queue.grammar_chars import half
-from ..queue.grammar_flags import BY_NAME, value_of
+from ..queue.grammar_flags import BY_NAME, MOST_ASPECT, value_of
 from ..queue.members import Preferences
 from ..queue.requests import MAX_SEED, ImageRequest, Source, image_request
 from ..queue.server_settings import ServerSettings
@@ -134,6 +134,8 @@ class Beginning:
 
     #: Name in the picture store of what the member sent; empty: nothing.
     picture: str = ""
+    #: Its width and height; None: not known, or nothing was sent.
+    shape: tuple[int, int] | None = None
     #: It is behind a spoiler where it came from.
     blurred: bool = False
     #: What the job began from that is made anew with other words.
@@ -154,6 +156,8 @@ def orders(found: Sequence[Wish], settings: ServerSettings, begun: Beginning | N
         if not plain(wish.prompt):
             raise Refused("refused.prompt.empty")
         seed = random.randrange(MAX_SEED + 1) if wish.seed is None else wish.seed
+        if begun.shape is not None and wish.ratio is None and not wish.fit:
+            wish = replace(wish, ratio=like(begun.shape))
         given = fields(wish, size=settings.size, steps=settings.steps, guidance=settings.guidance)
         try:
             request = image_request(seed=seed, source=_source(wish, begun), **given)
@@ -163,6 +167,15 @@ def orders(found: Sequence[Wish], settings: ServerSettings, begun: Beginning | N
         lane: Lane = "relax" if wish.relaxed else "fast"
         made.append(Order(request, lane, begun.origin, brought, begun.blurred))
     return made
+
+
+def like(shape: tuple[int, int]) -> tuple[int, int]:
+    """The ratio nearest to a picture's width and height that may be asked for. Pure."""
+    width, height = shape
+    most = round(MOST_ASPECT)
+    if width > most * height:
+        return most, 1
+    return (1, most) if height > most * width else (width, height)
 
 
 def _source(wish: Wish, begun: Beginning) -> Source | None:

@@ -24,8 +24,10 @@ from .drawer.shelf import Shelf
 from .errors import BankRefused, EngineError, WeightsRefused
 from .layout.reading import names_of_weights
 from .layout.words import NOTHING
-from .serving.adapters import Adapters, names_in
+from .serving import families
+from .serving.adapters import Adapters
 from .serving.asks import Ask, Drawn, OnProgress, Progress, no_progress
+from .serving.attached import Attached, known_adapters
 from .serving.begin import Kit
 from .serving.compiling import compiled
 from .serving.drawer_finish import DrawerSketch
@@ -38,6 +40,7 @@ from .serving.loop import Loop
 from .serving.network import Network, steps_together
 from .serving.previews import Sketch
 from .serving.profile import Paces
+from .serving.samplers import chosen, name_of
 from .serving.schedule import slots_for
 
 __all__ = [
@@ -48,7 +51,7 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 #: Raised whenever the same request may give other pixels than before.
-ENGINE_VERSION = 4
+ENGINE_VERSION = 5
 
 
 class Engine:
@@ -67,6 +70,9 @@ class Engine:
         layout: bool = True,
         programs: Path | None = None,
         own_bank: Path | None = None,
+        sampler: str = "",
+        dtype: str = "",
+        megapixels: float = 0.0,
     ) -> None:
         """`adapters`: folder of LoRA adapters that may be asked for. `profile`: file that remembers measured speeds.
 
@@ -75,7 +81,10 @@ class Engine:
         on a processor; "bfloat16" counts only where the processor multiplies it by itself, and its bits depend on
         neighbours as without `exact`. `layout`: things that a prompt lists are drawn one by one and set out, where
         the weights say what they can draw. `programs`: folder where the U-Net is kept compiled for this machine; it
-        is compiled when it is not there yet, for minutes, and used where it is faster; None: not compiled.
+        is compiled when it is not there yet, for minutes, and used where it is faster; None: not compiled. `sampler`:
+        one of `samplers.SAMPLERS`, in place of the checkpoint's own. `dtype`: what a GPU computes in, "float16",
+        "bfloat16" or "float32"; empty: what the family was made for. `megapixels`: pictures of up to so many are drawn
+        as large as they are asked for; others at about the model's own size, and scaled.
         `own_bank`: folder of drawings of one's own, beside those of weights that draw from drawings; looked at before
         each request.
         """
@@ -90,6 +99,9 @@ class Engine:
         self._layout = layout
         self._programs = programs
         self._own_bank = own_bank
+        self._sampler = sampler
+        self._dtype = dtype
+        self._most_pixels = round(megapixels * 1_000_000)
         self._loop: Loop | Jobwise | None = None
         self._slots = 2
         self._about: dict[str, Any] = {}
@@ -102,7 +114,7 @@ class Engine:
             WeightsRefused: it holds pickles, names foreign code, or is damaged.
             DeviceMissing: torch has no such device here.
         """
-        pipeline = load_pipeline(self.weights, self.device)
+        pipeline = load_pipeline(self.weights, self.device, self._dtype)
         if self.device == "cpu" and self._precision == "bfloat16" and steps_together(pipeline) and can_bfloat16():
             pipeline.unet.to(torch.bfloat16)
         self._about = {
@@ -110,22 +122,33 @@ class Engine:
             "model_digest": digest(self.weights),
             "device": self.device,
             "upscaler": "none",
-            "sampler": type(pipeline.scheduler).__name__,
+            "sampler": name_of(pipeline.scheduler),
             "engine": ENGINE_VERSION,
             "precision": _precision(pipeline),
             "torch": torch.__version__,
             "diffusers": version("diffusers"),
+            "family": type(pipeline).__name__,
+            "native": int(pipeline.denoiser.config.size)
+            if isinstance(pipeline, DrawerPipeline)
+            else families.native_of(pipeline),
         }
         if isinstance(pipeline, DrawerPipeline):
             self._load_drawer(pipeline)
             return
-        try:
-            network = Network(pipeline, self.device) if steps_together(pipeline) else None
-        except WeightsRefused:
-            network = None
+        network = self._network(pipeline) if steps_together(pipeline) else None
         if network is None:
-            self._loop = Jobwise(pipeline, self.device, about=self._about)
+            if self._sampler:
+                pipeline.scheduler = chosen(pipeline.scheduler, self._sampler)
+                self._about["sampler"] = name_of(pipeline.scheduler)
+            jobwise = Jobwise(
+                pipeline, self.device, about=self._about, attached=Attached(pipeline, self._adapters),
+                most_pixels=self._most_pixels,
+            )  # fmt: skip
+            jobwise.try_out()
+            self._loop = jobwise
             return
+        network.most_pixels = self._most_pixels
+        self._about["sampler"] = network.sampler.name
         enlarge = self._upscaler(network.vae.dtype)
         if self._programs is not None:
             network.program = compiled(network, self._programs, self._about["model_digest"])
@@ -170,6 +193,15 @@ class Engine:
         self._about["upscaler"] = digest(beside)
         return upscaler.load(beside, kind=kind, device=self.device)
 
+    def _network(self, pipeline: Any) -> Network | None:
+        """The pipeline taken apart, or None where only its own loop knows how its scheduler is stepped."""
+        try:
+            return Network(pipeline, self.device, self._sampler)
+        except WeightsRefused:
+            if self._sampler:
+                raise
+            return None
+
     def _machine(self) -> str:
         name = torch.cuda.get_device_name(self.device) if self.device.startswith("cuda") else "cpu"
         threads = torch.get_num_threads() if self.device == "cpu" else 0
@@ -183,7 +215,7 @@ class Engine:
 
     def adapters(self) -> Sequence[str]:
         """Names of the fine-tunes that may be asked for just now, in order."""
-        return names_in(self._adapters)
+        return known_adapters(self._adapters)
 
     @property
     def slots(self) -> int:

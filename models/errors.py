@@ -12,7 +12,10 @@ ModelError
     ├── BankRefused         a bank of drawings is damaged, of another model, or not there
     ├── DeviceMissing       torch has no such device here
     ├── Unrenderable        this model cannot render such a request
-    │   └── Unfit           what it brings along (source, mask, adapter) does not fit
+    │   ├── NoPicture       what was computed is no picture: black, or no numbers
+    │   └── Unfit           what it brings along (source, mask) does not fit
+    │       ├── AdapterUnfit    an adapter is not there, damaged, or made for another model
+    │       └── Unsupported     the model does not know something that is asked for
     └── TooLate             its deadline passed
 """
 
@@ -66,9 +69,35 @@ class DeviceMissing(EngineError):
 class Unrenderable(EngineError):
     """This model cannot render such a request."""
 
+    #: By which whoever asked is told, in their language.
+    code = "unrenderable"
+
+
+class NoPicture(Unrenderable):
+    """What was computed is no picture: black, or no numbers."""
+
+    code = "no_picture"
+
 
 class Unfit(Unrenderable):
-    """What a request brings along does not fit: a source picture, its mask, an adapter."""
+    """What a request brings along does not fit: a source picture, its mask."""
+
+    code = "unfit"
+
+
+class AdapterUnfit(Unfit):
+    """An adapter is not there, damaged, or made for another model."""
+
+    code = "unfit_adapter"
+
+
+class Unsupported(Unfit):
+    """The model does not know something that is asked for."""
+
+    def __init__(self, message: str, what: str) -> None:
+        """`what`: parts, tile, draft, chaos, negative, stop, source or inpaint."""
+        super().__init__(message)
+        self.code = f"unsupported_{what}"
 
 
 class TooLate(EngineError):

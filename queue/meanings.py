@@ -9,10 +9,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Iterable
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 TABLE = Path(__file__).with_name("meanings.npz")
 #: Cosine from which another word is thought to be near, and how much the second may be behind the first. Short words
@@ -36,7 +35,7 @@ class Meanings:
         self._texts = texts
         self._languages = languages
         # Sorted by text, so that the entries of one stand together.
-        self._entries = entries[np.argsort(entries[:, 0], kind="stable")]
+        self._entries = entries[entries[:, 0].argsort(kind="stable")]
         self._vectors = vectors
 
     def __contains__(self, word: str) -> bool:
@@ -47,15 +46,15 @@ class Meanings:
         may_be = set(names) - _NEVER
         fit = [name for name in may_be if _is_word(name) and not _several(name, may_be)]
         found = [entry for name in fit for entry in self._entries_of(name) if entry[3]]
-        return Known(self, np.array(found, dtype=np.int64).reshape(-1, 4))
+        return Known(self, _numpy().array(found, dtype="int64").reshape(-1, 4))
 
     def text(self, number: int) -> str:
         return self._texts[number]
 
     def vectors(self, numbers: Any) -> Any:
         """float32 (n, d) of length 1."""
-        found = self._vectors[numbers].astype(np.float32)
-        return found / np.linalg.norm(found, axis=-1, keepdims=True)
+        found = self._vectors[numbers].astype("float32")
+        return found / _numpy().linalg.norm(found, axis=-1, keepdims=True)
 
     def entry(self, word: str) -> tuple[int, int] | None:
         """Language and vector of a word; None where it is not in the table."""
@@ -78,7 +77,7 @@ class Meanings:
         if place is None:
             return self._entries[:0]
         texts = self._entries[:, 0]
-        return self._entries[np.searchsorted(texts, place) : np.searchsorted(texts, place, side="right")]
+        return self._entries[texts.searchsorted(place) : texts.searchsorted(place, side="right")]
 
 
 class Known:
@@ -112,7 +111,7 @@ class Known:
         return float(first @ second)
 
     def _best(self, likeness: Any, allowed: Any, word: str) -> tuple[str, ...]:
-        order = np.argsort(np.where(allowed, -likeness, np.inf), kind="stable")[:20]
+        order = _numpy().where(allowed, -likeness, 2.0).argsort(kind="stable")[:20]
         found: list[str] = []
         first = float(likeness[order[0]])
         for number in order:
@@ -136,15 +135,22 @@ def load(file: Path = TABLE) -> Meanings | None:
     if not file.is_file():
         return None
     try:
-        with np.load(file, allow_pickle=False) as table:
+        with _numpy().load(file, allow_pickle=False) as table:
             return Meanings(
                 table["texts"].tobytes().decode().split("\n"),
                 tuple(table["languages"].tobytes().decode().split("\n")),
-                np.stack([table[name].astype(np.int64) for name in ("text", "language", "vector", "shown")], axis=1),
+                _numpy().stack(
+                    [table[name].astype("int64") for name in ("text", "language", "vector", "shown")], axis=1
+                ),
                 table["vectors"],
             )
     except (KeyError, OSError) as problem:
         raise ValueError(f"{file} is no table of meanings; make it again with scripts/meanings.py") from problem
+
+
+def _numpy() -> Any:
+    """Imported when it is needed first: the start of the bot is quick without."""
+    return import_module("numpy")
 
 
 def _is_word(name: str) -> bool:

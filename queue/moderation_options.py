@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from .rules import BadRule, Rule, checked_rule
+from .rules import MAX_PATTERN, BadRule, Rule, checked_rule
 
 
 class ModerationOptions(BaseModel):
@@ -78,6 +78,8 @@ def global_rules(lines: tuple[str, ...]) -> tuple[Rule, ...]:
         regex = line.startswith("re:")
         try:
             rules.append(checked_rule(kind="regex" if regex else "word", pattern=line.removeprefix("re:")))
+        except ValidationError:
+            raise ValueError(f'"{line[:40]}": a rule has 1 to {MAX_PATTERN} characters') from None
         except BadRule as problem:
             raise ValueError(f'"{line}": {problem}') from None
     return tuple(rules)

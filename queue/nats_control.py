@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Any
 
 from nats.aio.msg import Msg
-from nats.js import api
 from nats.js.errors import APIError, BadRequestError, NotFoundError, ServiceUnavailableError
 from pydantic import ValidationError
 
@@ -27,12 +25,12 @@ from .nats import (
     RESULTS,
     SOURCES,
     TROUBLE,
-    WORKERS,
     Connection,
     Credentials,
     Puller,
     Session,
 )
+from .nats_streams import repair
 from .transport import (
     NOTHING,
     Arrived,
@@ -47,12 +45,8 @@ from .transport import (
 
 log = logging.getLogger(__name__)
 
-#: For how long the server drops a second message with the same id, in seconds.
-DUPLICATES = 600.0
 #: Outcomes that are fetched at a time.
 TOGETHER = 16
-#: Pictures whose outcome never came are dropped after this many seconds.
-PARTS_AGE = 24 * 3600.0
 
 
 class NatsControl:
@@ -66,11 +60,19 @@ class NatsControl:
         self.connection = Connection(
             urls, credentials, name="daguerre control", prepare=self._prepare, established=listener.on_connected
         )
+        self._prepared = False
         self._outcomes = Puller(self.connection, RESULTS, CONTROL, batch=TOGETHER)
 
     @property
     def connected(self) -> bool:
         return self.connection.session is not None
+
+    async def repair(self, groups: Collection[str]) -> None:
+        session = self.connection.require()
+        with _Away():
+            found = await repair(session.js, self._ack_wait, groups)
+        for trouble in found:
+            log.warning("in nats-server %s; it is put back", trouble)
 
     # Jobs
 
@@ -199,41 +201,18 @@ class NatsControl:
 
     async def _prepare(self, session: Session) -> None:
         try:
-            await self._make_streams(session)
+            found = await repair(session.js, self._ack_wait, ())
         except ServiceUnavailableError:
             raise BrokerUnavailable("JetStream is switched off: start nats-server with -js") from None
+        # At the start nothing need be there; later it is lost.
+        for trouble in found if self._prepared else ():
+            log.warning("in nats-server %s; it is put back", trouble)
+        self._prepared = True
         for subject, hear in (("st.*", self._on_started), ("prog.*", self._on_progress), ("hb.*", self._on_heartbeat)):
             await session.listen(subject, _lenient(hear))
         await session.listen(QUESTIONS, self._on_question)
         await session.listen(TROUBLE, self._on_trouble)
         await self._outcomes.attach(session)
-
-    async def _make_streams(self, session: Session) -> None:
-        work_queue = api.RetentionPolicy.WORK_QUEUE
-        streams = (
-            api.StreamConfig(JOBS, subjects=["jobs.*"], retention=work_queue, duplicate_window=DUPLICATES),
-            api.StreamConfig(RESULTS, subjects=["res.*"], retention=work_queue, duplicate_window=DUPLICATES),
-            api.StreamConfig(PARTS, subjects=["part.*.*.*"], max_age=PARTS_AGE, duplicate_window=DUPLICATES),
-            api.StreamConfig(SOURCES, subjects=["src.*.*.*"], max_msgs_per_subject=1, duplicate_window=DUPLICATES),
-        )
-        js: Any = session.js  # Its annotations are incomplete.
-        for stream in streams:
-            stream.storage = api.StorageType.FILE
-            try:
-                await js.add_stream(stream)
-            except BadRequestError:  # It is there with other settings.
-                await js.update_stream(stream)
-        consumers = (
-            # max_deliver=-1: the worker counts attempts and declares a job dead, so that nobody misses it.
-            (JOBS, api.ConsumerConfig(durable_name=WORKERS, ack_wait=self._ack_wait, filter_subject=f"jobs.{POOL}")),
-            (RESULTS, api.ConsumerConfig(durable_name=CONTROL, ack_wait=60.0, filter_subject="res.*")),
-        )
-        for stream_name, consumer in consumers:
-            consumer.name = consumer.durable_name
-            consumer.ack_policy = api.AckPolicy.EXPLICIT
-            consumer.max_deliver = -1
-            consumer.max_ack_pending = 1000
-            await js.add_consumer(stream_name, consumer)
 
     async def _on_started(self, message: Msg) -> None:
         await self._listener.on_started(Started.model_validate_json(message.data))

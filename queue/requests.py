@@ -60,14 +60,16 @@ class Source(BaseModel):
     strength: Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)] = 0.6
     #: Left, top, right, bottom in percent of the picture's sides.
     expand: Annotated[tuple[Percent, Percent, Percent, Percent], Field(strict=False)] = (0, 0, 0, 0)
+    #: Into another shape: `crop` cuts off what is too much, `pad` keeps all of it and fills up by its edges.
+    fit: Literal["crop", "pad"] = "crop"
     #: Of a picture that was drawn here: the seed by which its things were set out, so that each is varied in its place.
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = None
 
     @model_serializer(mode="wrap")
     def _without_what_is_not_said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """As below: workers of an earlier version do not know of seeds."""
+        """As below: workers of an earlier version know of neither."""
         told: dict[str, Any] = handler(self)
-        return {name: value for name, value in told.items() if name != "seed" or value is not None}
+        return {name: value for name, value in told.items() if (name, value) not in (("seed", None), ("fit", "crop"))}
 
 
 class ImageRequest(BaseModel):

@@ -184,6 +184,13 @@ class ControlTransport(Protocol):
     @property
     def connected(self) -> bool: ...
 
+    async def repair(self, groups: Collection[str]) -> None:
+        """Put back, and log, what another hand has removed or changed at the carrier.
+
+        `groups` of living workers have a line of their own.
+        """
+        ...
+
     async def send(self, message: JobMessage, group: str = POOL, files: Mapping[str, bytes] = NOTHING) -> int:
         """Store a job for a group of workers, with its files by name; gives its sequence.
 

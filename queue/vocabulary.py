@@ -80,6 +80,11 @@ class Vocabulary:
         except (KeyError, TypeError) as problem:
             raise ValueError(f"{file} is not a vocabulary; export the weights again.") from problem
 
+    def prepare(self) -> None:
+        """Read the table of meanings, so that the first unknown word is answered as quickly as others. Blocking."""
+        if meanings.load() is not None:
+            _ = self._meant
+
     def check(self, prompt: str) -> VocabularyReport:
         """Say which words are unknown; each is listed once, in order."""
         unknown: dict[str, UnknownWord] = {}

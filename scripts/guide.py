@@ -50,14 +50,16 @@ async def tour(discord: StandIn) -> dict[str, list[str]]:
     async def finished(asked: Any) -> Any:
         return await asked.wait_for(lambda seen: bool(seen.attachments) and len(seen.buttons) > 1, PATIENCE)
 
-    await (await discord.slash(mona, studio, "settings change", setting="log_channel", value=f"<#{log.id}>")).message()
+    await (await discord.slash(mona, studio, "settings change", setting="log_channel", value=f"<#{log.id}>")).message(
+        PATIENCE
+    )
 
     # Warm up, then one request from its card to its grid.
     await finished(await discord.slash(eve, studio, "imagine", prompt="a yellow star", seed=3))
     asked = await discord.slash(ada, studio, "imagine", prompt="a red apple", seed=7, count=4)
-    show("card", await asked.message(), "Ada", "/imagine")
+    show("card", await asked.message(PATIENCE), "Ada", "/imagine")
     await discord.slash(eve, studio, "imagine", prompt="a blue car and a tree", seed=5)
-    show("queue", await (await discord.slash(eve, studio, "queue mine")).message(), "Eve", "/queue mine")
+    show("queue", await (await discord.slash(eve, studio, "queue mine")).message(PATIENCE), "Eve", "/queue mine")
     grid = await finished(asked)
     previews = [seen for seen in asked.history if seen.attachments and seen.attachments[0].filename[:7] == "preview"]
     if not previews:
@@ -67,34 +69,34 @@ async def tour(discord: StandIn) -> dict[str, list[str]]:
     one = await discord.click(ada, grid, "U1")
     single = await one.wait_for(lambda seen: bool(seen.attachments), PATIENCE)
     show("one", single)
-    more = await (await discord.click(ada, single, "More")).message()
+    more = await (await discord.click(ada, single, "More")).message(PATIENCE)
     show("more", more)
     show("varied", await finished(await discord.click(ada, single, "Vary strongly")))
     for name, button in (("panned", "Right"), ("zoomed", "2×")):
         show(name, await finished(await discord.click(ada, more, button)))
-    made["region"] = [form(await (await discord.click(ada, more, "Redraw a part")).modal())]
+    made["region"] = [form(await (await discord.click(ada, more, "Redraw a part")).modal(PATIENCE))]
 
     # What only one member sees.
     wrong = await discord.slash(ada, studio, "imagine", prompt="an apple --sed 7")
-    show("error", await wrong.message(), "Ada", "/imagine")
+    show("error", await wrong.message(PATIENCE), "Ada", "/imagine")
     many = await discord.slash(ada, studio, "imagine", prompt="a {red, green, blue} {apple, car}")
-    show("many", await many.message(), "Ada", "/imagine")
+    show("many", await many.message(PATIENCE), "Ada", "/imagine")
     history = await discord.slash(ada, studio, "history")
     show("history", await history.wait_for(lambda seen: bool(seen.buttons), PATIENCE), "Ada", "/history")
-    show("help", await (await discord.slash(ada, studio, "help")).message(), "Ada", "/help")
+    show("help", await (await discord.slash(ada, studio, "help")).message(PATIENCE), "Ada", "/help")
     chinese = await discord.slash(eve, studio, "imagine", prompt="一个红苹果", seed=7, locale="zh-CN")
     show("chinese", await finished(chinese), "Eve", "/画图")
     chinese_help = await discord.slash(eve, studio, "help", locale="zh-CN")
-    show("chinese-help", await chinese_help.message(), "Eve", "/帮助")
+    show("chinese-help", await chinese_help.message(PATIENCE), "Eve", "/帮助")
 
     # Moderators.
-    panel = await (await discord.slash(mona, studio, "settings panel")).message()
+    panel = await (await discord.slash(mona, studio, "settings panel")).message(PATIENCE)
     show("panel", panel, "Mona", "/settings panel")
     menu = panel.components[0]["components"][0]["custom_id"]
-    made["setting"] = [form(await (await discord.select(mona, panel, menu, ["most_steps"])).modal())]
-    complaint = await discord.click(eve, await (await discord.click(eve, single, "More")).message(), "Report")
-    reason = (await complaint.modal()).inputs[0].custom_id
-    await (await discord.submit(eve, complaint, {reason: "it is rude"})).message()
+    made["setting"] = [form(await (await discord.select(mona, panel, menu, ["most_steps"])).modal(PATIENCE))]
+    complaint = await discord.click(eve, await (await discord.click(eve, single, "More")).message(PATIENCE), "Report")
+    reason = (await complaint.modal(PATIENCE)).inputs[0].custom_id
+    await (await discord.submit(eve, complaint, {reason: "it is rude"})).message(PATIENCE)
     card = await discord.wait_for_message(log, lambda seen: bool(seen.attachments), PATIENCE)
     show("report", card)
     return made

@@ -110,6 +110,7 @@ def _inline(words: str, names: Mapping[str, str]) -> str:
     words = re.sub(
         r"<(@|#)(\d+)>", lambda found: keep(f'<span class="pill">{found[1]}{names.get(found[2], "Ada")}</span>'), words
     )
+    words = re.sub(r"</([^:<>]+):\d+>", lambda found: keep(f'<span class="pill">/{found[1]}</span>'), words)
     words = html.escape(words, quote=False)
     words = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", words)
     words = re.sub(r"(?m)^&gt; (.*)$", r"<blockquote>\1</blockquote>", words)

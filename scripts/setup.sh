@@ -90,8 +90,8 @@ daguerre_setup() {
     if ! setup_done "$@"; then
         case ",$extras," in
             *,dev,*) what="torch, the data tools and the tests' packages" size="2 GB" ;;
-            *,data,*) what="torch and the tools for data and training" size="1.5 GB" ;;
-            *) what="torch and what else draws" size="1.3 GB" ;;
+            *,data,*) what="torch and the tools for data and training" size="1.6 GB" ;;
+            *) what="torch and what else draws" size="1.4 GB" ;;
         esac
         say "setting up $root/.venv (once: about $size, some minutes)"
         begun=$(date +%s)

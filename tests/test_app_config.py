@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from daguerre.app.config import load
-from daguerre.app.config_text import comment, hide_secrets, line_of, write_sections
+from daguerre.app.config_text import comment, line_of, write_sections
 from daguerre.app.errors import ConfigError
+from daguerre.app.hiding import hide_secrets
 from daguerre.app.settings import HEAD, PROJECT, Settings, sections_of
 
 TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4OQ.GabcdE.abcdefghijklmnopqrstuvwxyz0123456789ab"
@@ -177,7 +178,153 @@ def test_secrets_are_cleaned_and_hidden(tmp_path: Path, monkeypatch: pytest.Monk
     assert TOKEN not in repr(configuration)
     printed = write_sections(configuration.sections)
     assert "word" not in printed
-    assert "postgresql+asyncpg://***@host/db" in printed
+    assert "postgresql+asyncpg://me:***@host/db" in printed  # as SQLAlchemy renders it
+
+
+#: Addresses with the secret "hunter2" in it, somewhere.
+ADDRESSES = [
+    ("database_url", "postgresql://me:hunter2@host/db"),
+    ("database_url", "postgresql+asyncpg://me:hunt/hunter2@host/db"),
+    ("database_url", "postgresql://me@corp:hunter2@host/db"),
+    ("database_url", "postgresql://me:a@hunter2@host/db"),
+    ("database_url", "postgresql://me:blank hunter2@host/db"),
+    ("database_url", "postgresql://:hunter2@[::1]:5432/db"),
+    ("database_url", "postgresql://me:7/hunter2@host/db"),
+    ("database_url", "postgresql:///db?host=/run&user=me&password=hunter2"),
+    ("database_url", "postgresql://host/db?sslpassword=hunter2&sslmode=require"),
+    ("pictures_url", "ftp://me:hunter2@host/pictures"),
+    ("pictures_url", "s3://bucket/pictures?aws_secret_access_key=hunter2"),
+    ("nats_url", "nats://hunter2@host:4222"),
+    ("nats_url", "nats://one:4222,nats://me:hunter2@two:4222"),
+    ("nats_url", "nats://me:with,hunter2@two:4222"),
+    ("nats_url", "tls://me:8080/hunter2@two:4222"),
+]
+
+
+@pytest.mark.parametrize(("key", "address"), ADDRESSES)
+def test_no_password_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, address: str) -> None:
+    """`daguerre config` shows no secret of any address, and the log's filter knows each."""
+    monkeypatch.setenv(f"DAGUERRE_QUEUE__{key.upper()}", address)
+    configuration = load(written(tmp_path, ""))
+    assert "hunter2" not in write_sections(configuration.sections)
+    assert any("hunter2" in secret for secret in configuration.hidden)
+
+
+@pytest.mark.parametrize(("key", "address"), ADDRESSES)
+def test_no_password_is_taken_from_the_file(tmp_path: Path, key: str, address: str) -> None:
+    """The file is refused, with the line and the variable to use instead, and without the secret."""
+    told = refusal(tmp_path, f'[queue]\n\n{key} = "{address}"')
+    assert f"config.toml line 3: this address holds a password; set the variable DAGUERRE_QUEUE__{key.upper()}" in told
+    assert "hunter2" not in told
+
+
+def test_passwords_in_comments_and_lists_are_refused(tmp_path: Path) -> None:
+    """Whoever can read the file can read its comments too."""
+    told = refusal(tmp_path, '[web]\nport = 1\n# database_url = "postgresql://me:hunter2@host/db"')
+    assert "config.toml line 3: an address with a password stands here" in told
+    assert "hunter2" not in told
+    told = refusal(tmp_path, '[moderation]\nrules = ["fine", "https://me:hunter2@host/"]')
+    assert "config.toml line 2: this address holds a password" in told
+    assert "hunter2" not in told
+
+
+@pytest.mark.parametrize(
+    "address", ["postgresql://me@host/db", "postgresql://host:5432/db?sslmode=require", "sqlite:////srv/a@b.db"]
+)
+def test_addresses_without_a_secret_are_taken(tmp_path: Path, address: str) -> None:
+    """A user name alone is none, nor is an @ in a path; they are printed as they stand."""
+    configuration = load(written(tmp_path, f'[queue]\ndatabase_url = "{address}"'))
+    assert configuration.settings.queue.database_url == address
+    assert f'"{address}"' in write_sections(configuration.sections)
+    assert configuration.hidden == ()
+
+
+def test_tokens_by_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`<NAME>_FILE` names a file with the secret; both at once, an empty or a missing one is refused."""
+    file = tmp_path / "token"
+    file.write_text(f"\ufeff{TOKEN}\n", encoding="utf-8")
+    monkeypatch.setenv("DISCORD_TOKEN_FILE", str(file))
+    monkeypatch.setenv("DAGUERRE_NATS_TOKEN_FILE", str(file))
+    assert load(written(tmp_path, "")).secrets.values() == (TOKEN, TOKEN)
+    monkeypatch.setenv("DISCORD_TOKEN", TOKEN)
+    assert "DISCORD_TOKEN and DISCORD_TOKEN_FILE are both set" in refusal(tmp_path, "")
+    monkeypatch.delenv("DISCORD_TOKEN")
+    file.write_text(" \n", encoding="utf-8")
+    assert f"DISCORD_TOKEN_FILE: {file} is empty" in refusal(tmp_path, "")
+    monkeypatch.setenv("DISCORD_TOKEN_FILE", str(tmp_path / "absent"))
+    assert "absent cannot be read: No such file" in refusal(tmp_path, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[web]\nport = " + "[" * 100_000, "config.toml is nested too deeply"),
+        ("[web]\nport = " + "{a = " * 5_000, "config.toml is nested too deeply"),
+        ("[web]\nport." + "a." * 2_000 + "b = 1", "config.toml line 2: nested too deeply"),
+        ("[web]\nport = " + "[" * 50 + "]" * 50, "config.toml line 2: nested too deeply"),
+        ("[web]\n\nport = " + "9" * 5_000, "config.toml line 3: a number has thousands of digits"),
+        ("[web]\nport = 0x" + "f" * 5_000, "config.toml line 2: no setting is a number that large"),
+        ("[web]\nport = " + "9" * 4_000, "config.toml line 2: no setting is a number that large"),
+        ('[web]\nhost = "\\u0000"', "config.toml line 2: the text \\x00 holds a control character"),
+        ('[storage]\ndata_dir = "a\\u001b[2J"', "config.toml line 2: the text a\\x1b[2J holds a control character"),
+        ('[web]\n"ho\\u0000st" = 1', "holds a control character"),
+        ('[web]\nhost = "\0"', "config.toml is not valid TOML"),
+        ('[web]\nallowed_hosts = "*"', 'line 2: [web] allowed_hosts must be a list of texts, at most 32, not "*"'),
+        ('[web]\nallowed_hosts = ["*"]', 'line 2: [web] allowed_hosts: "*" is no host name: write each name'),
+        ('[web]\nallowed_hosts = ["*.lan"]', '"*.lan" is no host name'),
+        ('[web]\nallowed_hosts = ["http://a.lan"]', '"http://a.lan" is no host name'),
+        ('[web]\nallowed_hosts = ["a.lan:8600"]', '"a.lan:8600" is no host name'),
+        ('[web]\nallowed_hosts = [""]', '"" is no host name'),
+        ('[queue]\nroles = ["12 weight=x"]', 'line 2: [queue] roles: "12 weight=x": weight=x is none of weight=…'),
+        ('[queue]\nroles = ["12"]', 'line 2: [queue] roles: "12": write a role id and what it sets'),
+        ('[queue]\nroles = ["@artists weight=2"]', '"@artists weight=2": a role id is a number'),
+        ('[moderation]\nrules = ["re:("]', 'line 2: [moderation] rules: "re:(": missing )'),
+        ('[moderation]\nrules = ["re:a*"]', '"re:a*": it matches an empty text'),
+        ('[moderation]\nrules = ["x"]', '"x": a word has at least two letters'),
+        ('[moderation]\nrules = ["re:"]', '"re:": a rule has 1 to 200 characters'),
+        ('[moderation]\nrules = ["a", ""]', "[moderation] rules, entry 2: String should have at least 1 character"),
+        ('[moderation]\nrules = ["' + "ab" * 300 + '"]', "[moderation] rules, entry 1: String should have at most 2"),
+        ("[render]\ndevices = [7]", "[render] devices, entry 1: Input should be a valid string, not 7"),
+        ('[log]\nlevel = "' + "loud" * 500 + '"', "(2002 characters)"),
+    ],
+)
+def test_odd_files_get_a_clear_line(tmp_path: Path, text: str, expected: str) -> None:
+    """Whatever stands in the file, the answer is a short text that names the place and the reason."""
+    told = refusal(tmp_path, text)
+    assert expected in told
+    assert max(map(len, told.splitlines())) < 500
+    assert told.replace("\n", "").isprintable()
+
+
+def test_a_mark_at_the_beginning_does_no_harm(tmp_path: Path) -> None:
+    """Notepad begins UTF-8 with a byte order mark; UTF-16 is named."""
+    file = tmp_path / "config.toml"
+    file.write_bytes("\ufeff[web]\r\nport = 9000\r\n".encode())
+    assert load(file).settings.web.port == 9000
+    file.write_bytes("[web]\nport = 9000\n".encode("utf-16"))
+    with pytest.raises(ConfigError, match=r"config\.toml is UTF-16 text; save it as UTF-8"):
+        load(file)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("DAGUERRE_RENDER__DEVICES", "[" * 100_000, "a list is written as JSON"),
+        ("DAGUERRE_WEB__PORT", "9" * 5_000, "variable DAGUERRE_WEB__PORT: [web] port must be a whole number from 0"),
+        ("DAGUERRE_WEB__ALLOWED_HOSTS", "*", "a list is written as JSON"),
+        ("DAGUERRE_WEB__ALLOWED_HOSTS", '["*"]', '[web] allowed_hosts: "*" is no host name'),
+        ("DAGUERRE_QUEUE__ROLES", '["12 weight=x"]', '"12 weight=x": weight=x is none of'),
+        ("DAGUERRE_MODERATION__RULES", '["re:("]', '"re:(": missing )'),
+    ],
+)
+def test_odd_variables_get_a_clear_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, expected: str
+) -> None:
+    """The same for the environment."""
+    monkeypatch.setenv(name, value)
+    told = refusal(tmp_path, "")
+    assert expected in told
+    assert max(map(len, told.splitlines())) < 500
 
 
 def test_relative_folders_count_from_the_file(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_what_is_missing_is_told_with_the_remedy(tmp_path: Path) -> None:
     missing = doctor.weights(here)
     assert (missing.level, "[render] weights" in missing.text) == ("bad", True)
     (tmp_path / "models/weights/first-light").mkdir(parents=True)
-    (tmp_path / "models/weights/first-light/model_index.json").write_text("{}")
+    (tmp_path / "models/weights/first-light/model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
     assert doctor.weights(here).level == "ok"
     assert doctor.data_folder(here).level in {"ok", "note"}
     (tmp_path / "data").rmdir()

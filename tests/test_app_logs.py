@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from daguerre.app.errors import PortTaken
-from daguerre.app.logs import OneLine, Redact, configure
+from daguerre.app.logs import OneLine, Redact, Sparing, configure
 from daguerre.queue.errors import RenderRefused
 
 TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4OQ.GabcdE.abcdefghijklmnopqrstuvwxyz0123456789ab"
@@ -73,3 +73,48 @@ def test_levels(capsys: pytest.CaptureFixture[str]) -> None:
     assert "ours" in told
     assert "theirs" not in told
     assert "contents" not in told
+
+
+def test_control_characters_are_written_out() -> None:
+    """What a stranger sent paints nothing on the terminal of who reads it, turns no text and ends no line."""
+    hostile = "\x1b[31mred\x07\x00\r\x7f\x9b2J\u202eedun\u2066\u2028\ud800"
+    text = line("api failed path=%s", hostile)
+    assert text.isprintable()
+    assert "\\x1b[31mred\\x07\\x00\\x0d\\x7f\\x9b2J\\u202eedun\\u2066\\u2028\\ud800" in text
+    with pytest.raises(OSError) as caught:
+        raise OSError(hostile)
+    assert line("broke", error=caught.value).isprintable()
+
+
+def test_other_scripts_stay_as_they_are() -> None:
+    """Names in Chinese, Arabic or with emoji are read as they were written."""
+    assert "红苹果 تفاحة 🍎 é" in line("server joined name=%s", "红苹果 تفاحة 🍎 é")
+
+
+def test_a_flood_of_one_line_is_cut_short() -> None:
+    """Of one kind of warning the first few are written, then how many were left out; other lines are not touched."""
+    clock = [0.0]
+    sparing = Sparing(most=3, seconds=10, now=lambda: clock[0])
+
+    def passes(level: int, message: str, *arguments: object) -> str | None:
+        record = logging.LogRecord("asyncio", level, "x.py", 1, message, arguments, None)
+        return record.getMessage() if sparing.filter(record) else None
+
+    told = [passes(logging.ERROR, "accept failed fd=%d\ntransport=%d", number, number) for number in range(1000)]
+    assert [one for one in told if one] == [f"accept failed fd={n}\ntransport={n}" for n in range(3)]
+    assert passes(logging.ERROR, "another %d", 1) == "another 1"
+    assert all(passes(logging.INFO, "job done id=%d", number) for number in range(100))
+    clock[0] = 11.0
+    assert passes(logging.ERROR, "accept failed fd=%d\ntransport=%d", 7, 7) == (
+        "accept failed fd=7\ntransport=7 (997 lines like this were left out before)"
+    )
+
+
+def test_the_log_uses_all_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """`configure` sets up both: few lines of a flood, none with a control character."""
+    configure("info")
+    for number in range(500):
+        logging.getLogger("asyncio").error("accept failed %s", f"\x1b[{number}m")
+    told = capsys.readouterr().err
+    assert 0 < len(told.splitlines()) <= 20
+    assert "\x1b" not in told

@@ -103,6 +103,13 @@ def test_a_package_of_a_package_is_told_too(tmp_path: Path) -> None:
     assert "Traceback" not in answer.stderr
 
 
+def test_a_package_of_the_base_is_told_too(tmp_path: Path) -> None:
+    """Without it not even the command line can be read: one line all the same."""
+    answer = run(tmp_path, ("pydantic",), "version")
+    assert answer.returncode == 78
+    assert answer.stderr == "daguerre: the package pydantic is missing here: scripts/start brings what is new\n"
+
+
 @pytest.mark.parametrize("command", ["worker", "queue", "data build"])
 def test_help_texts_keep_their_brackets(tmp_path: Path, command: str) -> None:
     """ "[queue]" in a help text is a section of config.toml, not a style."""

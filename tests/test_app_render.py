@@ -157,7 +157,7 @@ async def test_what_cannot_be_rendered_is_refused_for_good(engine: Engine) -> No
             await handle(asked, context)  # pyright: ignore[reportArgumentType]
         return caught.value.code
 
-    assert await refused(adapters=("absent",)) == "unfit"
+    assert await refused(adapters=("absent",)) == "unfit_adapter"
     assert await refused(source={"picture": "torn"}) == "unfit"
     assert await refused(source={"picture": "absent"}) == "unfit"
     assert await refused(source={"picture": "fine", "use": "inpaint"}) == "unfit"

@@ -205,8 +205,9 @@ async def test_a_part_is_drawn_anew_by_rectangle_or_mask(
 
         async def mask(values: dict[str, Any]) -> Image.Image:
             form = await press(standin, ada, single, "Redraw a part")
-            sent = await standin.submit(ada, form, {"prompt": "a worm", **values})
-            await finished(sent)
+            proposed = await standin.submit(ada, form, {"prompt": "a worm", **values})
+            assert (await proposed.wait_for(lambda seen: bool(seen.attachments))).ephemeral
+            await finished(await standin.click(ada, proposed, "Redraw it"))
             source = (await newest(queue, ada)).request.source
             assert source is not None
             assert source.use == "inpaint"
@@ -219,7 +220,7 @@ async def test_a_part_is_drawn_anew_by_rectangle_or_mask(
         white = io.BytesIO()
         Image.new("RGB", (64, 64), "white").save(white, "PNG")
         uploaded = await mask({"mask": [Upload(white.getvalue(), "mask.png")]})
-        assert (uploaded.size, uploaded.getextrema()) == ((64, 64), (255, 255))
+        assert (uploaded.size, uploaded.getextrema()) == ((256, 256), (255, 255))
         form = await press(standin, ada, single, "Redraw a part")
         bad = await said(await standin.submit(ada, form, {"prompt": "a worm", "rectangle": "50 0 10 100"}))
         assert "four numbers" in bad.content

@@ -61,7 +61,10 @@ UNDERMINING = ("settings import", "settings undo", "settings change", "queue pau
 MENUS = ("Use as image prompt", "Picture info", "Report picture")
 REACTIONS = ("✉️", "⭐", "❌")
 PAGES = ("daguerre:page:history:0", "daguerre:page:history:1", "daguerre:page:favourites:0")
-OTHERS = ("daguerre:yes:0000000000000000", "daguerre:settings:0", "daguerre:forget:1")
+OTHERS = (
+    *(f"daguerre:{action}:0000000000000000" for action in ("yes", "paint", "swap")),
+    *("daguerre:settings:0", "daguerre:forget:1"),
+)
 
 
 @asynccontextmanager

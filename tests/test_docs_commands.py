@@ -31,7 +31,7 @@ BARE = re.compile(r"(?:daguerre|pip|pip3|accelerate|torchrun|pytest|ruff|python)
 METAVARS = {
     "URL": "nats://127.0.0.1:4222", "PROMPT": "a red apple", "FILE": "file.png", "PICTURE": "file.png", "DIR": "folder",
     "PROMPTS": "list.txt", "RECIPE": "models/recipes/smoke.toml", "WORKER": "name", "JOB": "abc",
-    "weights-folder": "folder", "RUN": "run",
+    "weights-folder": "folder", "FOLDER": "folder", "RUN": "run",
 }  # fmt: skip
 
 

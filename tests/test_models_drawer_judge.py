@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ from daguerre.models.evaluation.drawer_painter import (
     open_words,
     sample,
 )
-from daguerre.models.evaluation.drawer_questions import MOST, Questions
+from daguerre.models.evaluation.drawer_questions import MOST, Ask, Questions
 from daguerre.models.evaluation.drawer_quick import main
 from daguerre.models.evaluation.drawer_recogniser import load, on_ground, recognise
 from daguerre.models.evaluation.drawer_scores import Judge, shares, straight
@@ -400,6 +401,41 @@ def test_an_evaluation_measures_every_figure(
         assert f"![evaluation-{file}.webp]" in report
         with Image.open(tmp_path / f"evaluation-{file}.webp") as sheet:
             assert sheet.width > 500
+
+
+def test_other_words_are_drawn_as_they_are_served(
+    network: DrawerDenoiser, words: Words, sprites: SpriteSet, found: Drawer, recogniser: Path, tmp_path: Path
+) -> None:
+    """Where there is a bank, its search says which words and drawings a prompt in other words becomes."""
+
+    @dataclass(frozen=True)
+    class Answer:
+        text: str
+        ids: tuple[str, ...]
+
+    class Search:
+        asked: ClassVar[list[tuple[str, str]]] = []
+
+        def shown(self, prompt: str, style: str, seed: int) -> Answer:
+            self.asked.append((prompt, style))
+            return Answer(f"thing 7, {style} style", ("noto/7", "blob/7", f"style:{style}/9"))
+
+    drawn: list[Ask] = []
+    paint = drawer_painter(network, words, sprites, DrawerSampling(1))
+
+    def noted(asks: Sequence[Ask]) -> Tensor:
+        drawn.extend(asks)
+        return paint(asks)
+
+    material = DrawerMaterial(sprites, found, Judge(load(recogniser), found), {}, finder=Search())
+    evaluate_drawer("toy", noted, material, DrawerPlan(each=2, few=2, kid=4), tmp_path, str)
+    unseen = [ask for ask in drawn if ask.kind == "wording"]
+    assert len(unseen) == 2
+    for ask in unseen:
+        assert ask.text == f"thing 7, {ask.style} style"
+        assert [sprites.rows[i]["source"] for i in (*ask.references, ask.shown_style)] == ["noto", "blob", ask.style]
+    assert all("style" not in prompt for prompt, _ in Search.asked)
+    assert {ask.kind for ask in drawn if ask.references[1:2] == ()} <= {"trained", "cell", "thing"}
 
 
 def test_a_quick_look_at_a_denoiser_in_training(

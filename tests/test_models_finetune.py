@@ -198,7 +198,7 @@ def test_a_base_that_cannot_be_used_is_named(bases: dict[str, Path], tmp_path: P
     with pytest.raises(WeightsRefused, match="StableDiffusionXLPipeline"):
         open_base(changed("xl", "model_index.json", _class_name="StableDiffusionXLPipeline"))
     pickled = changed("pickled", "model_index.json")
-    (pickled / "unet" / "model.ckpt").write_bytes(b"\x80\x04")
+    (pickled / "unet" / "diffusion_pytorch_model.safetensors").rename(pickled / "unet" / "model.ckpt")
     with pytest.raises(WeightsRefused, match=r"model\.ckpt"):
         open_base(pickled)
     damaged = changed("damaged", "model_index.json")

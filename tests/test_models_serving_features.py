@@ -182,6 +182,13 @@ def test_a_plain_ground_goes_on_beyond_the_edges() -> None:
     beyond = np.asarray(canvas.picture)[:, 64:]
     assert (beyond == ground).all()
     assert canvas.strength < 0.5
+    kept = np.asarray(canvas.picture)[:, :64]
+    assert (kept[30:41, 24:60] == (200, 0, 0)).all()
+    # A ground that is not quite even has no visible end either: it passes over within a twelfth of the side.
+    uneven = Image.new("RGB", (64, 64), (240, 240, 232))
+    uneven.paste(ground, (0, 0, 64, 34))
+    seam = np.asarray(canvas_of(Source(uneven, "outpaint", expand=(0, 0, 50, 0)), 96, 64).picture, int)[50]
+    assert np.abs(np.diff(seam, axis=0)).max() <= 4
     around = canvas_of(Source(plain, "outpaint", expand=(50, 50, 50, 50)), 64, 64)
     assert around.strength == canvas.strength
     many = Image.effect_noise((64, 64), 120).convert("RGB")

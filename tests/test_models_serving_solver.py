@@ -73,7 +73,7 @@ def test_beginning_from_a_picture_follows_the_stock_scheduler(strength: float) -
     stock.set_timesteps(10)
     picture, noise = torch.randn(2, 1, 4, 3, 3, generator=torch.Generator().manual_seed(3))
     ours = solver.scheduler_for(stock)
-    begin = solver.table(ours, 10).start(strength)
+    begin = solver.start(10, strength)
     assert begin == 10 - int(10 * strength)
     numbers = solver.table(ours, 10, begin=begin)
     alpha, sigma = numbers.levels[begin]
@@ -110,4 +110,4 @@ def test_other_samplers_give_way_with_their_schedule() -> None:
     assert made.config.prediction_type == "v_prediction"
     assert made.config.beta_schedule == "scaled_linear"
     with pytest.raises(ValueError, match="not known"):
-        solver._to_picture("score", 1.0, 1.0)
+        solver.to_picture("score", 1.0, 1.0)

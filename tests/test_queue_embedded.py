@@ -14,8 +14,9 @@ import psutil
 import pytest
 from queuekit import until
 
-from daguerre.queue.embedded import Answer, EmbeddedServer, nats_server_binary, probe
+from daguerre.queue.embedded import Answer, EmbeddedServer, probe
 from daguerre.queue.errors import BrokerUnavailable, StorageFull
+from daguerre.queue.nats_program import nats_server_binary
 
 
 @asynccontextmanager
@@ -50,6 +51,18 @@ async def test_secrets_are_for_the_owner_alone(tmp_path: Path) -> None:
         for name in ("token", "nats-server.conf"):
             assert stat.S_IMODE((tmp_path / "nats" / name).stat().st_mode) == 0o600
         assert server.token not in " ".join(psutil.Process(server.pid).cmdline())
+
+
+async def test_its_environment_holds_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gets the few variables that it reads: no token of the bot, no password of the database, nothing unknown."""
+    for name in ("DISCORD_TOKEN", "DAGUERRE_NATS_TOKEN", "DAGUERRE_QUEUE__DATABASE_URL", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "a-secret")
+    monkeypatch.setenv("TZ", "UTC")
+    async with serving(tmp_path / "nats") as server:
+        environment = psutil.Process(server.pid).environ()
+    assert "a-secret" not in environment.values()
+    assert environment["TZ"] == "UTC"
+    assert environment["PATH"] == os.environ["PATH"]
 
 
 async def test_port_and_token_are_remembered(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ async def test_refusals_are_json(queue: Queue, client: Client) -> None:
         (post('{"prompt": "a", "count": 99}'), 400, "invalid_request", "count"),
         (client.post("/api/v1/jobs", data="prompt=a"), 415, "not_json", None),
         (post("{"), 400, "invalid_json", None),
-        (post(b'"\xff"', **{"Content-Type": "application/json; charset=what"}), 400, "invalid_json", None),
+        (post(b'"\xff"', **{"Content-Type": "application/json; charset=what"}), 415, "not_utf8", None),
         (post('{"prompt": "' + "a" * 3_000 + '"}'), 413, "too_large", None),
         (client.get(f"/api/v1/jobs/{'0' * 32}"), 404, "unknown_job", None),
         (client.get("/nowhere"), 404, "not_found", None),
@@ -171,8 +171,8 @@ async def test_unknown_words(queue: Queue) -> None:
 
 
 async def test_health(queue: Queue, client: Client) -> None:
-    """/healthz answers under any name with the state of queue, workers and whatever the process adds."""
-    body = await (await client.get("/healthz", headers={"Host": "evil.example"})).json()
+    """/healthz answers this machine with the state of queue, workers and whatever the process adds."""
+    body = await (await client.get("/healthz")).json()
     assert (body["status"], body["workers"], body["bot"], body["jobs"]["queued"]) == ("ok", 0, "off", 0)
     assert "no worker" in body["problem"]
 

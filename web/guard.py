@@ -42,7 +42,7 @@ def may_use_api(options: WebOptions, *, remote: str | None, host: str, origin: s
         )
     if not is_loopback(remote) and not options.allowed_hosts:
         return Problem(403, "not_local", "this API answers to this machine only; [web] allowed_hosts opens it")
-    if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+    if origin is not None and _netloc(origin) != host.lower():
         return Problem(403, "foreign_origin", "pages of other sites may not use this API")
     return None
 
@@ -55,16 +55,31 @@ def _host_name(host: str) -> str:
         return ""
 
 
+def _netloc(origin: str) -> str | None:
+    """Host and port in an Origin header; None when it is no address."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
+
+
+def is_stranger(options: WebOptions, request: web.Request) -> bool:
+    """Whether the API would refuse this request, so that /healthz tells it the state and nothing else."""
+    host, origin = request.headers.get("Host", ""), request.headers.get("Origin")
+    return may_use_api(options, remote=request.remote, host=host, origin=origin) is not None
+
+
 def make_guard(options: WebOptions) -> Middleware:
     """Refuses whom `may_use_api` refuses."""
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path != "/healthz":
-            host, origin = request.headers.get("Host", ""), request.headers.get("Origin")
-            refusal = may_use_api(options, remote=request.remote, host=host, origin=origin)
-            if refusal is not None:
-                raise refusal
+        host, origin = request.headers.get("Host", ""), request.headers.get("Origin")
+        refusal = may_use_api(options, remote=request.remote, host=host, origin=origin)
+        # Health checks of other machines come under whatever name. From this very machine a foreign name means that a
+        # browser was led here.
+        if refusal is not None and (request.path != "/healthz" or is_loopback(request.remote)):
+            raise refusal
         return await handler(request)
 
     return guard
@@ -81,6 +96,9 @@ async def answer_problems(request: web.Request, handler: Handler) -> web.StreamR
         refusal, headers = of_queue(error), {}
         if refusal.status == 500:
             log.exception("api failed path=%s", request.rel_url.path)
+    except web.RequestPayloadError:
+        # aiohttp's word for a body that is cut off, or chunked wrongly.
+        refusal, headers = Problem(400, "invalid_body", "the body is cut off or damaged"), {}
     except web.HTTPException as error:
         refusal, headers = _of_http(error), {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
     except Exception:

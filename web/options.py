@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+import ipaddress
+import re
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*", re.IGNORECASE)
 
 
 class WebOptions(BaseModel):
@@ -33,3 +38,32 @@ class WebOptions(BaseModel):
         le=10_000_000,
         description="Largest request body that is read (1024 to 10000000 bytes).",
     )
+    max_connections_per_address: int = Field(
+        default=64,
+        ge=4,
+        le=10_000,
+        description=(
+            "How many connections one address may hold open at a time (4 to 10000); more are refused. Behind a proxy "
+            "all its clients are one address."
+        ),
+    )
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _names(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if not _is_name(host):
+                raise ValueError(
+                    f'"{host[:80]}" is no host name: write each name or address by itself, without http://, port or '
+                    'star, such as "studio.lan" or "192.168.1.20"'
+                )
+        return hosts
+
+
+def _is_name(host: str) -> bool:
+    """Whether a Host header can have this name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return len(host) <= 253 and _NAME.fullmatch(host) is not None
+    return "%" not in host

@@ -122,7 +122,17 @@ def failure(code: str | None) -> str | None:
         "broken": "rendering broke several times; the worker's log says why. Ask again, or change the prompt",
         "unrenderable": "this model cannot render such a request; change size or prompt",
         "source_gone": "the picture that it begins from is gone; send it again",
-        "unfit": "the source picture, its mask or an adapter does not fit; choose another one",
+        "unfit": "the source picture or its mask does not fit; choose another one",
+        "unfit_adapter": "an adapter is not on the worker, is damaged, or was made for another model",
+        "no_picture": "the model computed no picture, only black; try another seed",
+        "unsupported_parts": "this model takes no weighted parts",
+        "unsupported_tile": "this model draws no seamless tiles",
+        "unsupported_draft": "this model knows no drafts",
+        "unsupported_chaos": "this model knows no chaos",
+        "unsupported_stop": "this model cannot stop early",
+        "unsupported_negative": "this model takes no negative prompt",
+        "unsupported_source": "this model cannot begin from a picture",
+        "unsupported_inpaint": "this model cannot draw a part of a picture again",
         "too_late": "drawing took longer than this server allows; ask for less, or later",
     }
     return texts.get(code, f"the worker refused it: {code}")

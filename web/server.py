@@ -27,7 +27,7 @@ from ..queue.showing import Place, Use
 from ..queue.vocabulary import Vocabulary
 from .bodies import WITH_PICTURES, job_body, parse_request
 from .events import send_events
-from .guard import answer_problems, is_loopback, make_guard
+from .guard import answer_problems, is_stranger, make_guard
 from .options import WebOptions
 from .page import add_page
 from .problems import Problem, unknown, unknown_words
@@ -40,6 +40,8 @@ NO_WORKER = (
     "no worker is connected; jobs wait until one is (scripts/start doctor, in a container daguerre doctor, says what a "
     "worker here lacks)"
 )
+#: Within which a body must have come.
+BODY_SECONDS = 15.0
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 
 
@@ -54,7 +56,7 @@ def make_app(
 
     Where the workers of this machine cannot start, its `worker_problem` says why and what to do.
     """
-    api = _Api(queue, vocabulary, about)
+    api = _Api(queue, options, vocabulary, about)
     app = web.Application(middlewares=[answer_problems, make_guard(options)], client_max_size=options.max_body_bytes)
     add_page(app)
     app.router.add_get("/healthz", api.healthz)
@@ -68,8 +70,11 @@ def make_app(
 
 
 class _Api:
-    def __init__(self, queue: Queue, vocabulary: Vocabulary | None, about: Callable[[], Mapping[str, Any]]) -> None:
+    def __init__(
+        self, queue: Queue, options: WebOptions, vocabulary: Vocabulary | None, about: Callable[[], Mapping[str, Any]]
+    ) -> None:
         self._queue = queue
+        self._options = options
         self._vocabulary = vocabulary
         self._about = about
         self._streams: set[asyncio.Task[Any]] = set()
@@ -77,7 +82,7 @@ class _Api:
     async def healthz(self, request: web.Request) -> web.Response:
         health = self._queue.healthy()
         body: dict[str, Any] = {"status": "ok" if health.ok else "down"}
-        if is_loopback(request.remote):
+        if not is_stranger(self._options, request):
             about = self._about()
             reason = about.get("worker_problem")
             idle = f"no worker is connected: {reason}" if reason else NO_WORKER
@@ -93,15 +98,11 @@ class _Api:
         return web.json_response(body, status=200 if health.ok else 503)
 
     async def submit(self, request: web.Request) -> web.Response:
-        if request.content_type != "application/json":
-            raise Problem(415, "not_json", "send JSON, with the header Content-Type: application/json")
+        _check_head(request)
         key = request.headers.get("Idempotency-Key")
         if key is not None and not _KEY.fullmatch(key):
             raise Problem(400, "invalid_key", "Idempotency-Key must be 1 to 200 ASCII characters without spaces")
-        try:
-            text = await request.text()
-        except (UnicodeDecodeError, LookupError):
-            raise Problem(400, "invalid_json", "the body is not UTF-8 text") from None
+        text = await _text(request)
         asked, seed_drawn = parse_request(text)
         if (name := unknown_name(asked, self._vocabulary, await self._queue.workers())) is not None:
             raise unknown(name)
@@ -182,3 +183,29 @@ class _Api:
     async def _body(self, job: Job) -> Mapping[str, Any]:
         position = await self._queue.position(job.id) if job.state is JobState.QUEUED else None
         return job_body(job, position)
+
+
+def _check_head(request: web.Request) -> None:
+    """Whether the body is what is read here: JSON in UTF-8. Other encodings (punycode!) take time that is quadratic.
+
+    Raises:
+        Problem: says what to send.
+    """
+    if request.content_type != "application/json":
+        raise Problem(415, "not_json", "send JSON, with the header Content-Type: application/json")
+    charset = request.charset
+    if charset is not None and charset.strip().lower() not in ("utf-8", "utf8"):
+        raise Problem(415, "not_utf8", "send the body as UTF-8, and leave charset out of the Content-Type")
+    if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        raise Problem(400, "packed", "send the body as it is, without Content-Encoding")
+
+
+async def _text(request: web.Request) -> str:
+    """Raises: Problem."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return (await request.read()).decode()
+    except UnicodeDecodeError:
+        raise Problem(400, "invalid_json", "the body is not UTF-8 text") from None
+    except TimeoutError:
+        raise Problem(408, "too_slow", f"the body did not come within {BODY_SECONDS:.0f} seconds") from None

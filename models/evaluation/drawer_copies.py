@@ -51,7 +51,7 @@ class Drawings:
         """`images`: (M, S, S, 4) uint8, straight alpha."""
         parts = []
         for begin in range(0, len(images), batch):
-            pixels = torch.from_numpy(np.asarray(images[begin : begin + batch])).permute(0, 3, 1, 2).float() / 255
+            pixels = torch.from_numpy(np.array(images[begin : begin + batch])).permute(0, 3, 1, 2).float() / 255
             layers = torch.cat([pixels[:, :3] * pixels[:, 3:], pixels[:, 3:]], 1)
             parts.append(_small(layers * 2 - 1).half())
         self.vectors = torch.cat(parts)

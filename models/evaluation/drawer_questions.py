@@ -71,8 +71,10 @@ class Questions:
 
     def cells(self, count: int) -> list[Ask]:
         """Trained things in styles that were held out for them."""
-        pairs = [(t, i) for t in self._seen() for i in t.drawings if i in self._drawer.cells]
-        chosen = _by_hash("cell", pairs, lambda pair: f"{pair[0].key}/{self._drawer.styles[pair[1]]}")[:count]
+        # One of several drawings in one style: they would all ask the same.
+        pairs = [(thing, i) for thing in self._seen() for i in thing.drawings if i in self._drawer.cells]
+        cells = {f"{thing.key}/{self._drawer.styles[i]}": (thing, i) for thing, i in pairs}
+        chosen = [cells[name] for name in _by_hash("cell", cells, str)[:count]]
         return [self._of(thing, "cell", target) for thing, target in chosen]
 
     def things(self, count: int) -> list[Ask]:

@@ -12,21 +12,14 @@ from safetensors import SafetensorError
 
 from ..common.adapter import WEIGHTS, check_adapter
 from ..common.folder import digest
-from ..errors import EngineError, ModelError, Unfit
+from ..errors import AdapterUnfit, EngineError, ModelError
+from .attached import check_lora, known_adapters, reason_for, split_weight, stamp
 from .network import Network, Variant
 
 #: Folder of the student's adapter in a weights folder, and how it is asked for here; no adapter of a member has it.
 STUDENT = "student"
 #: Merged copies that are kept; each is as large as the U-Net.
 KEPT = 3
-
-
-def names_in(folder: Path | None) -> Sequence[str]:
-    """The adapters of a folder by name, in order; none where there is no folder."""
-    if folder is None or not folder.is_dir():
-        return ()
-    inside = [each for each in folder.iterdir() if (each / WEIGHTS).is_file() or each.suffix == ".safetensors"]
-    return sorted(each.stem if each.is_file() else each.name for each in inside)
 
 
 class Adapters:
@@ -38,30 +31,33 @@ class Adapters:
         self._weights = weights
         self._folder = folder
         self._made: OrderedDict[str, Variant] = OrderedDict()
-        self._digests: dict[str, str] = {}
+        self._digests: dict[tuple[str, str], str] = {}
         self._triggers: dict[str, str] = {}
         self.student = read_student(weights)
 
     def names(self) -> Sequence[str]:
         """What may be asked for, in order."""
-        return names_in(self._folder)
+        return known_adapters(self._folder)
 
     def variant(self, names: Sequence[str], *, draft: bool) -> Variant:
-        """The networks with these adapters, and the student's where `draft`.
+        """The networks with these adapters, and the student's where `draft`. `style:0.6` counts less than `style`.
 
         Raises:
-            Unfit: no such adapter, or it does not fit.
+            AdapterUnfit: no such adapter, or it does not fit.
         """
         wanted = [*names, *([STUDENT] if draft and self.student else [])]
         if not wanted:
             return self._network.plain
         for name in names:
-            if name not in self.names():
+            if split_weight(name)[0] not in self.names():
                 known = ", ".join(self.names()) or "none"
-                raise Unfit(f"There is no adapter {name!r} on this worker; it has: {known}.")
-        key = "+".join(wanted)
+                raise AdapterUnfit(f"There is no adapter {split_weight(name)[0]!r} on this worker; it has: {known}.")
+        parts = [split_weight(name) for name in wanted]
+        places = [self._place(name, [split_weight(each)[0] for each in names]) for name, _ in parts]
+        # A file that was replaced is another adapter.
+        key = "+".join(f"{told}@{_stamp(place)}" for told, place in zip(wanted, places, strict=True))
         if key not in self._made:
-            self._made[key] = self._merge(key, [self._place(name, names) for name in wanted])
+            self._made[key] = self._merge(key, "+".join(wanted), places, [weight for _, weight in parts])
             while len(self._made) > KEPT:
                 self._made.popitem(last=False)
         self._made.move_to_end(key)
@@ -69,16 +65,23 @@ class Adapters:
 
     def prompt(self, prompt: str, names: Sequence[str]) -> str:
         """The prompt with the words that the adapters were trained to listen to, where it lacks them."""
-        missing = [self._triggers[name] for name in names if self._triggers.get(name, "")]
+        plain = [split_weight(name)[0] for name in names]
+        missing = [self._triggers[name] for name in plain if self._triggers.get(name, "")]
         return " ".join([*(word for word in missing if word not in prompt), prompt])
 
     def about(self, names: Sequence[str], *, draft: bool) -> Mapping[str, str]:
-        """Digest of each adapter in use, for the metadata."""
+        """Digest of each adapter in use, for the metadata, and how much it counts."""
         wanted = [*names, *([STUDENT] if draft and self.student else [])]
-        for name in wanted:
-            if name not in self._digests:
-                self._digests[name] = digest(self._place(name, names))
-        return {name: self._digests[name] for name in wanted}
+        plain = [split_weight(name)[0] for name in names]
+        told: dict[str, str] = {}
+        for each in wanted:
+            name, weight = split_weight(each)
+            place = self._place(name, plain)
+            key = (name, _stamp(place))
+            if key not in self._digests:
+                self._digests[key] = digest(place)
+            told[name] = self._digests[key] + (f" × {weight:g}" if weight != 1 else "")
+        return told
 
     def _place(self, name: str, asked: Sequence[str]) -> Path:
         if name == STUDENT and name not in asked:
@@ -87,27 +90,40 @@ class Adapters:
         folder = self._folder / name
         return folder if folder.is_dir() else self._folder / f"{name}.safetensors"
 
-    def _merge(self, key: str, places: Sequence[Path]) -> Variant:
+    def _merge(self, key: str, told: str, places: Sequence[Path], weights: Sequence[float]) -> Variant:
         plain = self._network.plain.pipeline
         try:
             copied = _copy(plain)
             for number, place in enumerate(places):
+                file = place if place.is_file() else place / WEIGHTS
+                check_lora(file)
                 if place.is_dir() and self._weights.is_dir() and place.name != STUDENT:
                     self._triggers[place.name] = check_adapter(place, self._weights).trigger
-                file = place if place.is_file() else place / WEIGHTS
                 copied.load_lora_weights(
                     file.parent, weight_name=file.name, adapter_name=f"a{number}", local_files_only=True,
                     use_safetensors=True,
                 )  # fmt: skip
             numbers = [f"a{number}" for number in range(len(places))]
-            copied.set_adapters(numbers)
+            found = {each for part in copied.get_list_adapters().values() for each in part}
+            if missing := [place for number, place in zip(numbers, places, strict=True) if number not in found]:
+                raise AdapterUnfit(  # noqa: TRY301  told as all others
+                    f"The adapter {missing[0].stem} does not fit this model: nothing in it belongs to a layer of it."
+                )
+            copied.set_adapters(numbers, list(weights))
             copied.fuse_lora(adapter_names=numbers)
             copied.unload_lora_weights()
+        except AdapterUnfit:
+            raise
         except EngineError as problem:
-            raise Unfit(str(problem)) from problem
-        except (ModelError, SafetensorError, OSError, ValueError, RuntimeError, KeyError) as problem:
-            raise Unfit(f"The adapter {key} cannot be used: {problem}") from problem
+            raise AdapterUnfit(str(problem)) from problem
+        except (ModelError, SafetensorError, OSError, ValueError, RuntimeError, KeyError, TypeError) as problem:
+            raise AdapterUnfit(f"The adapter {told} cannot be used: {reason_for(problem)}.") from problem
         return self._network.variant(key, copied)
+
+
+def _stamp(place: Path) -> str:
+    """Changes when the adapter's file does."""
+    return "-".join(str(each) for each in stamp(place if place.is_file() else place / WEIGHTS))
 
 
 def _copy(pipeline: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from PIL import Image
 
 Use = Literal["vary", "inpaint", "outpaint"]
+Fit = Literal["crop", "pad"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +18,8 @@ class Source:
     """A picture to begin from."""
 
     picture: Image.Image
-    #: `vary`: noised by `strength` and drawn again. `inpaint`: drawn again where `mask` is white. `outpaint`: drawn
-    #: on beyond its edges.
+    #: `vary`: noised by `strength` and drawn again. `inpaint`: drawn again where `mask` is erased or white. `outpaint`:
+    #: drawn on beyond its edges.
     use: Use = "vary"
     mask: Image.Image | None = None
     #: Share of the noise that is added: 0 keeps the picture, 1 forgets it.
@@ -27,6 +28,8 @@ class Source:
     expand: tuple[int, int, int, int] = (0, 0, 0, 0)
     #: Of a picture to `vary` that the engine drew: the seed by which its things were set out.
     seed: int | None = None
+    #: Into another shape: `crop` cuts off what is too much, `pad` keeps all of it and fills up by its edges.
+    fit: Fit = "crop"
 
 
 @dataclass(frozen=True, slots=True)

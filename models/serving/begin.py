@@ -24,6 +24,9 @@ from .drawer_network import DrawerNetwork
 from .drawing import Known, Lane, Picture
 from .network import Network, Variant, Words
 from .previews import Sketch
+from .samplers import Sampler
+from .samplers import course as table_course
+from .stock import Run
 
 #: Most steps of a draft where the weights have no student.
 DRAFT_STEPS = 6
@@ -48,6 +51,7 @@ class Sampling:
 
     steps: int
     guidance: float
+    #: Order of the student's solver; 0: the sampler of the weights.
     order: int
     #: What the metadata says of it.
     about: Mapping[str, Any] = field(default_factory=dict)
@@ -69,13 +73,13 @@ class Begun:
 _Texts = Sequence[tuple[str, float]]
 
 
-def sampling_of(ask: Ask, student: Mapping[str, Any] | None) -> Sampling:
-    """Steps, guidance and order of the solver; drafts go by the student's own numbers where there is one."""
+def sampling_of(ask: Ask, student: Mapping[str, Any] | None, sampler: Sampler) -> Sampling:
+    """Steps, guidance and sampler; drafts go by the student's own numbers where there is one."""
     if not ask.draft:
-        return Sampling(ask.steps, ask.guidance, 2, {"sampler": solver.NAMES[2]})
+        return Sampling(ask.steps, ask.guidance, 0, {"sampler": sampler.name})
     if student is None:
         steps = min(ask.steps, DRAFT_STEPS)
-        return Sampling(steps, ask.guidance, 2, {"sampler": solver.NAMES[2], "draft": "few steps: no student here"})
+        return Sampling(steps, ask.guidance, 0, {"sampler": sampler.name, "draft": "few steps: no student here"})
     order = int(student["solver_order"])
     return Sampling(
         int(student["steps"]), float(student["guidance"]), order, {"sampler": solver.NAMES[order], "draft": "student"}
@@ -96,42 +100,51 @@ def begin(kit: Kit, ask: Ask, first: int) -> Begun:
     network = kit.network
     assert isinstance(network, Network)
     assert kit.adapters is not None
-    how = sampling_of(ask, kit.adapters.student)
+    how = sampling_of(ask, kit.adapters.student, network.sampler)
     variant = kit.adapters.variant(ask.adapters, draft=ask.draft)
     layout = layout_of(kit, ask)
     several = layout is not None and not layout.single
     # Things are drawn as large as the model draws them, whatever their picture is.
     asked_size = (network.native, network.native) if several else (ask.width, ask.height)
-    width, height = native_size(*asked_size, network.native, max(8, network.factor))
+    width, height = native_size(*asked_size, network.native, max(8, network.factor), network.most_pixels)
     cells = (height // network.factor, width // network.factor)
 
     # What is there before the first step.
     canvas = sources.canvas_of(ask.source, ask.width, ask.height) if ask.source else None
     begun_from = _begun_from(ask, canvas, layout if several else None, network.native)
     known = [network.encode(sources.pixels(picture, (width, height))) for picture in begun_from]
-    start = solver.table(network.scheduler, how.steps).start(canvas.strength) if canvas else 0
-    start = min(start, how.steps - 1)
-    table = solver.table(network.scheduler, how.steps, begin=start, order=how.order)
-    lane = Lane(variant.name, *cells, ask.tile)
+    strength = canvas.strength if canvas else None
+    course: solver.Table | Run = (
+        table_course(solver.scheduler_for(network.plain.pipeline.scheduler), how.steps, strength, how.order)
+        if how.order
+        else network.sampler.course(how.steps, strength)
+    )
 
     # Words and noise of each drawing of each picture.
-    unasked = network.words(variant, ask.negative)
+    drawn = _drawn(kit, ask)
+    spoken = [ask.negative, *(text for texts in drawn for text, _ in texts)]
+    # All rows of a picture are as long as its longest text.
+    count = max(network.chunks(variant, text) for text in spoken)
+    cut = max(network.cut(variant, text) for text in spoken)
+    lane = Lane(variant.name, *cells, ask.tile, count)
+    unasked = network.words(variant, ask.negative, count)
+    shape = (network.channels, *cells)
     columns: list[list[Picture]] = []
-    for k, texts in enumerate(_drawn(kit, ask)):
+    for k, texts in enumerate(drawn):
         latents = known[k] if known else None
-        asked = [(network.words(variant, text), weight) for text, weight in texts]
+        asked = [(network.words(variant, text, count), weight) for text, weight in texts]
         words, shares = drawing.rows_and_shares(asked, unasked, how.guidance)
         seeds = [seed_of(seed, k) for seed in ask.seeds]
         columns.append(
             [
-                _picture(lane, variant, noise.to(network.device), latents, table, start, words, shares)
-                for noise in drawing.noises(seeds, (network.channels, *cells), ask.chaos)
+                _picture(lane, variant, noise.to(network.device), latents, _own(course, seed, shape), words, shares)
+                for seed, noise in zip(seeds, drawing.noises(seeds, shape, ask.chaos), strict=True)
             ]
         )
     pictures = [picture for row in zip(*columns, strict=True) for picture in row]
     for number, picture in enumerate(pictures, first):
         picture.id = number
-        picture.end = drawing.last_step(start, how.steps, ask.stop)
+        picture.end = drawing.last_step(course.begin, len(course), ask.stop)
         if canvas is not None and canvas.mask is not None:
             picture.known = Known(known[0], sources.latent_mask(canvas.mask, *cells).to(network.device))
     about = {
@@ -139,8 +152,11 @@ def begin(kit: Kit, ask: Ask, first: int) -> Begun:
         "steps": how.steps,
         "guidance": how.guidance,
         "drawn": [width, height],
+        **({"cut": f"{cut} tokens at the end were not read"} if cut else {}),
+        **({"chunks": count} if count > 1 else {}),
+        **({"unheeded": "the negative prompt: guidance is 1"} if ask.negative and how.guidance == 1 else {}),
         **({"compiled": True} if network.compiled(variant, *cells, tile=ask.tile) else {}),
-        **({"first_step": start} if start else {}),
+        **({"first_step": course.begin} if course.begin else {}),
         **({"adapters": dict(used)} if (used := kit.adapters.about(ask.adapters, draft=ask.draft)) else {}),
         **({"layout": [layout.way, *(group.count for group in layout.groups)]} if layout is not None else {}),
     }
@@ -201,20 +217,27 @@ def _worded(kit: Kit, ask: Ask, text: str) -> str:
     return kit.adapters.prompt(styled, ask.adapters) if kit.adapters is not None else styled
 
 
+def _own(course: solver.Table | Run, seed: int, shape: tuple[int, int, int]) -> solver.Table | Run:
+    """One picture's: a table holds nothing of anybody, a scheduler has a history and noise of its own."""
+    if isinstance(course, solver.Table):
+        return course
+    own = course.fresh()
+    own.generator = drawing.generator_after(seed, shape)
+    return own
+
+
 def _picture(
     lane: Lane,
     variant: Variant,
     noise: Tensor,
     latents: Tensor | None,
-    table: solver.Table,
-    start: int,
+    course: solver.Table | Run,
     words: tuple[Words, ...],
     shares: tuple[float, ...],
 ) -> Picture:
     """Before its first step; `begin` numbers it."""
-    alpha, sigma = table.levels[start]
-    sample = noise if latents is None else alpha * latents + sigma * noise
+    sample = course.first(noise, latents)
     return Picture(
-        id=0, lane=lane, variant=variant, sample=sample, estimate=sample, table=table, at=start,
-        end=len(table.rows), words=words, shares=shares, noise=noise,
+        id=0, lane=lane, variant=variant, sample=sample, estimate=sample, course=course, at=course.begin,
+        end=len(course), words=words, shares=shares, noise=noise,
     )  # fmt: skip

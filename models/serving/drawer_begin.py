@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from PIL import Image
 from torch import Tensor
@@ -13,7 +14,7 @@ from ..drawer.shelf import Shown
 from ..errors import Unfit
 from ..layout.collage import taken_apart
 from ..layout.places import Arrangement, drawings, places, seed_of
-from . import drawing, solver, sources
+from . import drawing, sources
 from .asks import Ask
 from .begin import Begun, Kit, Sampling, layout_of, sampling_of
 from .drawer_network import DrawerNetwork
@@ -36,7 +37,7 @@ def begin(kit: Kit, ask: Ask, first: int) -> Begun:
     if ask.adapters:
         raise Unfit(f"These weights take no adapters ({', '.join(ask.adapters)}); drawings are added to the bank.")
     network.shelf.refresh()
-    how = sampling_of(ask, None)
+    how = sampling_of(ask, None, network.sampler)
     layout = layout_of(kit, ask)
     side = network.native
     lane = Lane("", side, side, tile=False)
@@ -44,9 +45,7 @@ def begin(kit: Kit, ask: Ask, first: int) -> Begun:
     # What is there before the first step.
     canvas = sources.canvas_of(ask.source, ask.width, ask.height) if ask.source else None
     known = [network.encode(each) for each in _begun_from(ask, canvas, kit, side)]
-    start = solver.table(network.scheduler, how.steps).start(canvas.strength) if canvas else 0
-    start = min(start, how.steps - 1)
-    table = solver.table(network.scheduler, how.steps, begin=start, order=how.order)
+    course = network.sampler.course(how.steps, canvas.strength if canvas else None)
 
     # Drawings and noise of each thing of each picture.
     columns: list[list[Picture]] = []
@@ -61,13 +60,13 @@ def begin(kit: Kit, ask: Ask, first: int) -> Begun:
         column: list[Picture] = []
         for each, noise in zip(seen, noises, strict=True):
             words, shares = _rows(network, each, ask.negative, how)
-            column.append(_picture(lane, network, noise.to(network.device), latents, table, start, words, shares))
+            column.append(_picture(lane, network, noise.to(network.device), latents, course, words, shares))
         columns.append(column)
         shown.append(seen)
     pictures = [picture for row in zip(*columns, strict=True) for picture in row]
     for number, picture in enumerate(pictures, first):
         picture.id = number
-        picture.end = drawing.last_step(start, how.steps, ask.stop)
+        picture.end = drawing.last_step(course.begin, len(course), ask.stop)
         if canvas is not None and canvas.mask is not None:
             picture.known = Known(known[0], sources.latent_mask(canvas.mask, side, side).to(network.device))
     about = {
@@ -76,7 +75,7 @@ def begin(kit: Kit, ask: Ask, first: int) -> Begun:
         "references": [[[i for one, _ in parts for i in one.ids] for parts in row] for row in zip(*shown, strict=True)],
         "found": [_told(one) for seen in shown for one, _ in seen[0]],
         **({"reference_guidance": network.reference_guidance} if network.reference_guidance else {}),
-        **({"first_step": start} if start else {}),
+        **({"first_step": course.begin} if course.begin else {}),
         **({"layout": [layout.way, *(group.count for group in layout.groups)]} if layout is not None else {}),
     }  # fmt: skip
     if layout is None or layout.single:
@@ -126,15 +125,14 @@ def _rows(
 
 
 def _picture(
-    lane: Lane, network: DrawerNetwork, noise: Tensor, latents: Tensor | None, table: solver.Table, start: int,
+    lane: Lane, network: DrawerNetwork, noise: Tensor, latents: Tensor | None, course: Any,
     words: tuple[Context, ...], shares: tuple[float, ...],
 ) -> Picture:  # fmt: skip
     """Before its first step; `begin` numbers it."""
-    alpha, sigma = table.levels[start]
-    sample = noise if latents is None else alpha * latents + sigma * noise
+    sample = course.first(noise, latents)
     return Picture(
-        id=0, lane=lane, variant=network.plain, sample=sample, estimate=sample, table=table, at=start,
-        end=len(table.rows), words=words, shares=shares, noise=noise,
+        id=0, lane=lane, variant=network.plain, sample=sample, estimate=sample, course=course, at=course.begin,
+        end=len(course), words=words, shares=shares, noise=noise,
     )  # fmt: skip
 
 

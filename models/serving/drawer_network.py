@@ -16,10 +16,10 @@ from ..drawer.network import Context
 from ..drawer.pipeline import DrawerPipeline, context_of, joined
 from ..drawer.reading import Reader
 from ..drawer.shelf import Shelf, premultiplied
-from . import solver
 from .exact import layers_apart, padded
 from .network import Variant
 from .program import Program
+from .samplers import sampler_of
 
 #: Contexts that are remembered, some megabytes each: of the texts that many pictures have, above all of no text.
 REMEMBERED = 16
@@ -42,8 +42,7 @@ class DrawerNetwork:
         self.denoiser: Any = pipeline.denoiser.eval().requires_grad_(False)
         self.native: int = self.denoiser.config.size
         self.kind: torch.dtype = self.denoiser.dtype
-        self.scheduler = solver.scheduler_for(pipeline.scheduler)
-        solver.table(self.scheduler, 1)
+        self.sampler = sampler_of(pipeline.scheduler)
         #: Guidance of the references; 0: as much as that of the words.
         self.reference_guidance = float(pipeline.config.reference_guidance)
         self._least = 1
@@ -65,7 +64,7 @@ class DrawerNetwork:
 
     # What rows are drawn from
 
-    def words(self, variant: Variant, text: str) -> Context:
+    def words(self, variant: Variant, text: str, *_: int) -> Context:
         """A text without any reference."""
         return self.context(text, ())
 

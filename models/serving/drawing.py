@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, cos, pi, sin
 
@@ -13,6 +13,7 @@ from ..drawer.network import Context
 from . import solver
 from .drawer_network import DrawerNetwork
 from .network import Network, Variant, Words
+from .stock import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class Lane:
     height: int
     width: int
     tile: bool
+    #: How many times the encoder's length their texts are long.
+    chunks: int = 1
 
 
 @dataclass(slots=True, eq=False)
@@ -45,7 +48,7 @@ class Picture:
     #: (1, C, h, w), float32: as it stands, and the estimate of the finished one after the last step.
     sample: Tensor
     estimate: Tensor
-    table: solver.Table
+    course: solver.Table | Run
     #: Next step, and the step before which it ends.
     at: int
     end: int
@@ -90,25 +93,33 @@ def noises(seeds: Sequence[int], shape: tuple[int, int, int], chaos: int) -> lis
     return [own[0], *(cos(angle) * own[0] + sin(angle) * each for each in own[1:])]
 
 
+def generator_after(seed: int, shape: tuple[int, int, int]) -> torch.Generator:
+    """A seed's generator once the first noise was taken from it: stock pipelines draw later noise from there."""
+    generator = torch.Generator("cpu").manual_seed(seed)
+    torch.randn((1, *shape), generator=generator)
+    return generator
+
+
 def last_step(begin: int, steps: int, stop: int) -> int:
     """The step before which a run from `begin` to `steps` ends when only `stop` percent of it are wanted."""
     return min(steps, begin + max(1, ceil((steps - begin) * stop / 100)))
 
 
 def advance(network: Network | DrawerNetwork, pictures: Sequence[Picture], canonical: int = 0) -> None:
-    """One step of each; all of one lane. Nothing of them changes if it fails.
+    """One step of each; all of one lane. Where it fails, those that were not reached are as they were.
 
     Args:
         pictures: with steps left.
         canonical: see `Network.forward`.
     """
-    rows = [picture.table.rows[picture.at] for picture in pictures]
+    pictures = [picture for picture in pictures if picture.left]
     # Rows of the forward: of each picture one after the other.
     counts = [len(picture.words) for picture in pictures]
-    samples = torch.cat(
-        [picture.sample.expand(count, -1, -1, -1) for picture, count in zip(pictures, counts, strict=True)]
+    seen = [picture.course.scaled(picture.at, picture.sample) for picture in pictures]
+    samples = torch.cat([sample.expand(count, -1, -1, -1) for sample, count in zip(seen, counts, strict=True)])
+    times = torch.tensor(
+        [picture.course.time(picture.at) for picture, count in zip(pictures, counts, strict=True) for _ in range(count)]
     )
-    times = torch.tensor([row.time for row, count in zip(rows, counts, strict=True) for _ in range(count)])
     outputs = network.forward(
         pictures[0].variant,
         samples,
@@ -117,20 +128,36 @@ def advance(network: Network | DrawerNetwork, pictures: Sequence[Picture], canon
         tile=pictures[0].lane.tile,
         canonical=canonical,
     )
-    together = torch.cat([picture.sample for picture in pictures])
-    before = torch.cat([picture.estimate for picture in pictures])
-    mixed = network.bounded(_mix(outputs, [picture.shares for picture in pictures]))
-    after, estimates = solver.step(together, mixed, before, rows)
-    for k, picture in enumerate(pictures):
-        sample, estimate = after[k : k + 1], estimates[k : k + 1]
+    outputs = network.bounded(_mix(outputs, [picture.shares for picture in pictures]))
+    for picture, (sample, estimate) in zip(pictures, _stepped(pictures, outputs), strict=True):
         if picture.known is not None:
             # What is kept goes along at the noise level of the next step (RePaint without resampling, 2201.09865).
-            alpha, sigma = picture.table.levels[picture.at + 1]
-            kept = alpha * picture.known.latents + sigma * picture.noise
+            kept = picture.course.noised(picture.known.latents, picture.noise, picture.at + 1)
             sample = torch.lerp(kept, sample, picture.known.mask)
         picture.sample, picture.estimate = sample, estimate
-    for picture in pictures:
         picture.at += 1
+
+
+def _stepped(pictures: Sequence[Picture], outputs: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Sample and estimate of each after its step: those with a table all at once, others by their own scheduler."""
+    quick: dict[int, tuple[Tensor, Tensor]] = {}
+    tabled = [(k, picture.course) for k, picture in enumerate(pictures) if isinstance(picture.course, solver.Table)]
+    if tabled:
+        places = [k for k, _ in tabled]
+        whole = len(tabled) == len(pictures)
+        after, estimates = solver.step(
+            torch.cat([pictures[k].sample for k in places]),
+            outputs if whole else outputs[places],
+            torch.cat([pictures[k].estimate for k in places]),
+            [course.rows[pictures[k].at] for k, course in tabled],
+        )
+        quick = {k: (after[n : n + 1], estimates[n : n + 1]) for n, k in enumerate(places)}
+    for k, picture in enumerate(pictures):
+        course = picture.course
+        if isinstance(course, Run):
+            yield course.step(picture.at, outputs[k : k + 1], picture.sample)
+        else:
+            yield quick[k]
 
 
 def _mix(outputs: Tensor, shares: Sequence[tuple[float, ...]]) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from .. import upscaler
 from ..common.cutout import cut_out
+from ..errors import NoPicture
 from . import sources
 from .network import Network
 
@@ -26,11 +27,18 @@ def finish(
     transparent: bool = False,
     canvas: sources.Canvas | None = None,
 ) -> Image.Image:
-    """Decode one latent (1, C, h, w), enlarge it, bring it to `size`. Alone, so that no pixel depends on neighbours."""
-    picture = network.decode(latent, tile=tile).clamp(-1, 1)
+    """Decode one latent (1, C, h, w), enlarge it, bring it to `size`. Alone, so that no pixel depends on neighbours.
+
+    Raises:
+        NoPicture: what was computed is no picture.
+    """
+    picture = network.decode(latent, tile=tile)
     if not bool(torch.isfinite(picture).all()):
-        # Half precision may overflow in a codec that was not made for it: a black picture is no crash.
-        picture = torch.nan_to_num(picture, nan=-1.0)
+        raise NoPicture(
+            "The model computed no picture: its numbers overflowed, or its weights are damaged. Try another seed; the "
+            "operator may set [render] dtype to bfloat16 or float32."
+        )
+    picture = picture.clamp(-1, 1)
     margin = min(MARGIN, *picture.shape[-2:]) if tile else 0
     wide = torch.nn.functional.pad(picture, (margin,) * 4, mode="circular") if margin else picture
     if enlarge is not None:

@@ -17,6 +17,7 @@ from contextlib import suppress
 from ..errors import TooLate
 from .asks import Ask, Drawn, OnProgress, Progress, no_progress
 from .jobs import Cancelled, Job
+from .wording import settled
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class Inbox(ABC):
 
     def submit(self, ask: Ask, on_progress: OnProgress = no_progress) -> Job:
         """Put a request in; after `close` it ends with `Cancelled` at once."""
-        job = Job(ask, on_progress, self._clock(), self._wake)
+        job = Job(settled(ask), on_progress, self._clock(), self._wake)
         with self._news:
             if self._closed:
                 job.fail(Cancelled())

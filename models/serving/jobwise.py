@@ -1,50 +1,108 @@
 """Pipelines whose rows cannot share a step (FLUX, SD3 and other families): one request after the other.
 
-Each runs in its stock pipeline; progress, previews, cancelling and deadlines come through `callback_on_step_end`.
+Each runs in its stock pipeline; progress, previews, cancelling and deadlines come through its callbacks.
 """
 
 from __future__ import annotations
 
-import inspect
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import torch
-from diffusers import FlowMatchEulerDiscreteScheduler
 from PIL import Image
 from torch import Tensor
 
 from ..common.cutout import cut_out
 from ..common.folder import native_size
-from ..errors import Unfit, Unrenderable
+from ..errors import NoPicture, Unrenderable, WeightsRefused
+from . import sources
 from .asks import Ask, Drawn, Progress
+from .attached import Attached
 from .drawing import last_step
 from .inbox import Inbox
 from .jobs import Cancelled, Job
 from .previews import grid_file
-from .schedule import preview_due
+from .samplers import name_of
+from .schedule import Room, preview_due
+from .stock_calls import Calls, takes
 
-#: Fields of a request that stock pipelines know nothing of, and their names where those differ.
-UNKNOWN = ("parts", "tile", "draft", "source", "adapters", "chaos")
-NAMES = {"parts": "parts with weights (::)"}
+#: How pipelines say what sides have to be.
+_DIVISIBLE = re.compile(r"divisible by (\d+)")
+#: Steps of the picture by which a pipeline is tried when it is loaded.
+TRIED = 2
 
 
 class Jobwise(Inbox):
     """Looks like `Loop` from outside."""
 
     def __init__(
-        self, pipeline: Any, device: str, *, about: Mapping[str, Any], clock: Callable[[], float] = time.monotonic
+        self,
+        pipeline: Any,
+        device: str,
+        *,
+        about: Mapping[str, Any],
+        attached: Attached | None = None,
+        most_pixels: int = 0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`most_pixels`: of a picture that is drawn as large as it is asked for; see `native_size`."""
         super().__init__(clock)
         self._pipeline = pipeline
+        self._calls = Calls(pipeline)
+        self._attached = attached
         self._device = device
         self._about = dict(about)
-        self._takes = set(inspect.signature(pipeline.__call__).parameters)
+        self._most_pixels = most_pixels
         self._now: Job | None = None
+        self._previews = True
+        self._room: Room | None = None
+        #: Pictures of one call at most.
+        self._most = 2
         #: Steps and rows so far, for measurements.
         self.forwards = self.rows = 0
+
+    @torch.inference_mode()
+    def try_out(self) -> None:
+        """Draw a small picture in two steps, so that what cannot draw is known before a member asks.
+
+        Raises:
+            WeightsRefused: it cannot; says why.
+        """
+        calls = self._calls
+        while True:
+            side = max(2 * calls.multiple, calls.native // 4 // calls.multiple * calls.multiple)
+            try:
+                self._try(side, self._most)
+            except torch.OutOfMemoryError as problem:
+                raise WeightsRefused(
+                    f"{calls.kind} is loaded, but not even {side} × {side} pixels can be drawn beside it in the memory "
+                    f"of {self._device}. Use a smaller model."
+                ) from problem
+            except Exception as problem:
+                if self._wider(problem):
+                    continue
+                if self._most > 1:
+                    self._most = 1  # Some draw one picture at a time only.
+                else:
+                    raise WeightsRefused(
+                        f"{calls.kind} cannot draw from a text here ({type(problem).__name__}: {problem}). Use another "
+                        "model."
+                    ) from problem
+            else:
+                return
+
+    def _try(self, side: int, pictures: int) -> None:
+        ask = Ask("a", tuple(range(pictures)), TRIED, 2.0, side, side)
+        pipeline, told = self._calls.told(ask, ask.prompt, ask.seeds, (side, side), None)
+        found = pipeline(**told).images
+        if len(found) != pictures:
+            raise TypeError(f"asked for {pictures} pictures it gives {len(found)}")
+        if not isinstance(found[0], Image.Image):
+            raise TypeError("it gives no pictures")
 
     def tick(self) -> bool:
         """One whole request; False where none waits."""
@@ -79,91 +137,182 @@ class Jobwise(Inbox):
 
     @torch.inference_mode()
     def _draw(self, job: Job) -> Drawn:
-        ask, pipeline = job.ask, self._pipeline
-        end = self._end(ask)
-        width, height = self._size(ask)
-        told = {
-            "prompt": ask.prompt if not ask.style else f"{ask.prompt}, {ask.style} style",
-            "negative_prompt": ask.negative,
-            "num_images_per_prompt": len(ask.seeds),
-            "num_inference_steps": ask.steps,
-            "guidance_scale": ask.guidance,
-            "width": width,
-            "height": height,
-            "generator": [torch.Generator("cpu").manual_seed(seed) for seed in ask.seeds],
-            "callback_on_step_end": self._each_step(job, end, (width, height)),
-            "output_type": "pil",
-        }
-        if ask.negative:
-            # Guidance that FLUX learnt to take as a number knows no negative prompt; this one asks the network twice.
-            told["true_cfg_scale"] = ask.guidance
-        found: list[Image.Image] = pipeline(
-            **{name: value for name, value in told.items() if name in self._takes}
-        ).images
-        size = (ask.width, ask.height)
-        pictures = [each if each.size == size else each.resize(size, Image.Resampling.LANCZOS) for each in found]
+        ask, calls = job.ask, self._calls
+        calls.check(ask)
+        size = self._size(ask)
+        canvas = sources.canvas_of(ask.source, ask.width, ask.height) if ask.source else None
+        prompt = ask.prompt if not ask.style else f"{ask.prompt}, {ask.style} style"
+        used: Mapping[str, str] = {}
+        if ask.adapters:
+            if self._attached is None:
+                self._attached = Attached(self._pipeline, None)
+            used = self._attached.use(ask.adapters)
+            prompt = self._attached.prompt(prompt, ask.adapters)
+        try:
+            try:
+                found, groups = self._groups(job, prompt, size, canvas)
+            except Unrenderable as problem:
+                if not self._wider(problem):
+                    raise
+                size = self._size(ask)
+                found, groups = self._groups(job, prompt, size, canvas)
+        finally:
+            if ask.adapters and self._attached is not None:
+                self._attached.rest()
+        for each in found:
+            check_drawn(each)
+        wanted = (ask.width, ask.height)
+        pictures = [each if each.size == wanted else each.resize(wanted, Image.Resampling.LANCZOS) for each in found]
+        if canvas is not None and canvas.mask is not None:
+            pictures = [sources.blend(canvas.picture, each, canvas.mask) for each in pictures]
         if ask.transparent:
             pictures = [cut_out(each) for each in pictures]
         about = {
-            **self._about, "sampler": type(pipeline.scheduler).__name__, "steps": ask.steps, "guidance": ask.guidance,
-            "drawn": [width, height], "canonical": f"job of {len(ask.seeds)}",
+            **self._about, "sampler": name_of(self._pipeline.scheduler), "steps": ask.steps, "guidance": ask.guidance,
+            "drawn": list(size), "canonical": f"job of {', then '.join(str(each) for each in groups)}",
+            **({"adapters": dict(used)} if used else {}),
+            **({"cut": f"{cut} tokens at the end were not read"} if (cut := calls.cut(prompt)) else {}),
         }  # fmt: skip
         return Drawn(tuple(pictures), about)
 
-    def _end(self, ask: Ask) -> int:
-        """The step before which drawing ends.
-
-        Raises:
-            Unfit: the request has something in it that this pipeline does not know.
-        """
-        pipeline = self._pipeline
-        refused = [NAMES.get(name, name) for name in UNKNOWN if getattr(ask, name)]
-        if ask.negative and "negative_prompt" not in self._takes:
-            refused.append("negative prompt")
-        # Only along a flow's straight lines do two steps tell the picture that they lead to.
-        if ask.stop < 100 and not (
-            isinstance(pipeline.scheduler, FlowMatchEulerDiscreteScheduler) and hasattr(pipeline, "interrupt")
-        ):
-            refused.append("stop")
-        if refused:
-            raise Unfit(f"{type(pipeline).__name__} is drawn job by job and knows no {', '.join(refused)}.")
-        return ask.steps if ask.stop == 100 else min(ask.steps, max(2, last_step(0, ask.steps, ask.stop)))
-
     def _size(self, ask: Ask) -> tuple[int, int]:
-        pipeline = self._pipeline
-        part = pipeline.components.get("transformer") or pipeline.components.get("unet")
-        factor = int(getattr(pipeline, "vae_scale_factor", 8))
-        native = getattr(pipeline, "default_sample_size", None) or getattr(part.config, "sample_size", 64)
-        return native_size(ask.width, ask.height, int(native) * factor, 2 * factor)
+        return native_size(ask.width, ask.height, self._calls.native, self._calls.multiple, self._most_pixels)
 
-    def _each_step(self, job: Job, end: int, size: tuple[int, int]) -> Callable[..., dict[str, Any]]:
-        before: list[tuple[float, Tensor]] = []
+    def _wider(self, problem: Exception) -> bool:
+        """Whether the pipeline said that sides have to be multiples of more than was known; then that is known."""
+        found = _DIVISIBLE.search(str(problem))
+        if found is None or int(found[1]) <= self._calls.multiple:
+            return False
+        self._calls.multiple = int(found[1])
+        return True
 
-        def after(pipeline: Any, index: int, _: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-            if index >= end:
-                return tensors  # Nothing is drawn any more; some pipelines still call.
-            self.forwards += 1
-            self.rows += len(job.ask.seeds)
-            self._check(job)
-            now = self._clock()
-            preview = None
-            due = index + 1 < end and preview_due(now, job.shown, others=bool(self._waiting))
-            estimate = _estimate(pipeline, index, tensors["latents"], before)
-            if due and estimate is not None:
-                preview = grid_file(_decoded(pipeline, estimate, size), (job.ask.width, job.ask.height))
-                job.shown = self._clock()
+    def _groups(
+        self, job: Job, prompt: str, size: tuple[int, int], canvas: sources.Canvas | None
+    ) -> tuple[list[Image.Image], list[int]]:
+        """The pictures, all in one batch, or in as small ones as the memory holds; and how large these were."""
+        left = list(job.ask.seeds)
+        made: list[Image.Image] = []
+        groups: list[int] = []
+        while left:
+            most = len(left) if self._room is None else min(len(left), self._room.rows)
+            most = min(most, 1) if self._most == 1 else most
             try:
-                job.on_progress(Progress(index + 1, end, preview))
-            except Exception:
-                job.cancelled = True
-            self._check(job)
-            if index + 1 == end < job.ask.steps:
-                assert estimate is not None, "two steps were taken"
-                tensors["latents"] = estimate
-                pipeline._interrupt = True  # It goes on to its codec.
-            return tensors
+                made += self._together(job, prompt, left[:most], size, canvas, (len(groups), -(-len(left) // most)))
+            except torch.OutOfMemoryError:
+                if self._device != "cpu":
+                    torch.cuda.empty_cache()
+                if most == 1:
+                    raise
+                # Half as many from now on, and more again once that has been well for a while.
+                self._room = (self._room or Room(most, patience=8)).full(most)
+                continue
+            groups.append(most)
+            left = left[most:]
+            if self._room is not None:
+                self._room = self._room.held(len(job.ask.seeds))
+        return made, groups
 
-        return after
+    def _together(
+        self,
+        job: Job,
+        prompt: str,
+        seeds: Sequence[int],
+        size: tuple[int, int],
+        canvas: sources.Canvas | None,
+        turn: tuple[int, int],
+    ) -> list[Image.Image]:
+        """One call; `turn`: how many came before it, and how many are left with it."""
+        ask = job.ask
+        pipeline, told = self._calls.told(ask, prompt, seeds, size, canvas)
+        known = takes(pipeline)
+        end = ask.steps if ask.stop == 100 else min(ask.steps, max(2, last_step(0, ask.steps, ask.stop)))
+        each = _EachStep(self, job, end, size, len(seeds), turn)
+        if "callback_on_step_end" in known:
+            told["callback_on_step_end"] = each
+        elif "callback" in known:
+            # How older pipelines tell; what it raises comes out of the pipeline all the same.
+            told |= {"callback": lambda index, _, latents: each(pipeline, index, None, {"latents": latents})}
+            told |= {"callback_steps": 1} if "callback_steps" in known else {}
+        if "prior_callback_on_step_end" in known:
+            told["prior_callback_on_step_end"] = lambda _, __, ___, tensors: self._check(job) or tensors
+        try:
+            found = pipeline(**told).images
+        except (torch.OutOfMemoryError, Cancelled):
+            raise
+        except Exception as problem:
+            # What it was loaded with draws; something of this request it cannot.
+            raise Unrenderable(f"{self._calls.kind} cannot draw this: {type(problem).__name__}: {problem}") from problem
+        return [one if isinstance(one, Image.Image) else one[0] for one in found]
+
+
+class _EachStep:
+    """What happens after each step of one pipeline call."""
+
+    def __init__(
+        self, loop: Jobwise, job: Job, end: int, size: tuple[int, int], rows: int, turn: tuple[int, int]
+    ) -> None:
+        self._loop, self._job, self._end, self._size, self._rows, self._turn = loop, job, end, size, rows, turn
+        self._before: list[tuple[float, Tensor]] = []
+
+    def __call__(self, pipeline: Any, index: int, _: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        loop, job, end = self._loop, self._job, self._end
+        if index >= end:
+            return tensors  # Nothing is drawn any more; some pipelines still call.
+        loop.forwards += 1
+        loop.rows += self._rows
+        loop._check(job)
+        now = loop._clock()
+        preview = None
+        # Image to image takes fewer steps than it was told.
+        steps = min(end, int(getattr(pipeline, "num_timesteps", 0) or end))
+        due = index + 1 < steps and preview_due(now, job.shown, others=bool(loop._waiting))
+        latents = tensors.get("latents")
+        estimate = _estimate(pipeline, index, latents, self._before) if isinstance(latents, Tensor) else None
+        if due and estimate is not None and loop._previews and self._turn == (0, 1):
+            preview = self._preview(pipeline, estimate)
+        try:
+            steps = max(steps, index + 1)
+            before, left = self._turn
+            job.on_progress(Progress(before * steps + index + 1, (before + left) * steps, preview))
+        except Exception:
+            job.cancelled = True
+        loop._check(job)
+        if index + 1 == end < job.ask.steps:
+            assert estimate is not None, "two steps were taken"
+            tensors["latents"] = estimate
+            pipeline._interrupt = True  # It goes on to its codec.
+        return tensors
+
+    def _preview(self, pipeline: Any, estimate: Tensor) -> bytes | None:
+        """A courtesy: nobody loses a picture by it, and who cannot give one is not asked again."""
+        job = self._job
+        try:
+            made = grid_file(_decoded(pipeline, estimate, self._size), (job.ask.width, job.ask.height))
+        except torch.OutOfMemoryError:
+            return None
+        except Exception:
+            self._loop._previews = False
+            return None
+        job.shown = self._loop._clock()
+        return made
+
+
+def check_drawn(picture: Image.Image) -> None:
+    """Refuse a picture that is no picture: what is not a number is shown as black.
+
+    Raises:
+        NoPicture: all of it is black to the bit.
+    """
+    if all(most == 0 for _, most in _extrema(picture)):
+        raise NoPicture(
+            "The model computed no picture: every pixel is black, as where its numbers overflow. Try another seed; the "
+            "operator may set [render] dtype to bfloat16 or float32."
+        )
+
+
+def _extrema(picture: Image.Image) -> Sequence[tuple[float, float]]:
+    found: Any = picture.convert("RGB").getextrema()
+    return found
 
 
 def _estimate(pipeline: Any, index: int, latents: Tensor, before: list[tuple[float, Tensor]]) -> Tensor | None:
@@ -174,16 +323,30 @@ def _estimate(pipeline: Any, index: int, latents: Tensor, before: list[tuple[flo
     now = float(sigmas[index + 1])
     last = before[0] if before else None
     before[:] = [(now, latents.clone())]
-    if last is None or last[0] == now:
+    if last is None or last[0] == now or last[1].shape != latents.shape:
         return None
     return latents - now * (last[1] - latents) / (last[0] - now)
 
 
 def _decoded(pipeline: Any, latents: Tensor, size: tuple[int, int]) -> list[Image.Image]:
-    """The codec's pictures of latents as this family packs them."""
+    """The codec's pictures of latents as this family packs and scales them."""
     vae = pipeline.vae
     if hasattr(pipeline, "_unpack_latents") and latents.ndim == 3:
         latents = pipeline._unpack_latents(latents, size[1], size[0], pipeline.vae_scale_factor)
-    raw = latents / vae.config.scaling_factor + (getattr(vae.config, "shift_factor", None) or 0.0)
-    made = vae.decode(raw.to(vae.dtype), return_dict=False)[0]
+    made = vae.decode(raw_latents(vae, latents).to(vae.dtype), return_dict=False)[0]
+    if made.ndim == 5:
+        made = made[:, :, 0]
     return pipeline.image_processor.postprocess(made, output_type="pil")
+
+
+def raw_latents(vae: Any, latents: Tensor) -> Tensor:
+    """What the codec decodes: some scale and shift all channels alike, some each by what was measured of it."""
+    scale = getattr(vae.config, "scaling_factor", None)
+    means, deviations = (getattr(vae.config, name, None) for name in ("latents_mean", "latents_std"))
+    if means is not None and deviations is not None:
+        shape = (1, -1, *[1] * (latents.ndim - 2))
+        mean, deviation = (torch.tensor(each, device=latents.device).view(shape) for each in (means, deviations))
+        return latents * deviation / (scale or 1.0) + mean
+    with suppress(TypeError):
+        return latents / float(scale or 1.0) + float(getattr(vae.config, "shift_factor", None) or 0.0)
+    return latents

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
+import inspect
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import torch
 from diffusers import (
     DiffusionPipeline,
@@ -17,10 +20,12 @@ from diffusers.utils import logging
 from safetensors import SafetensorError, safe_open
 from transformers.utils import logging as transformers_logging
 
-from ..common.folder import check_folder
+from ..common.folder import UNUSED, check_folder, class_of, index_of, variant_of
 from ..drawer.pipeline import is_drawer
 from ..drawer.pipeline import load as load_drawer
-from ..errors import DeviceMissing, WeightsRefused
+from ..errors import DeviceMissing, EngineError, WeightsRefused
+from . import families
+from .memory import Way, plan
 
 #: Names of tensors that tell what a single file holds.
 SIGNS: tuple[tuple[str, Any], ...] = (
@@ -30,23 +35,29 @@ SIGNS: tuple[tuple[str, Any], ...] = (
     ("conditioner.embedders.1.", StableDiffusionXLPipeline),
     ("model.diffusion_model.input_blocks.", StableDiffusionPipeline),
 )
+#: Of an SDXL refiner in the original layout: it has the second text encoder alone.
+_REFINER = "conditioner.embedders.0.model.transformer.resblocks."
 
 
-def load_pipeline(weights: Path, device: str) -> Any:
-    """The pipeline on `device`; slow.
+def load_pipeline(weights: Path, device: str, dtype: str = "") -> Any:
+    """The pipeline on `device`; slow. `dtype`: what a GPU computes in; empty: what its family was made for.
 
     Raises:
-        WeightsMissing, WeightsRefused: there is none, or it holds pickles, foreign code or damage.
+        WeightsMissing, WeightsRefused: there is none, it holds pickles, foreign code or damage, or it is of a kind
+            that is not drawn with; says which.
         DeviceMissing: see there.
     """
-    check_folder(weights)
+    if is_drawer(weights):
+        return _drawer(weights, device)
+    families.check_told(weights)
+    kind = family_of(weights) if weights.is_file() else class_named(weights)
+    families.check_drawing(kind)
     check_device(device)
     # Warnings of diffusers quote prompts (what was cut off); bars are for nobody here.
     for library in (logging, transformers_logging):
         library.set_verbosity_error()
         library.disable_progress_bar()
-    # bf16 has no fast path on most CPUs; fp16 keeps our half-precision weights exact on CUDA.
-    kind = torch.float16 if device.startswith("cuda") else torch.float32
+    numbers = getattr(torch, dtype or families.half_of(kind.__name__)) if device.startswith("cuda") else torch.float32
     what = f"The weights in {weights}"
     advice = "Fetch or export them again."
     try:
@@ -61,20 +72,111 @@ def load_pipeline(weights: Path, device: str) -> Any:
                 f"{beside}."
             )
             told = {"config": str(beside)} if beside.is_dir() else {}
-            pipeline: Any = family_of(weights).from_single_file(
-                str(weights), torch_dtype=kind, local_files_only=True, **told
-            )
-        elif is_drawer(weights):
-            pipeline = load_drawer(weights, kind)
+            pipeline: Any = kind.from_single_file(str(weights), torch_dtype=numbers, local_files_only=True, **told)
         else:
             pipeline = DiffusionPipeline.from_pretrained(
-                weights, dtype=kind, local_files_only=True, use_safetensors=True, safety_checker=None
+                weights, dtype=numbers, local_files_only=True, use_safetensors=True, **left_out(weights, kind)
             )
-        pipeline.to(device)
-    except (SafetensorError, OSError, ValueError, RuntimeError, KeyError) as problem:
-        raise WeightsRefused(f"{what} cannot be used on {device}: {problem}. {advice}") from problem
+        families.check_network(pipeline)
+        lay(pipeline, device, way_for(pipeline, device))
+    except EngineError:
+        raise
+    except torch.OutOfMemoryError as problem:
+        raise WeightsRefused(
+            f"{what} do not fit into the memory of {device}. Use a smaller model, or one worker a device."
+        ) from problem
+    except Exception as problem:
+        # Whatever a stranger's file makes of the libraries: never a traceback.
+        missing = f"the package {problem.name} is not installed" if isinstance(problem, ImportError) else problem
+        told_as = missing if str(missing) else type(problem).__name__
+        raise WeightsRefused(f"{what} cannot be used on {device}: {told_as}. {advice}") from problem
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def _drawer(weights: Path, device: str) -> Any:
+    """Weights that draw from drawings: opened part by part by our own classes."""
+    check_folder(weights)
+    check_device(device)
+    for library in (logging, transformers_logging):
+        library.set_verbosity_error()
+        library.disable_progress_bar()
+    try:
+        pipeline = load_drawer(weights, torch.float16 if device.startswith("cuda") else torch.float32)
+        pipeline.to(device)
+    except (SafetensorError, OSError, ValueError, RuntimeError, KeyError) as problem:
+        raise WeightsRefused(
+            f"The weights in {weights} cannot be used on {device}: {problem}. Fetch or export them again."
+        ) from problem
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def way_for(pipeline: Any, device: str) -> Way:
+    """How a loaded pipeline is laid onto a device, by what is free there.
+
+    Raises:
+        WeightsRefused: it fits in no way.
+    """
+    # Stable Diffusion and SDXL are taken apart for steps that pictures share: their parts stay where they are.
+    if not device.startswith("cuda") or isinstance(pipeline, StableDiffusionPipeline | StableDiffusionXLPipeline):
+        return "whole"
+    free, _ = torch.cuda.mem_get_info(device)
+    return plan(sizes_of(pipeline), int(free), families.native_of(pipeline) ** 2).way
+
+
+def sizes_of(pipeline: Any) -> dict[str, int]:
+    """Bytes of each part's weights."""
+    parts = {name: part for name, part in pipeline.components.items() if isinstance(part, torch.nn.Module)}
+    return {
+        name: sum(weight.numel() * weight.element_size() for weight in part.parameters())
+        for name, part in parts.items()
+    }
+
+
+def lay(pipeline: Any, device: str, way: Way) -> None:
+    """Bring a pipeline onto its device, whole or as its parts are needed."""
+    if way == "parts":
+        pipeline.enable_model_cpu_offload(device=device)
+    elif way == "layers":
+        pipeline.enable_sequential_cpu_offload(device=device)
+    else:
+        pipeline.to(device)
+
+
+def class_named(weights: Path) -> Any:
+    """The pipeline class that a folder names.
+
+    Raises:
+        WeightsRefused: the installed diffusers has none of that name.
+    """
+    name = class_of(weights)
+    found = getattr(diffusers, name, None)
+    if needed := getattr(found, "_backends", None):
+        # A stand-in of diffusers for a class whose packages are not all there.
+        missing = [each for each in needed if importlib.util.find_spec(each) is None]
+        raise WeightsRefused(
+            f"{weights} is a {name}, which needs packages that are not installed: {', '.join(missing or needed)}. "
+            "Install them into the worker's environment with pip."
+        )
+    if not isinstance(found, type) or not issubclass(found, DiffusionPipeline):
+        made_by = index_of(weights).get("_diffusers_version", "")
+        newer = f" It was saved by diffusers {made_by}." if made_by else ""
+        raise WeightsRefused(
+            f"{weights} is a {name}, which the installed diffusers {diffusers.__version__} does not know.{newer} "
+            "A newer diffusers may; models that come with code of their own are never run."
+        )
+    return found
+
+
+def left_out(weights: Path, kind: Any) -> dict[str, Any]:
+    """What `from_pretrained` is told besides: parts that are not needed are None, and the variant."""
+    takes = inspect.signature(kind.__init__).parameters
+    told: dict[str, Any] = {name: None for name in sorted(UNUSED) if name in takes}
+    if "requires_safety_checker" in takes:
+        told["requires_safety_checker"] = False
+    variant = variant_of(weights)
+    return told | ({"variant": variant} if variant else {})
 
 
 def check_device(device: str) -> None:
@@ -105,6 +207,8 @@ def family_of(file: Path) -> Any:
             names = list(opened.keys())
     except (SafetensorError, OSError) as problem:
         raise WeightsRefused(f"{file} is damaged: {problem}. Fetch it again.") from problem
+    if any(name.startswith(_REFINER) for name in names):
+        raise WeightsRefused(f"{file} is an SDXL refiner: it finishes pictures of another model. Use the base model.")
     for sign, family in SIGNS:
         if any(name.startswith(sign) for name in names):
             return family

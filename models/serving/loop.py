@@ -254,7 +254,7 @@ class Loop(Inbox):
 
     def _finished(self, job: Job, picture: Picture) -> Image.Image:
         """One picture, or one drawing of a picture that is set out."""
-        sample = picture.sample if picture.at == len(picture.table.rows) else picture.estimate
+        sample = picture.sample if picture.at == len(picture.course) else picture.estimate
         size = (job.ask.width, job.ask.height) if job.arrangement is None else self._largest
         if not isinstance(self._kit.network, Network):
             # Things are set out with the alpha that they were drawn with.

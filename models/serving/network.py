@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 from torch import Tensor, nn
 
-from ..errors import WeightsRefused
-from . import solver
+from . import families
 from .exact import circular, padded, rows_apart
 from .program import MOST, Program
+from .samplers import Sampler, sampler_of
+from .wording import chunks, cut_tokens, plain_text, weighted
 
 #: Prompts whose vectors are remembered.
 REMEMBERED = 512
@@ -43,32 +45,31 @@ class Variant:
 class Network:
     """The parts of one loaded pipeline on its device, and how a row goes through them."""
 
-    def __init__(self, pipeline: Any, device: str) -> None:
-        """Takes over `pipeline`.
+    def __init__(self, pipeline: Any, device: str, sampler: str = "") -> None:
+        """Takes over `pipeline`. `sampler`: one of `samplers.SAMPLERS`; empty: the checkpoint's own.
 
         Raises:
-            WeightsRefused: the U-Net wants more than text, time and latents.
+            WeightsRefused: rows cannot be stepped by that sampler.
         """
         unet, vae = pipeline.unet, pipeline.vae
-        if unet.config.in_channels != vae.config.latent_channels or unet.config.time_cond_proj_dim is not None:
-            raise WeightsRefused("this U-Net wants masks or guidance as inputs and is drawn job by job")
         self.device = device
         self.xl = isinstance(pipeline, StableDiffusionXLPipeline)
         if self.xl and vae.config.force_upcast and vae.dtype == torch.float16:
             vae.float()  # SDXL's codec overflows in half precision.
         self.vae: Any = vae.to(memory_format=torch.channels_last)
         self.factor: int = pipeline.vae_scale_factor
-        self.native: int = unet.config.sample_size * self.factor
+        self.native: int = families.native_of(pipeline)
         self.channels: int = unet.config.in_channels
+        #: Of a picture that is drawn as large as it is asked for; see `native_size`.
+        self.most_pixels = 0
         #: What the U-Net computes in.
         self.kind: torch.dtype = unet.dtype
-        self.scheduler = solver.scheduler_for(pipeline.scheduler)
-        # The prediction type is looked at now, not at the first picture.
-        solver.table(self.scheduler, 1)
+        #: What steps rows; found out now, not at the first picture.
+        self.sampler: Sampler = sampler_of(pipeline.scheduler, sampler)
         self.plain = self.variant("", pipeline)
         #: The plain U-Net compiled, where that is wanted and was found to be of use.
         self.program: Program | None = None
-        self._words: OrderedDict[tuple[str, str], Words] = OrderedDict()
+        self._words: OrderedDict[tuple[str, str, int], Words] = OrderedDict()
 
     @property
     def exact_rows(self) -> bool:
@@ -94,27 +95,79 @@ class Network:
 
     # Words
 
-    def words(self, variant: Variant, text: str) -> Words:
-        """The vectors of one text, remembered; encoded by itself, so that no bit depends on another."""
-        if (variant.name, text) not in self._words:
-            self._encode(variant, [text])
-        self._words.move_to_end((variant.name, text))
-        return self._words[variant.name, text]
+    def chunks(self, variant: Variant, text: str) -> int:
+        """How many chunks a text is read in: more than one only of CLIP encoders, which read 77 tokens at a time."""
+        if not self._reads_clip(variant.pipeline):
+            return 1
+        return max(len(chunks(each, text).ids) for each in _tokenizers(variant.pipeline))
+
+    def cut(self, variant: Variant, text: str) -> int:
+        """Tokens at the end of a text that are not read."""
+        tokenizers = _tokenizers(variant.pipeline)
+        if self._reads_clip(variant.pipeline):
+            return max(chunks(each, text).cut for each in tokenizers)
+        return max(cut_tokens(each, text, each.model_max_length) for each in tokenizers)
+
+    def words(self, variant: Variant, text: str, count: int = 1) -> Words:
+        """The vectors of one text, remembered; encoded by itself, so that no bit depends on another.
+
+        `count`: chunks that it is filled up to, as long as others of its picture.
+        """
+        key = (variant.name, text, count)
+        if key not in self._words:
+            self._encode(variant, [text], count)
+        self._words.move_to_end(key)
+        return self._words[key]
 
     def read(self, variant: Variant, texts: Sequence[str]) -> None:
         """Remember the vectors of texts that are about to be asked for, in one forward: faster, and the last bits of
         one may depend on the others (sums in another order; activations are approximated in blocks of lanes).
         """
-        unknown = list(dict.fromkeys(text for text in texts if (variant.name, text) not in self._words))
+        unknown = list(dict.fromkeys(text for text in texts if (variant.name, text, 1) not in self._words))
+        if self._reads_clip(variant.pipeline):
+            unknown = [text for text in unknown if self._plain(variant.pipeline, text)]
         if len(unknown) > 1:
-            self._encode(variant, unknown[:REMEMBERED])
+            self._encode(variant, unknown[:REMEMBERED], 1)
 
-    def _encode(self, variant: Variant, texts: Sequence[str]) -> None:
-        made = self._states_xl(variant.pipeline, texts) if self.xl else self._states(variant.pipeline, texts)
+    def _encode(self, variant: Variant, texts: Sequence[str], count: int) -> None:
+        pipeline = variant.pipeline
+        if self._reads_clip(pipeline) and (count > 1 or not all(self._plain(pipeline, text) for text in texts)):
+            made = [self._weighted(pipeline, text, count) for text in texts]
+        else:
+            read = [plain_text(text) for text in texts] if self._reads_clip(pipeline) else texts
+            made = self._states_xl(pipeline, read) if self.xl else self._states(pipeline, read)
         for text, words in zip(texts, made, strict=True):
-            self._words[variant.name, text] = words
+            self._words[variant.name, text, count] = words
         while len(self._words) > REMEMBERED:
             self._words.popitem(last=False)
+
+    def _reads_clip(self, pipeline: Any) -> bool:
+        return all("CLIPText" in type(encoder).__name__ for _, encoder in _encoders(pipeline))
+
+    def _plain(self, pipeline: Any, text: str) -> bool:
+        return all(chunks(each, text).plain for each in _tokenizers(pipeline))
+
+    def _weighted(self, pipeline: Any, text: str, count: int) -> Words:
+        """A text with weights, or of more than one chunk; as the stock pipeline reads each chunk."""
+        if self.xl and not text and pipeline.config.force_zeros_for_empty_prompt:
+            one = self._states_xl(pipeline, [text])[0]
+            return Words(one.states.repeat(1, count, 1), one.pooled)
+        both = _encoders(pipeline)
+        count = max(count, *(len(chunks(tokenizer, text).ids) for tokenizer, _ in both))
+        pooled: list[Tensor] = []
+
+        def read(encoder: Any, ids: Tensor) -> Tensor:
+            made = encoder(ids, output_hidden_states=self.xl)
+            if not self.xl:
+                return made[0]
+            pooled.append(made[0][:1])
+            return made.hidden_states[-2]
+
+        states = [
+            weighted(partial(read, encoder), chunks(tokenizer, text, count), self.device).to(self.kind)
+            for tokenizer, encoder in both
+        ]
+        return Words(torch.cat(states, -1), pooled[-1].to(self.kind) if self.xl else None)
 
     def _states(self, pipeline: StableDiffusionPipeline, texts: Sequence[str]) -> list[Words]:
         tokenizer: Any = pipeline.tokenizer
@@ -210,19 +263,61 @@ class Network:
         """(1, 3, H, W) in [-1, 1] → latents (1, C, h, w), the most likely ones: the same each time."""
         config = self.vae.config
         found = self.vae.encode(pictures.to(self.device, self.vae.dtype)).latent_dist.mode().float()
+        if (measured := self._measured()) is not None:
+            mean, deviation = measured
+            return (found - mean) * config.scaling_factor / deviation
         return (found - (getattr(config, "shift_factor", None) or 0.0)) * config.scaling_factor
 
     def decode(self, latents: Tensor, *, tile: bool = False) -> Tensor:
         """Latents (1, C, h, w) → (1, 3, H, W), about [-1, 1]."""
+        made = self._decoded(latents, tile=tile)
+        if self.vae.dtype != torch.float32 and bool(torch.isfinite(latents).all()) and not _finite(made):
+            # Half precision overflows in codecs that were not made for it; from now on this one is not asked to.
+            self.vae.float()
+            made = self._decoded(latents, tile=tile)
+        return made
+
+    def _decoded(self, latents: Tensor, *, tile: bool) -> Tensor:
         config = self.vae.config
-        raw = latents / config.scaling_factor + (getattr(config, "shift_factor", None) or 0.0)
+        if (measured := self._measured()) is not None:
+            mean, deviation = measured
+            raw = latents * deviation / config.scaling_factor + mean
+        else:
+            raw = latents / config.scaling_factor + (getattr(config, "shift_factor", None) or 0.0)
         with circular([self.vae.decoder], tile):
             return self.vae.decode(raw.to(self.vae.dtype), return_dict=False)[0].float()
 
+    def _measured(self) -> tuple[Tensor, Tensor] | None:
+        """Mean and deviation of each channel, (1, C, 1, 1), where the codec tells them (Playground 2.5)."""
+        config = self.vae.config
+        told = [getattr(config, name, None) for name in ("latents_mean", "latents_std")]
+        if any(each is None for each in told):
+            return None
+        mean, deviation = (torch.tensor(each, device=self.device).view(1, -1, 1, 1) for each in told)
+        return mean, deviation
 
-def steps_together(pipeline: object) -> bool:
-    """Whether rows of this pipeline can share a step."""
-    return isinstance(pipeline, StableDiffusionPipeline | StableDiffusionXLPipeline)
+
+def _encoders(pipeline: Any) -> list[tuple[Any, Any]]:
+    """Tokenizers and text encoders that belong together."""
+    names = (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))
+    found = [(getattr(pipeline, one, None), getattr(pipeline, other, None)) for one, other in names]
+    return [(tokenizer, encoder) for tokenizer, encoder in found if tokenizer is not None and encoder is not None]
+
+
+def _tokenizers(pipeline: Any) -> list[Any]:
+    return [tokenizer for tokenizer, _ in _encoders(pipeline)]
+
+
+def _finite(values: Tensor) -> bool:
+    return bool(torch.isfinite(values).all())
+
+
+def steps_together(pipeline: Any) -> bool:
+    """Whether rows of this pipeline can share a step: a U-Net that wants no more than text, time and latents."""
+    if not isinstance(pipeline, StableDiffusionPipeline | StableDiffusionXLPipeline):
+        return False
+    unet, vae = pipeline.unet.config, pipeline.vae.config
+    return unet.in_channels == vae.latent_channels and unet.time_cond_proj_dim is None
 
 
 def parameters(pipeline: Any) -> int:

@@ -37,12 +37,36 @@ class Table:
     #: (α, σ) of each of the n + 1 noise levels, highest first: x = α · picture + σ · noise.
     levels: tuple[tuple[float, float], ...]
 
-    def start(self, strength: float) -> int:
-        """First step for a picture that keeps all but `strength` of itself; the number of steps where nothing is drawn.
+    #: First step.
+    begin: int = 0
 
-        As stock image-to-image pipelines count.
-        """
-        return len(self.rows) - min(int(len(self.rows) * strength), len(self.rows))
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def time(self, k: int) -> float:
+        """What the network is told at step k."""
+        return self.rows[k].time
+
+    def scaled(self, k: int, sample: Tensor) -> Tensor:
+        """What the network sees at step k."""
+        return sample
+
+    def first(self, noise: Tensor, latents: Tensor | None) -> Tensor:
+        """The sample before the first step: pure noise, or latents with as much as there is then."""
+        return noise if latents is None else self.noised(latents, noise, self.begin)
+
+    def noised(self, latents: Tensor, noise: Tensor, k: int) -> Tensor:
+        """Latents with the noise of level k."""
+        alpha, sigma = self.levels[k]
+        return alpha * latents + sigma * noise
+
+
+def start(steps: int, strength: float) -> int:
+    """First of `steps` for a picture that keeps all but `strength` of itself; `steps` where nothing is drawn.
+
+    As stock image-to-image pipelines count.
+    """
+    return steps - min(int(steps * strength), steps)
 
 
 def scheduler_for(found: Any) -> DPMSolverMultistepScheduler:
@@ -73,7 +97,7 @@ def table(scheduler: DPMSolverMultistepScheduler, steps: int, *, begin: int = 0,
         second = order > 1 and k > begin and not (k == steps - 1 and last_is_first_order)
         # D0 + D1 / 2 with D1 = (x0 − x0 before) / r0, r0 = h before / h.
         share = float(0.5 * h / (lambdas[k] - lambdas[k - 1])) if second else 0.0
-        keep, take = _to_picture(config.prediction_type, float(alpha[k]), float(sigma[k]))
+        keep, take = to_picture(config.prediction_type, float(alpha[k]), float(sigma[k]))
         rows.append(
             Row(
                 time=float(scheduler.timesteps[k]),
@@ -84,10 +108,10 @@ def table(scheduler: DPMSolverMultistepScheduler, steps: int, *, begin: int = 0,
                 before=float(factor) * share,
             )
         )
-    return Table(tuple(rows), tuple((float(a), float(s)) for a, s in zip(alpha, sigma, strict=True)))
+    return Table(tuple(rows), tuple((float(a), float(s)) for a, s in zip(alpha, sigma, strict=True)), begin)
 
 
-def _to_picture(kind: str, alpha: float, sigma: float) -> tuple[float, float]:
+def to_picture(kind: str, alpha: float, sigma: float) -> tuple[float, float]:
     """x0 = keep · x + take · output for what the network predicts."""
     if kind == "flow_prediction":
         return 1.0, -sigma

@@ -69,9 +69,9 @@ help-tour =
     2. The message shows your place, then the picture as it comes, then the result.
     3. Below several pictures, **U1** shows the first by itself, **V1** draws others like it. Below one picture you can vary it, redraw a part, draw on beyond its edges, make it larger, keep it as a favourite, or make an emoji of it.
     4. Flags behind the prompt say more: `a red apple --ar 3:2 --no leaf`. Braces ask for several things at once: `a {"{"}red, green{"}"} apple`.
-    5. { $mine } shows what you wait for, { $history } what you have, { $prefer } what you always want.
+    5. What you wait for: { $mine }. What you have: { $history }. What you always want: { $prefer }.
     Your messages stay yours: only you and those who moderate here can press their buttons.
-    More: { $help } with commands, flags or buttons.
+    Commands, flags and buttons: { $help }.
 help-commands = **Commands**
 help-menu = Menu of a message → Apps → **{ $name }**
 help-flags = **Flags**, behind the prompt
@@ -88,6 +88,7 @@ help-flag-steps = denoising steps, 1 to 100
 help-flag-stop = percent of the steps after which it stops, 10 to 100
 help-flag-tile = edges that fit together
 help-flag-image_weight = how much of the picture in front stays, 0 to 3
+help-flag-fit = how the picture in front comes into another shape: crop or pad
 help-flag-repeat = so many requests of the same
 help-flag-style = a drawing style
 help-flag-draft = quick and rough

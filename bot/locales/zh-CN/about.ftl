@@ -76,6 +76,7 @@ help-flag-steps = 去噪步数，1 到 100
 help-flag-stop = 画到百分之几时停下，10 到 100
 help-flag-tile = 边缘可以拼接
 help-flag-image_weight = 保留多少前面的图片，0 到 3
+help-flag-fit = 前面的图片如何变成别的形状：crop 裁剪，pad 补边
 help-flag-repeat = 同样的请求重复几次
 help-flag-style = 画风
 help-flag-draft = 快速草稿

@@ -76,6 +76,7 @@ help-flag-steps = 去噪步數，1 到 100
 help-flag-stop = 畫到百分之幾時停下，10 到 100
 help-flag-tile = 邊緣可以拼接
 help-flag-image_weight = 保留多少前面的圖片，0 到 3
+help-flag-fit = 前面的圖片如何變成別的形狀：crop 裁剪，pad 補邊
 help-flag-repeat = 同樣的請求重複幾次
 help-flag-style = 畫風
 help-flag-draft = 快速草稿
