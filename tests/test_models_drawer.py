@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from pathlib import Path
 from typing import Any
@@ -121,15 +122,25 @@ def test_the_words_name_the_colour_that_the_drawing_was_given() -> None:
     found = sprites()
     feed = Feed(found, drawer(found.rows))
     thing = feed.drawer.trained()[0]
-    plain = FeedRecipe(0, 0, 0, 0, 0, 0, 0)
+    plain = FeedRecipe(0, 0, 0, 0, 0, 0, 0, 0)
     asked = [thing] * 8, [thing.drawings[0]] * 8, 2
     as_drawn = feed.asked(*asked, random.Random(1), plain)
-    blue = feed.asked(*asked, random.Random(1), FeedRecipe(0, 0, 0, 0, 1.0, 0, 0))
+    blue = feed.asked(*asked, random.Random(1), dataclasses.replace(plain, recoloured=1.0))
     assert as_drawn.texts == (f"{thing.caption}, {feed.drawer.styles[thing.drawings[0]]} style",) * 8
     assert all(text.split()[1:2] == ["thing"] for text in blue.texts)
     changed = [not torch.equal(one, two) for one, two in zip(as_drawn.targets, blue.targets, strict=True)]
     assert sum(changed) >= 6
     assert torch.equal(as_drawn.targets[:, 3], blue.targets[:, 3])
+
+
+def test_what_guidance_goes_away_from_is_shown(words: Words) -> None:
+    """With `empty`, pictures have neither words nor references, both at once."""
+    found = sprites()
+    feed = Feed(found, drawer(found.rows), FeedRecipe(0, 0, 0, empty=0.5))
+    batch = feed.batch(64, random.Random(4))
+    said = torch.tensor([bool(text) for text in batch.texts])
+    assert torch.equal(said, batch.known[:, 0])
+    assert 16 < int(said.sum()) < 48
 
 
 @pytest.mark.parametrize(

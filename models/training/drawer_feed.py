@@ -32,14 +32,16 @@ class FeedRecipe:
     bare: float = 0.1
     #: Share of the pictures without words.
     wordless: float = 0.1
+    #: Share of the pictures with neither: what guidance goes away from.
+    empty: float = 0.05
     #: Share of the words that do not name the style.
     unstyled: float = 0.15
     #: Share of the drawings of one colour that are given another, which the words then name.
     recoloured: float = 0.4
     #: Share of the other drawings whose words name the colour that they have.
     natural: float = 0.15
-    #: Share of the words in another language.
-    foreign: float = 0.25
+    #: Share of the words in another language. None: prompts are brought to the English caption before they are drawn.
+    foreign: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +95,12 @@ class Feed:
             colour = None
             if self._looks[target].plain and choose.random() < recipe.recoloured:
                 colour = colours[at] = choose.choice(WORDS)
-            texts.append(self._words(thing, target, colour, choose, recipe))
+            empty = choose.random() < recipe.empty
+            texts.append("" if empty else self._words(thing, target, colour, choose, recipe))
             others = self.drawer.references(thing, target, heldout=heldout)
             same = choose.sample(others, min(places, len(others)))
             style = choose.choice(self._of_style.get(self.drawer.styles[target], [target]))
-            bare = choose.random() < recipe.bare
+            bare = empty or choose.random() < recipe.bare
             slots = [
                 -1 if bare or choose.random() < recipe.reference_dropout else i
                 for i in [*same, *[-1] * (places - len(same)), -1 if style in thing.drawings else style]
