@@ -55,10 +55,10 @@ def unknown_name(
 
 
 def known_styles(vocabulary: Vocabulary | None) -> tuple[str, ...] | None:
-    """The styles that a model was taught; None where its words are not known."""
+    """The styles that a model was taught; None where its words are not known, or name none of them."""
     if vocabulary is None:
         return None
-    return tuple(style for style in STYLES if not vocabulary.check(style).unknown)
+    return tuple(style for style in STYLES if not vocabulary.check(style).unknown) or None
 
 
 def _all(told: Iterable[tuple[str, ...] | None]) -> tuple[str, ...] | None:

@@ -177,7 +177,7 @@ async def test_two_members_fill_in_the_same_modal_across_a_restart(
             first, second = await standin.click(ada, grid, "Remix"), await standin.click(mona, grid, "Remix")
             opened, other = await first.modal(), await second.modal()
             assert opened.custom_id != other.custom_id
-            assert opened.inputs[0].component["component"]["value"] == "a red apple --ar 5:3 --no worm --n 2"
+            assert opened.inputs[0].component["component"]["value"] == "a red apple --ar 3:2 --no worm --n 2"
         async with a_bot(standin, queue, tmp_path):
             mine = await standin.submit(ada, first, {"prompt": "a red pizza"})
             theirs = await standin.submit(mona, second, {"prompt": "a red rocket --sed 7"})

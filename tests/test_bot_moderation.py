@@ -179,7 +179,7 @@ async def test_bans_grants_purge_and_skip(house: House) -> None:
     await scene.say(scene.mona, "queue skip")
     await running.wait_for(lambda seen: "Cancelled" in seen.content)
     purged = await scene.say(scene.mona, "queue purge", member=scene.ada)
-    assert "1 jobs" in purged.content
+    assert "One job of" in purged.content
     await waiting.wait_for(lambda seen: "Cancelled" in seen.content)
     scene.easel.go.set()
     assert "lifts it" in (await scene.say(scene.mona, "moderate ban", member=scene.ada, reason="noise")).content
@@ -281,6 +281,6 @@ async def test_mydata_export_and_forget(house: House) -> None:
     await asked.message()
     assert (await scene.job()).request.prompt == "a secret apple"
     done = await scene.standin.click(scene.ada, asked, "Erase everything")
-    assert "1 jobs" in (await done.message()).content
+    assert "1 job," in (await done.message()).content
     assert (await scene.queue.members.history(str(scene.ada.id), 1))[0] == []
     assert list((house.folder / "pictures" / job).rglob("*.png")) == []

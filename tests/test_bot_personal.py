@@ -172,7 +172,7 @@ async def test_lists_show_what_is_theirs(
             assert "no job" in (await answer(standin, eve, studio, "show", job=job.id[:12])).content
             info = (await answer(standin, ada, studio, "info")).content
             assert "Requests of yours with pictures: 8" in info
-            assert "Workers: 1, for 4 jobs" in info
+            assert "Workers: 1; jobs at a time: 4" in info
             await standin.click(ada, mine, f"Cancel {job.id[:8]}")
             await asked.wait_for(lambda seen: "Cancelled" in seen.content)
             typed = await standin.autocomplete(ada, studio, "imagine", focused="prompt", prompt="apple 3")

@@ -6,6 +6,7 @@ A new kind of button fails here until it has a specimen below.
 from __future__ import annotations
 
 import importlib
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import discord
 import pytest
 from botkit import Easel, a_bot, a_worker, told, until
+from PIL import Image
 from standin.driver import StandIn
 from standin.records import ClientRefused, SeenMessage
 from standin.world import Channel, Member
@@ -55,6 +57,8 @@ class Scene:
     done: Job
     waiting: Job
     card: SeenMessage
+    #: Draft of a part of Ada's picture that may be redrawn.
+    region: str
 
     def specimens(self) -> Mapping[str, list[tuple[str, list[str] | None]]]:
         """Custom ids (and what is chosen) by the class that understands them."""
@@ -70,6 +74,7 @@ class Scene:
             "ForgetButton": [(f"daguerre:forget:{self.ada.id}", None)],
             "CardButton": [(f"daguerre-card:{action}:{report}", None) for action in LABELS],
             "SettingMenu": [("daguerre:settings:0", ["steps"])],
+            "RegionButton": [(f"daguerre:{what}:{self.region}", None) for what in ("paint", "swap")],
         }
 
     async def state(self) -> dict[str, Any]:
@@ -109,8 +114,14 @@ async def a_scene(
     # At its last picture before it is done: nothing changes by itself from here on.
     live = await asked.saw(lambda seen: "step" in seen.content)
     (waiting,) = await queue.members.waiting(str(ada.id), 9)
+    mask = io.BytesIO()
+    Image.radial_gradient("L").resize((done.request.width, done.request.height)).save(mask, "PNG")
+    kept = await queue.keep_source(mask.getvalue())
+    region = await queue.members.keep_draft(
+        str(ada.id), {"job": done.id, "picture": 0, "mask": kept, "prompt": "a worm", "blurred": False}
+    )
     return Scene(
-        standin, queue, easel, folder, studio, log, ada, mona, grid, live, question, album, done, waiting, card
+        standin, queue, easel, folder, studio, log, ada, mona, grid, live, question, album, done, waiting, card, region
     )
 
 
@@ -182,6 +193,11 @@ async def test_a_restart_before_each_press(
         await until(lambda: len(easel.begun) >= before + 6)
         await press(ada, "daguerre:page:history:0")
         assert await press(mona, "daguerre:settings:0", ["steps"]) == "steps"
+        # "The other way round" shows the part anew with two buttons; the draft that it came from is used up.
+        before = len(easel.begun)
+        await press(ada, specimens["RegionButton"][1][0])
+        assert "done already" in await press(ada, specimens["RegionButton"][0][0])
+        assert len(easel.begun) == before
         report = str(scene.card.buttons[0].custom_id).rsplit(":", 1)[1]
         hidden: list[bool] = []
         for action in ("hide", "undo", "allow"):

@@ -218,7 +218,7 @@ def test_without_the_concepts_there_is_nothing_to_train_on(sprites: SpriteSet, t
 
 def test_baselines_that_are_missing_or_broken_are_named(tmp_path: Path) -> None:
     """Neither a traceback nor a pickle."""
-    with pytest.raises(WeightsMissing, match="daguerre train"):
+    with pytest.raises(WeightsMissing, match="scripts/start train"):
         load_baseline(tmp_path)
     shape = VaeShape(8, 4)
     save_baseline(Vae(shape), shape, tmp_path, {})

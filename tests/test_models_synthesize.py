@@ -80,7 +80,7 @@ def test_every_picture_has_its_row_and_every_row_its_picture(whole: Path) -> Non
         assert row["model"] == "toy"
         assert len(str(row["model_digest"])) == 64
         assert row["upscaler"] == "none"
-        assert row["sampler"] == "DPMSolverMultistepScheduler"
+        assert row["sampler"] == "DPM-Solver++ 2M"
         assert str(row["created"]).endswith("+00:00")
 
 

@@ -237,7 +237,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(
 @pytest.fixture(scope="module")
 def learnt(corpus: Corpus, vocabulary: Vocabulary, tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A small encoder that has learnt the toy world."""
-    recipe = dataclasses.replace(TOY, width=96, layers=2, steps=450, warmup=10, captions=24, split=0.02)
+    recipe = dataclasses.replace(TOY, width=96, layers=2, steps=600, warmup=10, captions=24, split=0.02)
     return train_text(recipe, corpus, vocabulary, tokenizer, tmp_path_factory.mktemp("learnt"), Lines(report=str))
 
 

@@ -254,4 +254,4 @@ def test_without_a_queue_the_command_line_says_so(tmp_path: Path, monkeypatch: p
     """And how to get one."""
     monkeypatch.setenv("DAGUERRE_STORAGE__DATA_DIR", str(tmp_path))
     result = CliRunner().invoke(app, ["status"])
-    assert "start `daguerre serve`" in str(result.exception)
+    assert "run scripts/start" in str(result.exception)

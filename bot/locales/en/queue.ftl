@@ -21,7 +21,7 @@ queue-draining =
         [one] One worker finishes what it draws, hands back the rest and ends.
        *[other] { $count } workers finish what they draw, hand back the rest and end.
     }
-queue-drain-shared = Other servers use these workers too, so the people who run this bot do that, with “daguerre queue drain” on the machine.
+queue-drain-shared = Other servers use these workers too, so the people who run this bot do that, with “scripts/start queue drain” on the machine.
 queue-drain-unknown = No connected worker is called “{ $worker }”. Leave the name out to mean all of them.
 queue-retried = Job { $job } is tried again; its message says how it goes.
 queue-cancelled = Job { $job } is cancelled.

@@ -16,7 +16,7 @@ queue-draining =
         [0] 没有机器在线。
        *[other] { $count } 台机器会画完手上的任务，交还其余的，然后停止。
     }
-queue-drain-shared = 别的服务器也在使用这些机器，所以这件事要由运行本机器人的人在机器上用“daguerre queue drain”来做。
+queue-drain-shared = 别的服务器也在使用这些机器，所以这件事要由运行本机器人的人在机器上用“scripts/start queue drain”来做。
 queue-drain-unknown = 没有叫“{ $worker }”的机器在线。不填名字就是全部。
 queue-retried = 任务 { $job } 正在重试；进展会显示在它原来的消息里。
 queue-cancelled = 任务 { $job } 已取消。

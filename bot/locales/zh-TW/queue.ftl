@@ -16,7 +16,7 @@ queue-draining =
         [0] 沒有機器線上。
        *[other] { $count } 臺機器會畫完手上的任務，交還其餘的，然後停止。
     }
-queue-drain-shared = 別的伺服器也在使用這些機器，所以這件事要由執行本機器人的人在機器上用「daguerre queue drain」來做。
+queue-drain-shared = 別的伺服器也在使用這些機器，所以這件事要由執行本機器人的人在機器上用「scripts/start queue drain」來做。
 queue-drain-unknown = 沒有叫「{ $worker }」的機器線上。不填名字就是全部。
 queue-retried = 任務 { $job } 正在重試；進展會顯示在它原來的訊息裡。
 queue-cancelled = 任務 { $job } 已取消。
