@@ -44,14 +44,14 @@ def bank_list(config: ConfigFile = None) -> None:
 
 @bank_app.command("remove")
 def bank_remove(
-    name: Annotated[str, typer.Argument(help="As `daguerre bank list` says it.")], config: ConfigFile = None
+    name: Annotated[str, typer.Argument(help="As `scripts/start bank list` says it.")], config: ConfigFile = None
 ) -> None:
     """Remove a thing with all its drawings."""
     folder, side = _place(config)
     from ..models.drawer import own
 
     there = own.remove(folder, side, name)
-    typer.echo(f"{name} removed" if there else f"There is no {name} here; `daguerre bank list` says what there is.")
+    typer.echo(f"{name} removed" if there else f"There is no {name} here; `scripts/start bank list` names all.")
     raise typer.Exit(0 if there else 1)
 
 

@@ -88,13 +88,15 @@ def train_recipe(task: Task, run: Path | None, threads: int | None, tensorboard:
     if threads is not None:
         torch.set_num_threads(threads)
     folder = run or Path("runs") / name_of(task.file, recipes.read(task.file))
-    if not Processes().main:
+    several = Processes()
+    if several.main:
+        with progress(report) as told, stopping(told.line) as stop:
+            run_task(replace(task, run=folder), TensorBoard(tensorboard, told) if tensorboard else told, stop, FURTHER)
+    else:
         # Of several processes one reports; the others hear the signals all the same.
         with stopping(lambda _: None) as stop:
             run_task(replace(task, run=folder), Lines(lambda _: None), stop, FURTHER)
-        return
-    with progress(report) as told, stopping(told.line) as stop:
-        run_task(replace(task, run=folder), TensorBoard(tensorboard, told) if tensorboard else told, stop, FURTHER)
+    several.leave()
 
 
 def evaluate_folder(

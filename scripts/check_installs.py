@@ -17,16 +17,24 @@ ROOT = Path(__file__).resolve().parents[1]
 FIRST = ("imagine", "a red apple", "--out", "apple.png")
 #: Every command there is, as words.
 COMMANDS = (
-    "serve", "worker", "imagine", "doctor", "config", "verify", "version", "data build", "data import", "data credits",
+    "serve", "worker", "imagine", "doctor", "config", "verify", "version", "data build", "data bank", "data import",
+    "data credits", "bank add", "bank list", "bank remove",
     "train", "evaluate", "synthesize", "sheet", "reproduce", "queue status", "queue why", "queue pause", "queue resume",
     "queue drain", "queue dead", "queue retry", "queue cancel", "queue ban", "queue unban",
 )  # fmt: skip
 #: A smallest call of what draws or trains, and the extra that it needs. {png}, {list}: files that are there.
 NEED_WORKER = (
     ("worker", "--nats", "nats://127.0.0.1:9"), ("imagine", "a", "--out", "a.png"), ("synthesize", "{list}", "set"),
-    ("sheet", "a", "--out", "s.png"), ("reproduce", "{png}"),
+    ("sheet", "a", "--out", "s.png"), ("reproduce", "{png}"), ("bank", "add", "."), ("bank", "list"),
+    ("bank", "remove", "a"),
 )  # fmt: skip
-NEED_DATA = (("data", "build"), ("data", "import", "."), ("train", "{recipe}"), ("evaluate", "--quick"))
+NEED_DATA = (
+    ("data", "build"),
+    ("data", "bank"),
+    ("data", "import", "."),
+    ("train", "{recipe}"),
+    ("evaluate", "--quick"),
+)
 #: The same without a running queue: one line that says so.
 NEED_QUEUE = (
     ("status",), ("why", "abc"), ("pause",), ("resume",), ("drain",), ("dead",), ("retry", "abc"), ("cancel", "abc"),

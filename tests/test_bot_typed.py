@@ -13,6 +13,7 @@ from standin.driver import StandIn
 from standin.world import Channel, Member
 
 from daguerre.queue.service import Queue
+from daguerre.queue.vocabulary import Vocabulary
 
 pytest_plugins = ("botfixtures",)
 NUMBER = "123456789012345678"
@@ -32,13 +33,14 @@ async def test_what_cannot_be_meant_is_answered_with_what_to_use(
         ({"prompt": "an apple --style raw"}, "--raw draws in one go", "                 ^"),
         ({"prompt": "an apple --iw 2"}, "there is none to begin from", "         ^"),
         ({"prompt": "an apple", "image_weight": 2.0}, "there is none to begin from", ""),
-        ({"prompt": "an apple --style moebius"}, "no style moebius. There are:", ""),
-        ({"prompt": "an apple", "style": "moebius"}, "no style moebius. There are:", ""),
+        ({"prompt": "an apple --style moebius"}, "no style moebius. There are: noto", ""),
+        ({"prompt": "an apple", "style": "moebius"}, "no style moebius. There are: noto", ""),
         ({"prompt": "an apple --model huge"}, "has a model huge. There are: small", ""),
         ({"prompt": "an apple --lora oil"}, "has a fine-tune oil. There are: ink", ""),
         ({"prompt": "an apple --no " + "x" * 1001}, "behind --no has more than 1000 characters", ""),
     ]
-    async with a_worker(queue, easel, models=("small",), adapters=("ink",)), a_bot(standin, queue, tmp_path, WORDS):
+    taught = Vocabulary(["apple"], ["apple"], ["an", "raw", "noto"])
+    async with a_worker(queue, easel, models=("small",), adapters=("ink",)), a_bot(standin, queue, tmp_path, taught):
         for options, words, mark in asked:
             seen = await answer(standin, ada, studio, **options)
             assert words in seen.content, (options, seen.content)

@@ -26,6 +26,7 @@ torch.distributed.init_process_group(
 )
 both = Processes()
 print(both.first(lambda: "done" if both.main else None), both.any(not both.main), both.any(False), flush=True)
+both.leave()
 """
 
 

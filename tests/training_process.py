@@ -16,6 +16,7 @@ import torch
 
 from daguerre.models.common.stopping import stopping
 from daguerre.models.training.pipeline import train_pipeline
+from daguerre.models.training.processes import Processes
 from daguerre.models.training.progress import Lines
 from daguerre.models.training.run import read_pipeline
 
@@ -44,7 +45,7 @@ def main(meet: str, run: Path) -> None:
     if (run / "denoiser.safetensors").is_file():
         digest = hashlib.sha256((run / "denoiser.safetensors").read_bytes()).hexdigest()
         say(f"ends with {digest}")
-    torch.distributed.destroy_process_group()
+    Processes().leave()
 
 
 if __name__ == "__main__":

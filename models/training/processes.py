@@ -56,6 +56,12 @@ class Processes:
             work()
         self._state.wait_for_everyone()
 
+    def leave(self) -> None:
+        """Part from the others, all at once, at the end: gloo's threads abort a process that ends while they run."""
+        if self.number > 1:
+            self._state.wait_for_everyone()
+            torch.distributed.destroy_process_group()
+
     def any(self, said: bool) -> bool:
         """Whether a process says so. Every process has to ask: who leaves a loop alone leaves the others waiting."""
         if self.number == 1:
