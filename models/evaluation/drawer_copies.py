@@ -18,30 +18,10 @@ from torch.nn import functional
 from .drawer_features import canonical, layers_of
 from .drawer_questions import Ask
 from .intervals import Share
-from .memorised import COPIED, SAME
+from .memorised import SAME, Neighbours
 
 #: Side that pictures are compared at, in pixels.
 SIDE = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Near:
-    """The nearest drawing of one picture, and the next one that is not the same drawing once more."""
-
-    #: Places among the drawings.
-    first: int
-    second: int
-    #: L2 distances in the common form.
-    nearest: float
-    next: float
-
-    @property
-    def ratio(self) -> float:
-        return self.nearest / self.next if self.next > 0 else 1.0
-
-    @property
-    def copied(self) -> bool:
-        return self.ratio < COPIED
 
 
 class Drawings:
@@ -71,7 +51,7 @@ class Drawings:
 @torch.inference_mode()
 def nearest(
     pictures: Tensor, drawings: Drawings, without: Sequence[Sequence[int]] | None = None, batch: int = 32
-) -> list[Near]:
+) -> list[Neighbours]:
     """Compare pictures (B, 4, S, S) in [-1, 1], premultiplied, with all drawings but those of `without` for each.
 
     Raises:
@@ -79,7 +59,7 @@ def nearest(
     """
     if len(drawings.vectors) < 2:
         raise ValueError("there is no second nearest of fewer than two drawings")
-    found: list[Near] = []
+    found: list[Neighbours] = []
     # Root mean square over all numbers of a drawing, in [-1, 1].
     alike = SAME**2 * drawings.vectors.shape[1] / 4
     for begin in range(0, len(pictures), batch):
@@ -93,17 +73,17 @@ def nearest(
         for at in range(len(plain)):
             other = int(second[at].argmin())
             found.append(
-                Near(int(first[at]), other, float(squares[at, first[at]].sqrt()), float(second[at, other].sqrt()))
+                Neighbours(int(first[at]), other, float(squares[at, first[at]].sqrt()), float(second[at, other].sqrt()))
             )
     return found
 
 
-def copies(near: Sequence[Near]) -> Share:
+def copies(near: Sequence[Neighbours]) -> Share:
     """How many are copies."""
     return Share(sum(each.copied for each in near), len(near))
 
 
-def copies_of_references(asks: Sequence[Ask], near: Sequence[Near]) -> Share:
+def copies_of_references(asks: Sequence[Ask], near: Sequence[Neighbours]) -> Share:
     """How many are copies of a drawing that they were drawn from."""
     return Share(
         sum(each.copied and each.first in ask.references for ask, each in zip(asks, near, strict=True)), len(near)

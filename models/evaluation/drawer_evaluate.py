@@ -21,7 +21,7 @@ from ..data.store import SpriteSet
 from ..errors import ModelError
 from . import drawer_figures as figures
 from . import sheets
-from .drawer_copies import Drawings, Near, copies, copies_of_references, nearest, swap
+from .drawer_copies import Drawings, copies, copies_of_references, nearest, swap
 from .drawer_painter import DrawerPaint, DrawerSampling
 from .drawer_questions import FEWEST, Ask, Questions
 from .drawer_recogniser import on_ground
@@ -31,6 +31,7 @@ from .figures import rounded
 from .intervals import Share, ratio, ratio_interval
 from .kid import kid
 from .machine import machine
+from .memorised import Neighbours
 from .painter import Order, Paint
 from .train_drawer_recogniser import premultiplied, straight_pixels
 from .validate import shares_card
@@ -220,7 +221,7 @@ class _Run:
         """Copies of any drawing and of references, with and without the true drawing; gives the closest pairs."""
         drawings = Drawings(self._material.sprites.images)
         asks: list[Ask] = []
-        near: list[Near] = []
+        near: list[Neighbours] = []
         shown: list[Tensor] = []
         for name in sets:
             asked = [each.ask for each in self.verdicts[name]]
