@@ -14,7 +14,7 @@ from standin.driver import StandIn
 from standin.tracks import InteractionRecord
 from standin.world import Channel, Member, Upload
 
-from daguerre.bot.wishes import Beginning, like, orders
+from daguerre.bot.imagine.wishes import Beginning, like, orders
 from daguerre.queue.grammar import MalformedPrompt, Wish, parse, say
 from daguerre.queue.jobs import Job
 from daguerre.queue.server_settings import ServerSettings

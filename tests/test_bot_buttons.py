@@ -14,8 +14,8 @@ from standin.permissions import bits
 from standin.tracks import InteractionRecord
 from standin.world import Channel, Member, Upload
 
-from daguerre.bot.actions import drawn_on, enlarged, varied
-from daguerre.bot.keys import EMOJI, more_rows
+from daguerre.bot.message.keys import EMOJI, more_rows
+from daguerre.bot.picture.requests import drawn_on, enlarged, varied
 from daguerre.queue.jobs import Job
 from daguerre.queue.members import Origin
 from daguerre.queue.requests import Source, image_request
@@ -307,7 +307,7 @@ async def test_reactions_do_what_buttons_do(
 
 def test_an_emoji_is_small_and_its_background_is_gone() -> None:
     """128 pixels, at most 256 KB, what touches the corners transparent; a plain colour goes altogether."""
-    from daguerre.bot.expressions import EMOJI_BYTES, EMOJI_SIDE, cut_out
+    from daguerre.bot.picture.expressions import EMOJI_BYTES, EMOJI_SIDE, cut_out
 
     whole = Image.new("RGB", (256, 256), "white")
     whole.paste((200, 0, 0), (64, 64, 192, 192))
@@ -334,14 +334,14 @@ def test_an_emoji_is_small_and_its_background_is_gone() -> None:
 )
 def test_a_rectangle_is_read(typed: str, place: str, box: tuple[int, int, int, int]) -> None:
     """Four percentages in any usual writing."""
-    from daguerre.bot.forms import rectangle
+    from daguerre.bot.picture.region_form import rectangle
 
     assert rectangle(typed, place) == box
 
 
 def test_pictures_stay_what_they_are() -> None:
     """A single picture is the worker's own file, bit for bit."""
-    from daguerre.bot.layout import laid_out
+    from daguerre.bot.message.layout import laid_out
     from daguerre.queue.requests import image_request
 
     request = image_request(prompt="x", seed=5, count=2)

@@ -22,8 +22,8 @@ from standin.tracks import InteractionRecord
 from standin.world import Member, Upload, User
 from test_bot_presses import dynamic_items
 
-from daguerre.bot.keys import EMOJI, Key
-from daguerre.bot.reports_cards import LABELS
+from daguerre.bot.message.keys import EMOJI, Key
+from daguerre.bot.moderation.report_cards import LABELS
 from daguerre.queue import permits
 from daguerre.queue.jobs import JobState
 from daguerre.queue.moderation_store import Marks

@@ -13,10 +13,10 @@ from PIL import Image
 from standin.driver import StandIn
 from standin.world import Channel, Member
 
-from daguerre.bot.address import Address
-from daguerre.bot.cards import live_card
-from daguerre.bot.guard import explain
-from daguerre.bot.pace import MOST, YIELD, Pace, bucket_of
+from daguerre.bot.faults import explain
+from daguerre.bot.message.address import Address
+from daguerre.bot.message.cards import live_card
+from daguerre.bot.message.pace import MOST, YIELD, Pace, bucket_of
 from daguerre.queue.errors import QueueFull
 from daguerre.queue.explain import Why
 from daguerre.queue.fair import Ahead
