@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 import discord
 
 from ..queue.errors import InvalidRequest, QueueError
-from ..queue.fair import Lane
 from ..queue.jobs import Job
 from ..queue.members import Origin
 from ..queue.requests import ImageRequest
 from ..queue.server_settings import ServerSettings
 from ..queue.service import Ticket
+from ..queue.waiting import Lane
 from .address import Address
 from .buttons import view_of_card
 from .cancel import may_moderate

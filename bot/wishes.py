@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..queue.errors import InvalidRequest
-from ..queue.fair import Lane
 from ..queue.grammar import (
     STRENGTH,
     MalformedPrompt,
@@ -28,6 +27,7 @@ from ..queue.grammar_flags import BY_NAME, MOST_ASPECT, value_of
 from ..queue.members import Preferences
 from ..queue.requests import MAX_SEED, ImageRequest, Source, image_request
 from ..queue.server_settings import ServerSettings
+from ..queue.waiting import Lane
 from .ask import Order
 from .cards import plain
 from .checks import refusal_of

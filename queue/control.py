@@ -18,7 +18,6 @@ from .dispatch import Dispatcher
 from .embedded import EmbeddedServer
 from .errors import BrokerUnavailable, InvalidRequest, NotShown, QueueFull, UnknownJob
 from .explain import Why, explain
-from .fair import Lane
 from .following import follow
 from .health import Health
 from .hearing import Hearing
@@ -47,6 +46,7 @@ from .steering import Steering
 from .table import JobTable, Ticket
 from .tasks import end, for_ever
 from .transport import WorkerInfo
+from .waiting import Lane
 
 log = logging.getLogger(__name__)
 

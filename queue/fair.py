@@ -20,32 +20,15 @@ from bisect import bisect_left, insort
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from .capability import Needs
 from .ordered import Key, Ordered
+from .waiting import LANES, Entry, Lane
 
 Flow = TypeVar("Flow")
-Lane = Literal["fast", "relax"]
-LANES: tuple[Lane, ...] = ("fast", "relax")
 #: Servers and members that are remembered though none of their jobs waits; the oldest are forgotten first.
 REMEMBERED = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One waiting job, as far as fairness cares."""
-
-    #: Ids decide between equal starts, so the order in which equals arrive does not.
-    id: str
-    server: str
-    member: str
-    #: Device time in seconds, as estimated.
-    cost: float
-    lane: Lane = "fast"
-    #: Share of the member among the members of its server.
-    weight: float = 1.0
-    needs: Needs = field(default_factory=Needs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .fair import Lane
 from .life import BROKEN, FINISHED, LIVE, OUT, JobState
 from .requests import ImageRequest
+from .waiting import Lane
 
 __all__ = ["BROKEN", "FINISHED", "LIVE", "OUT", "Job", "JobState", "Progress", "Rendered", "Transition"]
 

@@ -10,9 +10,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from .capability import Needs
-from .fair import Ahead, Entry, FairQueue
+from .fair import Ahead, FairQueue
 from .limits import Limits, Standing, day
 from .roster import Group
+from .waiting import Entry
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from sqlalchemy import select
 from .audit import Audit
 from .database import Database
 from .errors import QueueError
-from .fair import Lane
 from .life import OUT
 from .limits import Limits, of_roles, parse_roles
 from .moderation_options import ModerationOptions, global_rules
@@ -25,6 +24,7 @@ from .rules import Action, Rule, Verdict, book_of
 from .rules_default import default_rules
 from .schema import JOBS
 from .server_settings import ServerSettings, ServerSettingsStore
+from .waiting import Lane
 
 #: What stands for servers where nobody moderates: this machine's own API, and direct messages.
 LOCAL = "local"

@@ -9,9 +9,9 @@ from pydantic import ValidationError
 from sqlalchemy import RowMapping
 
 from .capability import Needs
-from .fair import Entry, Lane
 from .jobs import Job, JobState
 from .requests import ImageRequest
+from .waiting import Entry, Lane
 
 #: Codes of jobs whose row cannot be understood: damaged, or written by another version.
 UNREADABLE = "unreadable"

@@ -1,12 +1,10 @@
-"""Tables of the database, and bringing it to the present revision.
+"""Tables of the jobs. schema_members.py and schema_moderation.py hold the others.
 
 The tables here and the last file in migrations/versions say the same; a test compares them.
 """
 
 from __future__ import annotations
 
-import asyncio
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
@@ -14,7 +12,6 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Connection,
     Dialect,
     Double,
     ForeignKey,
@@ -24,15 +21,7 @@ from sqlalchemy import (
     String,
     Table,
     TypeDecorator,
-    inspect,
-    text,
 )
-from sqlalchemy.engine import URL
-
-from .database import Database
-from .errors import QueueUnavailable
-
-MIGRATIONS = Path(__file__).parent / "migrations"
 
 METADATA = MetaData()
 
@@ -154,61 +143,3 @@ SERVER_SETTINGS = Table(
     Column("old", Record, nullable=False),
     Column("new", Record, nullable=False),
 )
-
-
-def newest_revision() -> str:
-    """The revision that this code needs: files in versions/ are named by number."""
-    return max(path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
-
-
-async def migrate(database: Database) -> None:
-    """Bring the database to the newest revision.
-
-    Raises:
-        StorageFull: it cannot be written.
-        QueueUnavailable: it cannot be reached, or newer code wrote it.
-    """
-    newest = newest_revision()
-    async with database.read() as connection:
-        present = await connection.run_sync(_revision)
-    if present == newest:
-        return  # Without even importing Alembic, which takes a third of a second.
-    if present is not None and present > newest:
-        raise QueueUnavailable(
-            f"the job table is of revision {present}, written by a newer Daguerre; this one knows {newest}. "
-            "Install the newer version again, or restore a backup of the data folder."
-        )
-    # In a thread with an event loop and an engine of its own: Alembic blocks.
-    await asyncio.to_thread(asyncio.run, _upgrade(database.url))
-
-
-def _revision(connection: Connection) -> str | None:
-    if not inspect(connection).has_table("alembic_version"):
-        return None
-    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
-
-
-async def _upgrade(url: URL) -> None:
-    database = Database(url)
-    try:
-        async with database.write() as connection:
-            await connection.run_sync(_run_alembic)
-    finally:
-        await database.close()
-
-
-def _run_alembic(connection: Connection) -> None:
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    # Alembic reads the value as a ConfigParser does, where % is special.
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    config.attributes["metadata"] = METADATA
-    command.upgrade(config, "head")
-
-
-from . import schema_members as _schema_members  # noqa: E402, F401  # pyright: ignore[reportUnusedImport]  (its tables)
-from . import schema_moderation as _schema_moderation  # noqa: E402, F401  # pyright: ignore[reportUnusedImport]

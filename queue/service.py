@@ -18,11 +18,11 @@ from .explain import Why
 from .folder_lock import folder_lock
 from .health import Health
 from .lease import Lease
+from .migrate import migrate
 from .moderation_options import ModerationOptions
 from .nats import Credentials
 from .options import QueueOptions
 from .pictures import PictureStore
-from .schema import migrate
 from .table import JobTable, Ticket
 from .tasks import end
 from .transport import WorkerInfo

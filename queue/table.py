@@ -18,7 +18,6 @@ from sqlalchemy.dialects import postgresql, sqlite
 from . import prepared, statements
 from .database import Database
 from .errors import UnknownJob
-from .fair import Entry, Lane
 from .jobs import Job, Transition
 from .life import BROKEN, FINISHED, JobState
 from .limits import day
@@ -26,6 +25,7 @@ from .requests import ImageRequest
 from .rows import entry_of_row, job_of
 from .schema import JOBS, MEMORY, SOURCE_USES, SOURCES, TRANSITIONS, USAGE
 from .schema_moderation import JOB_MARKS
+from .waiting import Entry, Lane
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from queuekit import asked
 
 from daguerre.queue.database import Database, database_url
 from daguerre.queue.jobs import Job
-from daguerre.queue.schema import migrate
+from daguerre.queue.migrate import migrate
 from daguerre.queue.table import JobTable
 
 

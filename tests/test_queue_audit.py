@@ -12,7 +12,7 @@ from sqlalchemy import text
 from daguerre.queue.audit import Audit, Entry, export, first_break, read_export
 from daguerre.queue.database import Database, database_url
 from daguerre.queue.errors import QueueUnavailable
-from daguerre.queue.schema import migrate
+from daguerre.queue.migrate import migrate
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ from tablekit import add, opened
 from daguerre.queue.database import database_url
 from daguerre.queue.errors import QueueUnavailable, StorageFull
 from daguerre.queue.jobs import JobState
-from daguerre.queue.schema import METADATA, MIGRATIONS, newest_revision
+from daguerre.queue.migrate import MIGRATIONS, newest_revision
+from daguerre.queue.schema import METADATA
 from daguerre.queue.server_settings import ServerSettings, ServerSettingsStore
 
 

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daguerre.queue.capability import Capability, Needs
-from daguerre.queue.fair import Ahead, Entry, FairQueue, Lane
+from daguerre.queue.fair import Ahead, FairQueue
 from daguerre.queue.ordered import Ordered
+from daguerre.queue.waiting import Entry, Lane
 
 #: Each example plays a whole queue.
 few = settings(max_examples=60)

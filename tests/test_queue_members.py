@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from daguerre.queue.database import Database, database_url
 from daguerre.queue.members import MemberStore, Origin, Preferences
-from daguerre.queue.schema import migrate
+from daguerre.queue.migrate import migrate
 from daguerre.queue.table import JobTable
 
 ADA, EVE = "ada", "eve"
