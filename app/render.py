@@ -20,10 +20,9 @@ from PIL import Image
 from ..models.errors import TooLate, Unrenderable
 from ..models.provenance import software
 from ..models.serving.asks import Ask, Drawn, OnProgress, Progress, Source
-from ..queue.emoji_words import in_words
 from ..queue.errors import RenderRefused
-from ..queue.jobs import Rendered
-from ..queue.requests import ImageRequest
+from ..queue.prompt import in_words
+from ..queue.records import ImageRequest, Rendered
 from ..queue.worker import Handler, JobContext
 from .finishing import Finisher, job_number
 

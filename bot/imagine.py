@@ -9,14 +9,10 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord import app_commands
 
-from ..queue import names
-from ..queue.emoji_words import custom_alone
-from ..queue.grammar import say
-from ..queue.grammar_flags import FITS, MOST_REQUESTS
-from ..queue.members import Preferences
-from ..queue.requests import MAX_COUNT, MAX_PROMPT, MAX_SEED, Source
-from ..queue.server_settings import ServerSettings
-from ..queue.uploads import size_of
+from ..queue.pictures import size_of
+from ..queue.prompt import FITS, MOST_REQUESTS, custom_alone, names, say
+from ..queue.records import MAX_COUNT, MAX_PROMPT, MAX_SEED, Source
+from ..queue.store import Preferences, ServerSettings
 from .ask import PRIVATE_SERVER, Order, ask
 from .cards import shorten
 from .confirm import confirm_view

@@ -10,24 +10,24 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..queue.errors import InvalidRequest
-from ..queue.grammar import (
+from ..queue.prompt import (
+    BY_NAME,
+    MOST_ASPECT,
     STRENGTH,
     MalformedPrompt,
     Wish,
     fields,
     fill_in,
+    half,
     parse,
     plan,
     pointer,
     source,
+    value_of,
     wish_of,
 )
-from ..queue.grammar_chars import half
-from ..queue.grammar_flags import BY_NAME, MOST_ASPECT, value_of
-from ..queue.members import Preferences
-from ..queue.requests import MAX_SEED, ImageRequest, Source, image_request
-from ..queue.server_settings import ServerSettings
-from ..queue.waiting import Lane
+from ..queue.records import MAX_SEED, ImageRequest, Lane, Source, image_request
+from ..queue.store import Preferences, ServerSettings
 from .ask import Order
 from .cards import plain
 from .checks import refusal_of

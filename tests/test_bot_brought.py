@@ -15,10 +15,10 @@ from standin.tracks import InteractionRecord
 from standin.world import Channel, Member, Upload
 
 from daguerre.bot.wishes import Beginning, like, orders
-from daguerre.queue.grammar import MalformedPrompt, Wish, parse, say
-from daguerre.queue.jobs import Job
-from daguerre.queue.server_settings import ServerSettings
-from daguerre.queue.service import Queue
+from daguerre.queue.control.queue import Queue
+from daguerre.queue.prompt.grammar import MalformedPrompt, Wish, parse, say
+from daguerre.queue.records.jobs import Job
+from daguerre.queue.store.server_settings import ServerSettings
 
 pytest_plugins = ("botfixtures",)
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daguerre.queue.grammar import (
+from daguerre.queue.prompt.flags import FLAGS, known_fields
+from daguerre.queue.prompt.grammar import (
     MOST_GUIDANCE,
     MalformedPrompt,
     Wish,
@@ -24,8 +25,7 @@ from daguerre.queue.grammar import (
     source,
     wish_of,
 )
-from daguerre.queue.grammar_flags import FLAGS, known_fields
-from daguerre.queue.requests import MAX_SEED, ImageRequest, Part, image_request
+from daguerre.queue.records.requests import MAX_SEED, ImageRequest, Part, image_request
 
 SERVER = {"size": 256, "steps": 16, "guidance": 3.0}
 
