@@ -81,7 +81,7 @@ def test_a_request_takes_the_shape_of_its_picture() -> None:
 
 def test_the_flag() -> None:
     """Two words, and nothing else."""
-    assert parse("a cat --fit pad") == Wish(prompt="a cat", fit="pad")
+    assert parse("a cat --fit pad") == Wish(prompt="a cat").saying(fit="pad")
     assert parse(say(parse("a cat --fit crop"))).fit == "crop"
     with pytest.raises(MalformedPrompt):
         parse("a cat --fit stretch")

@@ -16,7 +16,7 @@ from standin.world import Channel, Member, Upload
 from daguerre.bot.help import about, pages
 from daguerre.bot.texts import languages, text
 from daguerre.queue.control.queue import Queue
-from daguerre.queue.prompt.flags import FLAGS
+from daguerre.queue.records import FLAGS
 from daguerre.queue.store.members import Preferences
 from daguerre.queue.store.server_settings import ServerSettings
 

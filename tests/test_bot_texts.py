@@ -22,8 +22,8 @@ from daguerre.bot.options import DiscordOptions
 from daguerre.bot.texts import ENGLISH, LOCALES, codes, language_of, languages, reason, text
 from daguerre.bot.translate import Translator
 from daguerre.queue.moderation.showing import Why
-from daguerre.queue.prompt.flags import FLAGS
 from daguerre.queue.prompt.grammar import MalformedPrompt
+from daguerre.queue.records import FLAGS
 from daguerre.queue.records.jobs import JobState
 
 BOT = Path(__file__).parents[1] / "bot"

@@ -2,18 +2,15 @@
 
 from .characters import MalformedPrompt, half, pointer
 from .emoji_words import CUSTOM, custom_alone, emoji_in, in_words
-from .flags import BY_NAME, FITS, FLAGS, MOST_ASPECT, MOST_REQUESTS, flag_of_field, value_of
+from .flags import BY_FIELD, BY_NAME, flag_of_field, value_of
 from .grammar import STRENGTH, Wish, fields, fill_in, parse, plan, say, source, wish_of
 from .names import UnknownName, unknown_name
 from .vocabulary import UnknownWord, Vocabulary, VocabularyReport
 
 __all__ = [
+    "BY_FIELD",
     "BY_NAME",
     "CUSTOM",
-    "FITS",
-    "FLAGS",
-    "MOST_ASPECT",
-    "MOST_REQUESTS",
     "STRENGTH",
     "MalformedPrompt",
     "UnknownName",

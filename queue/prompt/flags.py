@@ -1,74 +1,19 @@
-"""The flags of the grammar: their names, what they take, and their bounds. Pure.
-
-Names and bounds are Midjourney's where it has the flag: who comes from there need not learn anew.
-"""
+"""Finding a flag by its name and reading its value; records/flags.py says which flags there are. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from rapidfuzz import fuzz, process
 
-from ..records import MAX_COUNT, MAX_SEED, ImageRequest
+from ..records import FLAGS, FOLLOWS, MOST_ASPECT, Flag, ImageRequest
 from .characters import MalformedPrompt, half
 from .foreign import foreign
 
-#: Sides to each other, at most.
-MOST_ASPECT = 4.0
-#: Requests that one prompt may ask for, by `--repeat` and braces; a server's moderators may allow fewer.
-MOST_REQUESTS = 40
-
-#: How a picture comes into another shape (`Source.fit`).
-FITS = ("crop", "pad")
-
-Kind = Literal["switch", "whole", "number", "ratio", "name", "words"]
-
-
-@dataclass(frozen=True, slots=True)
-class Flag:
-    """One flag. `field` is its name in `Wish`."""
-
-    field: str
-    kind: Kind
-    #: Without the dashes; the first one is written by `say`.
-    names: tuple[str, ...]
-    example: str = ""
-    low: float = 0
-    high: float = 0
-    #: How often it may be said; a second `--no` adds to the first.
-    times: int = 1
-
-    @property
-    def dashed(self) -> str:
-        return f"--{self.names[0]}"
-
-
-FLAGS: tuple[Flag, ...] = (
-    Flag("ratio", "ratio", ("ar", "aspect"), "--ar 3:2", 1 / MOST_ASPECT, MOST_ASPECT),
-    Flag("seed", "whole", ("seed",), "--seed 7", 0, MAX_SEED),
-    Flag("negative", "words", ("no",), "--no clouds", times=16),
-    Flag("stylize", "number", ("s", "stylize"), "--s 100", 0, 1000),
-    Flag("chaos", "whole", ("c", "chaos"), "--chaos 30", 0, 100),
-    Flag("quality", "number", ("q", "quality"), "--q 2", 0.25, 4),
-    Flag("steps", "whole", ("steps",), "--steps 16", 1, 100),
-    Flag("stop", "whole", ("stop",), "--stop 80", 10, 100),
-    Flag("tile", "switch", ("tile",)),
-    Flag("image_weight", "number", ("iw",), "--iw 1.5", 0, 3),
-    Flag("fit", "name", ("fit",), "--fit pad"),
-    Flag("repeat", "whole", ("r", "repeat"), "--repeat 4", 1, MOST_REQUESTS),
-    Flag("style", "name", ("style",), "--style noto"),
-    Flag("draft", "switch", ("draft",)),
-    Flag("transparent", "switch", ("transparent",)),
-    Flag("raw", "switch", ("raw",)),
-    Flag("model", "name", ("model",), "--model first-light"),
-    Flag("adapters", "name", ("lora",), "--lora stamps", times=4),
-    Flag("count", "whole", ("n", "count"), "--n 4", 1, MAX_COUNT),
-    Flag("relaxed", "switch", ("relax",)),
-)
 BY_NAME: Mapping[str, Flag] = {name: flag for flag in FLAGS for name in flag.names}
+BY_FIELD: Mapping[str, Flag] = {flag.field: flag for flag in FLAGS}
 #: Longest name of a style, a model or an adapter, as requests take it.
 _LONGEST = 100
 #: `.5` and `0,5` are numbers too.
@@ -76,8 +21,6 @@ _NUMBER = re.compile(r"[+-]?(\d{1,12}([.,]\d{1,6})?|[.,]\d{1,6})")
 _RATIO = re.compile(r"(\d{1,4})[:x×*/](\d{1,4})", re.IGNORECASE)
 #: Similarity (0-100) from which another flag is thought to be meant.
 _NEAR = 60
-#: Fields of a request that members set by a flag, for what is said about them.
-_FLAG_OF_FIELD = {"guidance": "s", "width": "ar", "height": "ar", "source": "iw"}
 
 
 def find_flag(name: str, at: int) -> Flag:
@@ -100,8 +43,7 @@ def find_flag(name: str, at: int) -> Flag:
 
 def flag_of_field(field: str) -> Flag | None:
     """The flag by which a member sets this field of a request; None where there is none."""
-    name = _FLAG_OF_FIELD.get(field)
-    return BY_NAME[name] if name else next((flag for flag in FLAGS if flag.field == field), None)
+    return BY_FIELD.get(FOLLOWS.get(field, field))
 
 
 def cut_value(flag: Flag, word: str) -> int:
@@ -125,7 +67,7 @@ def value_of(flag: Flag, word: str, at: int) -> Any:
         case _:
             if flag.field == "style" and word.casefold() == "raw":
                 raise MalformedPrompt("foreign.raw", at, flag="--style raw")
-            if len(word) > _LONGEST or (flag.field == "fit" and word not in FITS):
+            if len(word) > _LONGEST or (flag.choices and word not in flag.choices):
                 raise MalformedPrompt("flag.form", at, flag=flag.dashed, example=flag.example)
             return word
 
@@ -152,6 +94,5 @@ def _ratio(flag: Flag, word: str, at: int) -> tuple[int, int]:
 
 def known_fields() -> frozenset[str]:
     """Fields of a request that some flag sets, for the test that nothing is forgotten."""
-    here = {flag.field for flag in FLAGS} & set(ImageRequest.model_fields)
-    # Shape, guidance and source follow from flags of other names; the label is for moderators to say.
-    return frozenset(here | {"width", "height", "guidance", "prompt", "parts", "source", "label"})
+    here = {*BY_FIELD, *FOLLOWS} & set(ImageRequest.model_fields)
+    return frozenset(here | {"prompt", "parts", "label"})  # The label is for moderators to say.

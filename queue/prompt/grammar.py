@@ -10,14 +10,13 @@ Errors point at a character.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from dataclasses import fields as fields_of_record
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..records import ImageRequest, Part, Source
+from ..records import FLAGS, MOST_REQUESTS, Flag, ImageRequest, Part, Source
 from .characters import DASHES, Char, Chars, MalformedPrompt, first_permutations, half, is_sign, pointer, read, written
-from .flags import FLAGS, MOST_REQUESTS, Flag, cut_value, find_flag, value_of
+from .flags import BY_FIELD, cut_value, find_flag, value_of
 from .shape import ratio_of, sides
 from .words import Word, needs_escape, words_of
 
@@ -52,7 +51,7 @@ _LINK = re.compile(r"https?://\S+", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """One prompt as it was meant. None, empty and False: not said."""
+    """One prompt as it was meant. Each flag is an attribute by its field, such as `wish.seed`."""
 
     #: Without flags, links and weights.
     prompt: str = ""
@@ -60,29 +59,19 @@ class Wish:
     parts: tuple[Part, ...] = ()
     #: Where the picture lies from which it begins.
     link: str = ""
-    negative: str = ""
-    #: Width to height.
-    ratio: tuple[int, int] | None = None
-    seed: int | None = None
-    stylize: float | None = None
-    chaos: int | None = None
-    quality: float | None = None
-    steps: int | None = None
-    stop: int | None = None
-    tile: bool = False
-    image_weight: float | None = None
-    #: How the picture comes into another shape: `crop`, `pad`; empty: the request takes the picture's shape.
-    fit: str = ""
-    #: How often the request is made.
-    repeat: int | None = None
-    style: str = ""
-    draft: bool = False
-    transparent: bool = False
-    raw: bool = False
-    model: str = ""
-    adapters: tuple[str, ...] = ()
-    count: int | None = None
-    relaxed: bool = False
+    #: What its flags say, by field; what was not said is not in it.
+    said: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def __getattr__(self, name: str) -> Any:
+        flag = BY_FIELD.get(name)
+        if flag is None:
+            raise AttributeError(name)
+        return self.said.get(name, flag.unsaid)
+
+    def saying(self, **flags: Any) -> Wish:
+        """With these flags besides, or in place of what was said; None, empty and False take one back."""
+        said = {**self.said, **flags}
+        return replace(self, said={name: value for name, value in said.items() if not _open(value)})
 
 
 def plan(typed: str, most: int = MOST_REQUESTS) -> tuple[Wish, ...]:
@@ -96,7 +85,7 @@ def plan(typed: str, most: int = MOST_REQUESTS) -> tuple[Wish, ...]:
     for chars in first_permutations(read(typed), most):
         wish = _parse(chars, needs_prompt=True)
         total += wish.repeat or 1
-        found += [replace(wish, repeat=None)] * min(wish.repeat or 1, most)
+        found += [wish.saying(repeat=None)] * min(wish.repeat or 1, most)
     if total > most:
         at = re.search(r"--(r|repeat)\b", typed)
         raise MalformedPrompt("too_many", at.start() if at else 0, count=total, most=most)
@@ -124,9 +113,9 @@ def say(wish: Wish) -> str:
     elif wish.prompt:
         words.append(_escape(wish.prompt))
     for flag in FLAGS:
-        given = getattr(wish, flag.field)
-        if _open(given):
+        if flag.field not in wish.said:
             continue
+        given = wish.said[flag.field]
         values = given if flag.field == "adapters" else (given,)
         words += [flag.dashed if flag.kind == "switch" else f"{flag.dashed} {_said(flag, value)}" for value in values]
     return " ".join(words)
@@ -134,42 +123,30 @@ def say(wish: Wish) -> str:
 
 def fill_in(wish: Wish, preferred: Wish) -> Wish:
     """What the member did not say, as they prefer it; preferred words come behind the prompt."""
-    changes: dict[str, Any] = {}
-    for field in fields_of_record(Wish):
-        said, wanted = getattr(wish, field.name), getattr(preferred, field.name)
-        if field.name not in ("prompt", "parts", "link") and _open(said):
-            changes[field.name] = wanted
+    said = {**preferred.said, **wish.said}
     # Steps and quality are two words for one thing.
     if wish.steps is not None or wish.quality is not None:
-        changes |= {"steps": wish.steps, "quality": wish.quality}
+        said |= {"steps": wish.steps, "quality": wish.quality}
+    changes: dict[str, Any] = {}
     if preferred.prompt:
         changes["prompt"] = f"{wish.prompt} {preferred.prompt}".strip()
         if wish.parts:
             changes["parts"] = (*wish.parts, *(preferred.parts or (Part(text=preferred.prompt),)))[:MOST_PARTS]
-    return replace(wish, **changes)
+    return replace(wish, **changes).saying(**said)
 
 
 def fields(wish: Wish, *, size: int, steps: int, guidance: float) -> dict[str, Any]:
     """Arguments of `image_request` but for `seed` and `source`. The defaults are a server's."""
     width, height = sides(wish.ratio, size)
-    found: dict[str, Any] = {
+    same = {name: value for name, value in wish.said.items() if name in ImageRequest.model_fields and name != "seed"}
+    return same | {
         "prompt": wish.prompt,
-        "negative": wish.negative,
         "parts": wish.parts,
         "width": width,
         "height": height,
         "steps": wish.steps or max(1, min(100, round(steps * (wish.quality or 1.0)))),
         "guidance": guidance if wish.stylize is None else min(1 + wish.stylize / STYLIZE_PER_GUIDANCE, MOST_GUIDANCE),
-        "style": wish.style,
-        "model": wish.model,
-        "adapters": wish.adapters,
-        "tile": wish.tile,
-        "draft": wish.draft,
-        "transparent": wish.transparent,
-        "raw": wish.raw,
     }
-    found |= {name: getattr(wish, name) for name in ("chaos", "stop", "count") if getattr(wish, name) is not None}
-    return found
 
 
 def source(wish: Wish, picture: str) -> Source:
@@ -181,25 +158,17 @@ def source(wish: Wish, picture: str) -> Source:
 
 def wish_of(request: ImageRequest, *, size: int, steps: int, guidance: float, seed: bool = False) -> Wish:
     """What would have to be typed for this request, beside a server's defaults; its seed too if wanted."""
-    stylize = None if request.guidance == guidance else round((request.guidance - 1) * STYLIZE_PER_GUIDANCE, 6)
-    return Wish(
-        prompt=request.prompt,
-        parts=request.parts,
-        negative=request.negative,
+    usual = {"steps": steps}
+    same = {
+        name: None if value == usual.get(name, ImageRequest.model_fields[name].default) else value
+        for name, value in request
+        if name in BY_FIELD
+    }
+    wish = Wish(prompt=request.prompt, parts=request.parts).saying(**same)
+    return wish.saying(
         ratio=ratio_of(request.width, request.height, size),
         seed=request.seed if seed else None,
-        stylize=stylize,
-        chaos=request.chaos or None,
-        steps=None if request.steps == steps else request.steps,
-        stop=None if request.stop == 100 else request.stop,
-        tile=request.tile,
-        style=request.style,
-        draft=request.draft,
-        transparent=request.transparent,
-        raw=request.raw,
-        model=request.model,
-        adapters=request.adapters,
-        count=None if request.count == 1 else request.count,
+        stylize=None if request.guidance == guidance else round((request.guidance - 1) * STYLIZE_PER_GUIDANCE, 6),
     )
 
 
@@ -227,7 +196,7 @@ def _parse(chars: Chars, *, needs_prompt: bool) -> Wish:
         if "negative" in said:
             raise MalformedPrompt("flag.no_first", next(word.at for word in words if word.flag == "no"))
         raise MalformedPrompt("empty", words[first].at if first < len(words) else 0)
-    return replace(wish, **said)
+    return wish.saying(**said)
 
 
 def _without_link(words: Sequence[Word]) -> tuple[list[Word], str]:

@@ -1,10 +1,11 @@
 """Records that cross processes or folders: requests, jobs and their states, messages to workers, limits. Pure."""
 
 from .capability import POOL, Capability, Needs
+from .flags import FITS, FOLLOWS, MOST_ASPECT, MOST_REQUESTS, Flag
 from .jobs import Job, Progress, Rendered, Transition
 from .life import BROKEN, COMES_FROM, FINISHED, LIVE, OUT, JobState
 from .limits import DAY, UNMEASURED, Limits, Standing, check, day, day_ends, learned, of_roles, parse_roles, work
-from .requests import MAX_COUNT, MAX_PROMPT, MAX_SEED, ImageRequest, Part, Source, image_request
+from .requests import FLAGS, MAX_COUNT, MAX_PROMPT, MAX_SEED, ImageRequest, Part, Source, image_request
 from .transport import (
     HEARTBEAT_SECONDS,
     NOTHING,
@@ -28,12 +29,17 @@ __all__ = [
     "COMES_FROM",
     "DAY",
     "FINISHED",
+    "FITS",
+    "FLAGS",
+    "FOLLOWS",
     "HEARTBEAT_SECONDS",
     "LANES",
     "LIVE",
     "MAX_COUNT",
     "MAX_PROMPT",
     "MAX_SEED",
+    "MOST_ASPECT",
+    "MOST_REQUESTS",
     "NOTHING",
     "OUT",
     "POOL",
@@ -45,6 +51,7 @@ __all__ = [
     "Delivery",
     "Enclosed",
     "Entry",
+    "Flag",
     "Heartbeat",
     "ImageRequest",
     "Job",

@@ -6,6 +6,7 @@ the worker reads it. Limits here are what the product can do at all; a server's 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -19,6 +20,7 @@ from pydantic import (
 )
 
 from ..errors import InvalidRequest
+from .flags import Flag, flags_of
 
 #: Longest prompt, in characters. Discord's own option limit is 6,000; the text encoder reads far less.
 MAX_PROMPT = 1_000
@@ -81,37 +83,40 @@ class ImageRequest(BaseModel):
     version: Literal[1] = 1
     prompt: Annotated[Prompt, Field(min_length=1)]
     #: What the picture should not show.
-    negative: Prompt = ""
+    negative: Annotated[Prompt, Flag("words", ("no",), "--no clouds", times=16, option="no")] = ""
     #: How many pictures; picture k (from 0) is drawn with seed + k, modulo 2**32.
-    count: Annotated[int, Field(ge=1, le=MAX_COUNT)] = 1
-    seed: Annotated[int, Field(ge=0, le=MAX_SEED)]
+    count: Annotated[int, Field(ge=1, le=MAX_COUNT), Flag("whole", ("n", "count"), "--n 4")] = 1
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED), Flag("whole", ("seed",), "--seed 7")]
     #: Denoising steps.
-    steps: Annotated[int, Field(ge=1, le=100)] = 16
+    steps: Annotated[int, Field(ge=1, le=100), Flag("whole", ("steps",), "--steps 16")] = 16
     #: Classifier-free guidance scale; 1 means none.
     guidance: Annotated[float, Field(ge=1.0, le=20.0, allow_inf_nan=False)] = 3.0
     #: Delivered size in pixels.
     width: Side = 256
     height: Side = 256
     #: Name of the model that shall draw it; empty: whichever a worker has.
-    model: Annotated[str, StringConstraints(max_length=100)] = ""
+    model: Annotated[str, StringConstraints(max_length=100), Flag("name", ("model",), "--model first-light")] = ""
     #: The prompt in weighted parts; empty: as it stands.
     parts: Annotated[tuple[Part, ...], Field(max_length=16, strict=False)] = ()
     #: A drawing style the model was taught, such as `noto`; empty: any.
-    style: Name = ""
+    style: Annotated[Name, Flag("name", ("style",), "--style noto")] = ""
     #: Spread of the first noise between the pictures of one grid, in percent; 0: independent seeds.
-    chaos: Percent = 0
+    chaos: Annotated[Percent, Flag("whole", ("c", "chaos"), "--chaos 30")] = 0
     #: Percent of the steps after which drawing ends.
-    stop: Annotated[int, Field(ge=10, le=100)] = 100
+    stop: Annotated[int, Field(ge=10, le=100), Flag("whole", ("stop",), "--stop 80")] = 100
     #: Edges that fit together.
-    tile: bool = False
+    tile: Annotated[bool, Flag("switch", ("tile",))] = False
     #: By the student in few steps, where the model has one.
-    draft: bool = False
+    draft: Annotated[bool, Flag("switch", ("draft",))] = False
     #: With the background cut away.
-    transparent: bool = False
+    transparent: Annotated[bool, Flag("switch", ("transparent",))] = False
     #: Drawn as one picture, whatever things it lists; otherwise these may be drawn one by one and set out.
-    raw: bool = False
+    raw: Annotated[bool, Flag("switch", ("raw",))] = False
     #: Names of LoRA adapters in the worker's folder.
-    adapters: Annotated[tuple[Name, ...], Field(max_length=4, strict=False)] = ()
+    adapters: Annotated[
+        tuple[Name, ...], Field(max_length=4, strict=False),
+        Flag("name", ("lora",), "--lora stamps", times=4, option="lora"),
+    ] = ()  # fmt: skip
     source: Source | None = None
     #: With a visible mark that it was made by a trained model.
     label: bool = False
@@ -135,24 +140,22 @@ class ImageRequest(BaseModel):
         return tuple(dict.fromkeys(name for name in (self.source.picture, self.source.mask) if name))
 
 
-#: Fields that came after version 1 was fixed, and what they are where they say nothing; empty says nothing either.
-LATER: dict[str, Any] = {
-    name: ImageRequest.model_fields[name].default
-    for name in (
-        "model",
-        "parts",
-        "style",
-        "chaos",
-        "stop",
-        "tile",
-        "draft",
-        "transparent",
-        "raw",
-        "adapters",
-        "source",
-        "label",
-    )
+#: Fields of version 1 as it began. Whatever came later is told to workers only where it says something; empty says
+#: nothing either.
+FIRST = frozenset({"version", "prompt", "negative", "count", "seed", "steps", "guidance", "width", "height"})
+LATER: Mapping[str, Any] = {
+    name: field.default for name, field in ImageRequest.model_fields.items() if name not in FIRST
 }
+_SCHEMA = ImageRequest.model_json_schema()["properties"]
+#: Every flag of a prompt, in the order in which they are written and explained.
+FLAGS: tuple[Flag, ...] = flags_of(
+    {
+        name: (flag, _SCHEMA[name])
+        for name, field in ImageRequest.model_fields.items()
+        for flag in field.metadata
+        if isinstance(flag, Flag)
+    }
+)
 
 
 def image_request(**fields: Any) -> ImageRequest:
