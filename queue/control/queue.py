@@ -12,7 +12,15 @@ from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Any, Literal
 
-from ..dispatch import Dispatcher, EventBus, Intake, WaitingLine, Why, WorkerEvents, WorkerRegistry, explain, follow
+from ..dispatch import (
+    Dispatcher,
+    Intake,
+    JobMemory,
+    Why,
+    WorkerEvents,
+    explain,
+    follow,
+)
 from ..errors import BrokerUnavailable, InvalidRequest, NotShown, QueueFull, UnknownJob
 from ..moderation import Asker, Forbidden, Moderation, ModerationOptions, Permit, Place, Privacy, Showing
 from ..nats import Credentials, EmbeddedServer, NatsControl
@@ -33,7 +41,7 @@ from ..records import (
     parse_roles,
     work,
 )
-from ..store import Database, JobTable, MemberStore, ServerSettingsStore, Ticket, entry_of
+from ..store import Database, JobTable, MemberStore, ServerSettingsStore, Ticket
 from ..tasks import end, for_ever
 from .alike import Alike
 from .health import Health
@@ -87,20 +95,17 @@ class Queue:
         self._pictures = pictures
         self._sources = Sources(table, pictures)
         self._server = server
-        self._bus = EventBus()
-        self._registry = WorkerRegistry(options.worker_timeout_seconds)
-        self._line = WaitingLine(relax_share=options.relax_share, limits=self._limits)
-        self._worker_events = WorkerEvents(table, self._line, self._registry, self._bus, Steering(self).answer)
-        self._changed = self._worker_events.changed
-        self._transport = NatsControl(nats_url, credentials, self._worker_events, ack_wait=options.ack_wait_seconds)
+        self._memory = JobMemory(table, options)
+        self._transport = NatsControl(nats_url, credentials, ack_wait=options.ack_wait_seconds)
         self._dispatcher = Dispatcher(
-            table, self._transport, self._registry, self._line, self._bus, self._sources,
-            max_attempts=options.max_attempts, reconcile_seconds=options.reconcile_seconds,
-            lease_seconds=options.ack_wait_seconds, changed=self._changed, on_stuck=self._restart_server,
-        )  # fmt: skip
-        self._worker_events.transport, self._worker_events.dispatcher = self._transport, self._dispatcher
+            table, self._transport, self._memory, self._sources, options, self._restart_server
+        )
+        self._worker_events = WorkerEvents(
+            table, self._transport, self._dispatcher, self._memory, Steering(self).answer
+        )
+        self._line, self._registry, self._bus = self._memory.line, self._memory.registry, self._memory.bus
         self._housekeeping = Housekeeping(table, self._sources, transitions_days=options.keep_transitions_days)
-        self._intake = Intake(table, pictures, self._transport, self._changed, self._line.is_out)
+        self._intake = Intake(table, pictures, self._transport, self._memory)
         #: Submissions on their way into the table, by member: they count against the limits already.
         self._entering: Counter[str] = Counter()
         self._alike = Alike()
@@ -145,7 +150,7 @@ class Queue:
                     request, key=key, member=member, server=server, roles=roles, relaxed=relaxed, limits=limits
                 )
                 request, limits, lane = admitted.request, admitted.limits, admitted.lane(lane)
-                cost = max(work(request) * self._worker_events.pace, 1e-3)
+                cost = max(work(request) * self._memory.pace, 1e-3)
                 self._check(limits, server, member, cost)
                 place, asker = Place(server, adult=relaxed), Asker(member, roles, moderates)
                 begun = self.showing.beginning(request, place, asker, brought)
@@ -161,11 +166,7 @@ class Queue:
                     cost=cost, pool=pool, marks=admitted.job_marks(blurred=blurred or begun.blurred),
                 )  # fmt: skip
                 if ticket.created:
-                    self._dispatcher.remember(ticket.job)
-                    self._line.enter(entry_of(ticket.job))
-                    self._bus.changed(ticket.job)
-                    self._bus.moved()
-                    self._dispatcher.wake()
+                    self._memory.entered(ticket.job)
             finally:
                 self._entering[member] -= 1
                 if not self._entering[member]:
@@ -182,12 +183,12 @@ class Queue:
 
     async def cancel(self, job_id: str) -> Literal["queued", "running", "gone"]:
         """Cancel; tells whether it had begun. "gone": it was over before, or there is no such job."""
-        begun = job_id in self._worker_events.known
+        begun = job_id in self._memory.running
         job = await self._table.cancel(job_id)
         if job is None:
             return "gone"
         was_out = self._line.is_out(job_id)
-        self._changed(job)
+        self._memory.changed(job)
         if was_out:
             # Both are lossy; a worker that did not hear is told again when it reports the job, and what is left
             # of the message goes at the next reconcile.
@@ -338,7 +339,7 @@ class Queue:
         job = await self._table.retry(job_id)
         if job is None:
             return False
-        self._changed(job)
+        self._memory.changed(job)
         for revived in self.on_revived:
             revived(job)
         return True
@@ -357,7 +358,7 @@ class Queue:
         await self._table.remember("paused", {"all": everything, "servers": sorted(servers)})
         self._line.paused, self._line.paused_servers = everything, servers
         self._bus.moved()
-        self._dispatcher.wake()
+        self._memory.wake.set()
 
     async def _restart_server(self) -> None:
         if self._server is not None:
@@ -365,8 +366,8 @@ class Queue:
 
     async def start(self) -> None:
         """Called once, by who opened it."""
-        await self._worker_events.recall()
-        self._transport.connection.start()
+        await self._memory.recall()
+        self._transport.start(self._worker_events)
         own = self._server is not None
         try:
             async with asyncio.timeout(OWN_SERVER_TIMEOUT if own else OTHER_SERVER_TIMEOUT):
@@ -379,7 +380,7 @@ class Queue:
         for name, run in (
             ("dispatcher", self._dispatcher.run),
             ("intake", self._intake.run),
-            ("memory", self._worker_events.keep_pace),
+            ("memory", self._memory.keep_pace),
             ("housekeeping", self._housekeeping.run),
             ("retention", self.privacy.run),
         ):

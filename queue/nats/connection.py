@@ -135,17 +135,13 @@ class Connection:
         *,
         name: str,
         prepare: Callable[[Session], Awaitable[None]],
-        established: Callable[[], None] | None = None,
     ) -> None:
-        """`urls`: one or several, parted by commas.
-
-        `prepare` is awaited on each new session before others see it, `established` is called once they do.
-        """
+        """`urls`: one or several, comma-separated. `prepare` is awaited on each new session before others see it."""
         self._urls = [url.strip() for url in urls.split(",") if url.strip()]
         self._credentials = Credentials(token=credentials) if isinstance(credentials, str) else credentials
         self._name = name
         self._prepare = prepare
-        self._established = established
+        self._established: Callable[[], None] | None = None
         self._session: Session | None = None
         self._change = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
@@ -162,7 +158,9 @@ class Connection:
         session = self._session
         return None if session is None or session.closed.is_set() else session
 
-    def start(self) -> None:
+    def start(self, established: Callable[[], None] | None = None) -> None:
+        """`established` is called with each new session, once others see it."""
+        self._established = established
         self._task = asyncio.create_task(self._run(), name="nats connection")
 
     async def ready(self) -> Session:
