@@ -18,8 +18,8 @@ from ..models.label import add_label
 from ..models.manifest import Signer
 from ..models.provenance import encode_png
 from ..models.safety import Judge, load_judge
-from ..queue.moderation_options import ModerationOptions
-from ..queue.requests import ImageRequest
+from ..queue.moderation import ModerationOptions
+from ..queue.records import ImageRequest
 from .making import MAKING, Making
 
 log = logging.getLogger(__name__)

@@ -32,11 +32,11 @@ from standin.openapi import OpenApi  # noqa: E402
 from daguerre.bot.client import Backend  # noqa: E402
 from daguerre.bot.connection import run_bot  # noqa: E402
 from daguerre.bot.options import DiscordOptions  # noqa: E402
-from daguerre.queue.jobs import FINISHED, Rendered  # noqa: E402
+from daguerre.queue.control.service import open_queue  # noqa: E402
 from daguerre.queue.options import QueueOptions  # noqa: E402
-from daguerre.queue.requests import ImageRequest  # noqa: E402
-from daguerre.queue.service import open_queue  # noqa: E402
-from daguerre.queue.worker import JobContext, Worker  # noqa: E402
+from daguerre.queue.records.jobs import FINISHED, Rendered  # noqa: E402
+from daguerre.queue.records.requests import ImageRequest  # noqa: E402
+from daguerre.queue.worker.loop import JobContext, Worker, WorkerSettings  # noqa: E402
 
 #: Discord's deadline and the goal, in milliseconds.
 DEADLINE, GOAL = 3_000.0, 150.0
@@ -77,7 +77,7 @@ async def control(folder: Path, api_base: str, gateway: str, token: str) -> None
         while await loop.run_in_executor(None, sys.stdin.readline):
             counts = {state.value: number for state, number in (await queue.counts()).items()}
             live = sum(number for state, number in (await queue.counts()).items() if state not in FINISHED)
-            told = {"counts": counts, "live": live, "untold": len(await queue.untold())}
+            told = {"counts": counts, "live": live, "untold": len(await queue.pending_notifications())}
             print(json.dumps(told), flush=True)
         stop.set()
         await bot
@@ -100,7 +100,7 @@ async def work(url: str, token: str, slots: int, milliseconds: float) -> None:
         await asyncio.to_thread(burn)
         return Rendered((picture,) * request.count, {"model": "bench"}, milliseconds / 1000)
 
-    worker = Worker(paint, nats_url=url, nats_token=token, name="bench", slots=slots)
+    worker = Worker(paint, WorkerSettings(nats_url=url, nats_token=token, name="bench", slots=slots))
     await worker.run(asyncio.Event(), lambda: print("ready", flush=True))
 
 

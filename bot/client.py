@@ -17,10 +17,10 @@ from typing import Any
 import discord
 import yarl
 
+from ..queue.control import Queue
 from ..queue.errors import QueueError
-from ..queue.moderation_origin import ReadOrigin
-from ..queue.service import Queue
-from ..queue.vocabulary import Vocabulary
+from ..queue.moderation import ReadOrigin
+from ..queue.prompt import Vocabulary
 from .commands import DaguerreTree, sync_if_changed
 from .error_log import log_error
 from .imagine import ConfirmButton

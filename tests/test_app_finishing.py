@@ -20,8 +20,8 @@ from daguerre.models.certificates import CertificateUnusable, development_certif
 from daguerre.models.manifest import Signer, read_statement
 from daguerre.models.provenance import TRAINED_MEDIA
 from daguerre.models.safety import JudgeMissing, load_judge
-from daguerre.queue.moderation_options import ModerationOptions
-from daguerre.queue.requests import ImageRequest, image_request
+from daguerre.queue.moderation.options import ModerationOptions
+from daguerre.queue.records.requests import ImageRequest, image_request
 
 JOB = "19f0123456789abc00112233445566ff"
 ASKED = image_request(prompt="a red apple", seed=7, steps=9, width=256, height=256)

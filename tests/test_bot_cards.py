@@ -28,10 +28,10 @@ from daguerre.bot.message.keys import EMOJI, TEMPLATE, Key, grid_rows, more_rows
 from daguerre.bot.moderation.report_cards import card_words
 from daguerre.bot.moderation.reports import REASON
 from daguerre.bot.text.markup import shown
-from daguerre.queue.jobs import Job, JobState, Progress
-from daguerre.queue.moderation_reports import Report
-from daguerre.queue.requests import MAX_PROMPT, MAX_SEED, image_request
-from daguerre.queue.vocabulary import UnknownWord, VocabularyReport
+from daguerre.queue.moderation.reports import Report
+from daguerre.queue.prompt.vocabulary import UnknownWord, VocabularyReport
+from daguerre.queue.records.jobs import Job, JobState, Progress
+from daguerre.queue.records.requests import MAX_PROMPT, MAX_SEED, image_request
 
 
 def a_job(state: JobState = JobState.QUEUED, **request: object) -> Job:

@@ -19,7 +19,7 @@ from daguerre.bot.moderation.settings_values import (
     with_typed,
 )
 from daguerre.bot.moderation.settings_view import messages
-from daguerre.queue.server_settings import ServerSettings
+from daguerre.queue.store.server_settings import ServerSettings
 
 #: Values that are near what settings take.
 VALUES = st.one_of(

@@ -6,6 +6,7 @@ import ast
 import re
 import runpy
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import discord
@@ -21,10 +22,10 @@ from daguerre.bot.options import DiscordOptions
 from daguerre.bot.picture.region_form import PLACES
 from daguerre.bot.text.texts import ENGLISH, LOCALES, codes, language_of, languages, reason, text
 from daguerre.bot.text.translate import Translator
-from daguerre.queue.grammar import MalformedPrompt
-from daguerre.queue.grammar_flags import FLAGS
-from daguerre.queue.jobs import JobState
-from daguerre.queue.showing import Why
+from daguerre.queue.moderation.showing import Why
+from daguerre.queue.prompt.grammar import MalformedPrompt
+from daguerre.queue.records import FLAGS
+from daguerre.queue.records.jobs import JobState
 
 BOT = Path(__file__).parents[1] / "bot"
 #: Codes that are put together at run time; each family has a test of its own, here or beside what it belongs to.
@@ -126,6 +127,7 @@ class _NoQueue:
     def __init__(self) -> None:
         self.on_revived: list[Any] = []
         self.members: Any = None
+        self.moderation: Any = SimpleNamespace(reports=None)
 
     def __getattr__(self, name: str) -> Any:
         return None

@@ -12,7 +12,7 @@ from PIL import Image, ImageStat
 from daguerre.models.data.firstlight import CONCEPTS
 from daguerre.models.engine import Engine, check_folder
 from daguerre.models.evaluation.figures import KEYS
-from daguerre.queue.vocabulary import Vocabulary
+from daguerre.queue.prompt.vocabulary import Vocabulary
 
 SHIPPED = Path(__file__).parents[1] / "models" / "weights"
 WEIGHTS = SHIPPED / "first-light"

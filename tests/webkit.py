@@ -11,12 +11,12 @@ from typing import Any
 from aiohttp.test_utils import TestClient, TestServer
 from PIL import Image
 
+from daguerre.queue.control.queue import Queue
 from daguerre.queue.errors import RenderRefused
-from daguerre.queue.jobs import Rendered
-from daguerre.queue.requests import ImageRequest
-from daguerre.queue.service import Queue
-from daguerre.queue.vocabulary import Vocabulary
-from daguerre.queue.worker import JobContext, Worker
+from daguerre.queue.prompt.vocabulary import Vocabulary
+from daguerre.queue.records.jobs import Rendered
+from daguerre.queue.records.requests import ImageRequest
+from daguerre.queue.worker.loop import JobContext, Worker, WorkerSettings
 from daguerre.web.options import WebOptions
 from daguerre.web.server import make_app
 
@@ -47,7 +47,9 @@ async def paint(request: ImageRequest, context: JobContext) -> Rendered:
 async def worker(queue: Queue, handler: Paint = paint) -> AsyncIterator[None]:
     stop = asyncio.Event()
     ready = asyncio.Event()
-    worker = Worker(handler, nats_url=queue.nats_url, nats_token=queue.nats_token, name="painter", drain_seconds=0)
+    worker = Worker(
+        handler, WorkerSettings(nats_url=queue.nats_url, nats_token=queue.nats_token, name="painter", drain_seconds=0)
+    )
     running = asyncio.create_task(worker.run(stop, ready.set))
     await asyncio.wait_for(ready.wait(), 10)
     try:

@@ -2,28 +2,49 @@
 
 from __future__ import annotations
 
+from inspect import Parameter, Signature
+from typing import Any
+
 import discord
 from discord import app_commands
 from discord.app_commands import Choice
 
-from ...queue.grammar_flags import FITS, MOST_REQUESTS
-from ...queue.requests import MAX_COUNT, MAX_PROMPT, MAX_SEED
+from ...queue.records import FLAGS, MAX_PROMPT, Flag
 from ..interaction import TYPED, CommandTree, Interaction, command, everywhere
 from ..text import text
 from .prompt import handle
 from .suggestions import known_models, known_styles, last_prompts, usual_aspects
 
-#: Options that describe themselves: `command.imagine.<option>`.
-OPTIONS = (
-    "prompt", "count", "aspect", "no", "style", "seed", "image", "image_weight", "fit", "stylize", "chaos", "quality",
-    "steps", "stop", "tile", "draft", "transparent", "raw", "model", "lora", "repeat", "relaxed",
-)  # fmt: skip
+#: Options of the command that are flags too, in the order in which Discord offers them; a new one comes last.
+ORDER = (
+    *("count", "aspect", "no", "style", "seed", "image_weight", "fit", "stylize", "chaos", "quality", "steps", "stop"),
+    *("tile", "draft", "transparent", "raw", "model", "lora", "repeat", "relaxed"),
+)
+FLAG_OPTIONS = sorted(FLAGS, key=lambda flag: ORDER.index(flag.option) if flag.option in ORDER else len(ORDER))
+#: The picture to begin from stands before the flags about it.
+BEFORE_IMAGE = "image_weight"
 
 
 def add_imagine(tree: CommandTree) -> None:
-    """The command /imagine."""
-    texts = {option: f"command.imagine.{option}" for option in OPTIONS}
-    choices = {"fit": [Choice(name=text(f"name.fit.{one}"), value=one) for one in FITS]}
+    """The command /imagine. A flag of the grammar is an option by itself; each is described by a text of its own."""
+    parameters = [
+        Parameter("interaction", Parameter.POSITIONAL_OR_KEYWORD, annotation=Interaction),
+        Parameter("prompt", Parameter.POSITIONAL_OR_KEYWORD, annotation=app_commands.Range[str, 1, TYPED]),
+    ]
+    for flag in FLAG_OPTIONS:
+        if flag.option == BEFORE_IMAGE:
+            parameters.append(_optional("image", discord.Attachment))
+        parameters.append(_optional(flag.option, _option_type(flag)))
+
+    async def imagine(
+        interaction: Interaction, prompt: str, image: discord.Attachment | None = None, **options: Any
+    ) -> None:
+        await handle(interaction, prompt, options, image)
+
+    # discord.py reads the options from the signature.
+    imagine.__signature__ = Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
+    choices = {flag.option: _choices_of(flag) for flag in FLAG_OPTIONS if flag.choices}
+    texts = {parameter.name: f"command.imagine.{parameter.name}" for parameter in parameters[1:]}
     made = everywhere(command(tree, "imagine", imagine, "command.imagine", choices, **texts))
     made.autocomplete("prompt")(last_prompts)
     made.autocomplete("style")(known_styles)
@@ -31,36 +52,27 @@ def add_imagine(tree: CommandTree) -> None:
     made.autocomplete("aspect")(usual_aspects)
 
 
-async def imagine(
-    interaction: Interaction,
-    prompt: app_commands.Range[str, 1, TYPED],
-    count: app_commands.Range[int, 1, MAX_COUNT] | None = None,
-    aspect: str | None = None,
-    no: app_commands.Range[str, 1, MAX_PROMPT] | None = None,
-    style: app_commands.Range[str, 1, 100] | None = None,
-    seed: app_commands.Range[int, 0, MAX_SEED] | None = None,
-    image: discord.Attachment | None = None,
-    image_weight: app_commands.Range[float, 0.0, 3.0] | None = None,
-    fit: Choice[str] | None = None,
-    stylize: app_commands.Range[float, 0.0, 1000.0] | None = None,
-    chaos: app_commands.Range[int, 0, 100] | None = None,
-    quality: app_commands.Range[float, 0.25, 4.0] | None = None,
-    steps: app_commands.Range[int, 1, 100] | None = None,
-    stop: app_commands.Range[int, 10, 100] | None = None,
-    tile: bool = False,
-    draft: bool = False,
-    transparent: bool = False,
-    raw: bool = False,
-    model: app_commands.Range[str, 1, 100] | None = None,
-    lora: app_commands.Range[str, 1, 100] | None = None,
-    repeat: app_commands.Range[int, 1, MOST_REQUESTS] | None = None,
-    relaxed: bool = False,
-) -> None:
-    """One prompt, with its options. Raises: Refused, QueueError."""
-    options = {
-        "count": count, "aspect": aspect, "no": no, "style": style, "seed": seed, "image_weight": image_weight,
-        "fit": fit and fit.value, "stylize": stylize, "chaos": chaos, "quality": quality, "steps": steps,
-        "stop": stop, "tile": tile, "draft": draft, "transparent": transparent, "raw": raw, "model": model,
-        "lora": lora, "repeat": repeat, "relaxed": relaxed,
-    }  # fmt: skip
-    await handle(interaction, prompt, options, image)
+def _optional(name: str, of: Any) -> Parameter:
+    usual = False if of is bool else None
+    return Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=usual, annotation=of if of is bool else of | None)
+
+
+def _choices_of(flag: Flag) -> list[Choice[str]]:
+    return [Choice(name=text(f"name.{flag.field}.{one}"), value=one) for one in flag.choices]
+
+
+def _option_type(flag: Flag) -> Any:
+    """As discord.py says what an option takes."""
+    match flag.kind:
+        case "switch":
+            return bool
+        case "whole":
+            return app_commands.Range[int, int(flag.low), int(flag.high)]
+        case "number":
+            return app_commands.Range[float, float(flag.low), float(flag.high)]
+        case "words":
+            return app_commands.Range[str, 1, MAX_PROMPT]
+        case "ratio":
+            return str
+        case "name":
+            return str if flag.choices else app_commands.Range[str, 1, 100]

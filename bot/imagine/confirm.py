@@ -7,7 +7,7 @@ from typing import Any
 
 import discord
 
-from ...queue.requests import Source
+from ...queue.records import Source
 from ..interaction import PROPOSAL, Component, Interaction, take_proposal
 from .prompt import handle
 from .wishes import Beginning

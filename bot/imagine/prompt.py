@@ -8,11 +8,10 @@ from typing import Any
 
 import discord
 
-from ...queue.emoji_words import custom_alone
-from ...queue.grammar_flags import MOST_REQUESTS
-from ...queue.members import Preferences
-from ...queue.server_settings import ServerSettings
-from ...queue.uploads import size_of
+from ...queue.pictures import size_of
+from ...queue.prompt import custom_alone
+from ...queue.records import MOST_REQUESTS
+from ...queue.store import Preferences, ServerSettings
 from ..errors import Refused
 from ..interaction import Interaction, keep_proposal, locale_of, proposal_button, queue_of
 from ..message import view_with

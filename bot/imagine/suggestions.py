@@ -6,8 +6,7 @@ from typing import Any
 
 from discord.app_commands import Choice
 
-from ...queue import names
-from ...queue.grammar import say
+from ...queue.prompt import names, say
 from ..error_log import log_error
 from ..interaction import Interaction, queue_of, services_of
 from ..message import PRIVATE_SERVER

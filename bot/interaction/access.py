@@ -8,7 +8,7 @@ from __future__ import annotations
 import discord
 
 from ...queue.errors import UnknownJob
-from ...queue.jobs import Job
+from ...queue.records import Job
 from ..discord_internals import role_ids as roles_of
 from ..errors import Refused
 from .context import Interaction, queue_of

@@ -1,11 +1,10 @@
-"""What the gate before anybody's eyes (queue/showing.py) needs to know of an interaction."""
+"""What the gate before anybody's eyes (queue/moderation/showing.py) needs to know of an interaction."""
 
 from __future__ import annotations
 
-from ...queue.jobs import Job
-from ...queue.permits import Asker, Permit
-from ...queue.server_settings import ServerSettings
-from ...queue.showing import Place, Use
+from ...queue.moderation import Asker, Permit, Place, Use
+from ...queue.records import Job
+from ...queue.store import ServerSettings
 from ..errors import Refused
 from ..message import PRIVATE_SERVER
 from .access import may_moderate, role_ids

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import discord
 
-from ...queue.requests import MAX_PROMPT
+from ...queue.records import MAX_PROMPT
 from ..message import Key
 from .context import Interaction
 

@@ -1,4 +1,4 @@
-"""Where something is asked for: its settings, and whether pictures may be; queue/moderation.py asks about words."""
+"""Where something is asked for: its settings, and whether pictures may be (queue/moderation/gate.py judges words)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import discord
 
-from ...queue.server_settings import ServerSettings
+from ...queue.store import ServerSettings
 from ..errors import Refused
 from .context import Interaction, services_of
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from ...queue.showing import Place
+from ...queue.moderation import Place
 
 #: Discord honours an interaction token for 15 minutes; ours are given up a minute earlier.
 TOKEN_SECONDS = 14 * 60.0

@@ -8,7 +8,7 @@ from typing import Any
 
 import discord
 
-from ...queue.jobs import LIVE, Job
+from ...queue.records import LIVE, Job
 from ..text import ENGLISH, text
 from .card import Card, short_id
 from .keys import EMOJI, Key, Rows

@@ -9,8 +9,7 @@ from typing import Any
 
 import discord
 
-from ...queue.jobs import Job
-from ...queue.requests import MAX_SEED, ImageRequest
+from ...queue.records import MAX_SEED, ImageRequest, Job
 from ..text import ENGLISH, plain, shorten, text, without_emoji_ids
 from .keys import Rows
 

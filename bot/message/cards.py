@@ -6,11 +6,9 @@ long prompt can neither break the limit nor be cut inside an escape.
 
 from __future__ import annotations
 
-from ...queue.explain import Why
-from ...queue.fair import Ahead
-from ...queue.jobs import Job, JobState, Progress
-from ...queue.requests import ImageRequest
-from ...queue.vocabulary import UnknownWord, VocabularyReport
+from ...queue.dispatch import Ahead, Why
+from ...queue.prompt import UnknownWord, VocabularyReport
+from ...queue.records import ImageRequest, Job, JobState, Progress
 from ..text import ENGLISH, WORD_SHOWN, reason, shown, text
 from .card import Card, details, roughly, short_id
 from .keys import grid_rows, picture_rows, waiting_rows
@@ -78,7 +76,7 @@ def lost_card(job: Job, locale: str = ENGLISH) -> Card:
 
 
 def kept_card(job: Job, why: str, locale: str = ENGLISH) -> Card:
-    """Rendered, but it may not be shown: `why` as the gate says it (queue/showing.py)."""
+    """Rendered, but it may not be shown: `why` as the gate says it (queue/moderation/showing.py)."""
     if why == "gone":
         return lost_card(job, locale)
     return Card(text("report.held", locale) if why == "held" else text(f"shown.{why}", locale), locale=locale)

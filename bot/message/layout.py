@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
-from ...queue.permits import Permit
-from ...queue.requests import ImageRequest
+from ...queue.moderation import Permit
+from ...queue.records import ImageRequest
 from .card import Attached, alt_text, file_name
 from .encode import Encoded, fitting, grid, ladder
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import discord
 
+from ...queue.control import Queue
 from ...queue.errors import UnknownJob
-from ...queue.jobs import Job
-from ...queue.service import Queue
+from ...queue.records import Job
 from .keys import TEMPLATE
 
 _KEY = re.compile(TEMPLATE)

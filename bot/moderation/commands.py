@@ -7,8 +7,8 @@ import time
 import discord
 from discord import app_commands
 
-from ...queue.audit import export, first_break
-from ...queue.moderation_store import Ban, BanKind
+from ...queue.moderation import Ban, BanKind
+from ...queue.store import export, first_break
 from ..errors import Refused
 from ..interaction import (
     CommandTree,

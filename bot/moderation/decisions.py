@@ -8,8 +8,8 @@ from typing import Any
 import discord
 
 from ...queue.errors import UnknownJob
-from ...queue.jobs import Job
-from ...queue.moderation_reports import Report, State
+from ...queue.moderation import Report, State
+from ...queue.records import Job
 from ..errors import Refused
 from ..interaction import Component, Interaction, answer, locale_of, moderator, queue_of, services_of
 from ..text import text

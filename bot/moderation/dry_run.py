@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from ...queue.moderation_dryrun import DryRun, dry_run, last_week
-from ...queue.rules import Rule
-from ...queue.server_settings import ServerSettings
+from ...queue.moderation import DryRun, Rule, dry_run, last_week
+from ...queue.store import ServerSettings
 from ..interaction import Interaction, locale_of, queue_of
 from ..text import shown, text
 

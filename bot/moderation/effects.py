@@ -6,11 +6,10 @@ import logging
 
 import discord
 
+from ...queue.control import Queue
 from ...queue.errors import NotShown, QueueError
-from ...queue.jobs import Job
-from ...queue.moderation_reports import Report
-from ...queue.permits import Permit
-from ...queue.service import Queue
+from ...queue.moderation import Permit, Report
+from ...queue.records import Job
 from ..faults import FAILURES
 from ..interaction import Services
 from ..message import (

@@ -7,9 +7,8 @@ from typing import Any
 
 import discord
 
-from ...queue.jobs import Job
-from ...queue.moderation import highest_score
-from ...queue.moderation_reports import Report
+from ...queue.moderation import Report, highest_score
+from ...queue.records import Job
 from ..message import Address, short_id, view_with
 from ..text import shown, text
 

@@ -12,10 +12,8 @@ import logging
 import discord
 
 from ...queue.errors import NotShown, QueueError
-from ...queue.jobs import Job
-from ...queue.moderation_reports import Report, Reports
-from ...queue.permits import Asker
-from ...queue.showing import Place, Use
+from ...queue.moderation import Asker, Moderation, Place, Report, Use
+from ...queue.records import Job
 from ..error_log import log_error
 from ..faults import FAILURES
 from ..interaction import Services
@@ -35,12 +33,12 @@ class ReportPoster:
         self._posting = asyncio.Lock()
 
     @property
-    def _reports(self) -> Reports:
-        return self._services.queue.moderation.reports
+    def _moderation(self) -> Moderation:
+        return self._services.queue.moderation
 
     def open(self) -> None:
         """Post what is reported from now on."""
-        self._reports.on_opened.append(self.post_pending)
+        self._moderation.reports.on_opened.append(self.post_pending)
 
     def post_pending(self) -> None:
         """There may be cards to post."""
@@ -49,8 +47,8 @@ class ReportPoster:
         task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        if self.post_pending in self._reports.on_opened:
-            self._reports.on_opened.remove(self.post_pending)
+        if self.post_pending in self._moderation.reports.on_opened:
+            self._moderation.reports.on_opened.remove(self.post_pending)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -58,7 +56,7 @@ class ReportPoster:
     async def _post_all(self) -> None:
         async with self._posting:
             try:
-                for report in await self._reports.unposted():
+                for report in await self._moderation.reports.unposted():
                     await self._post(report)
             except QueueError as error:
                 log.warning("cards of moderators cannot be posted now (%s)", type(error).__name__)
@@ -83,7 +81,7 @@ class ReportPoster:
         except FAILURES as error:
             log.warning("the card of report %d could not be posted (%s)", report.number, type(error).__name__)
             return
-        await self._reports.posted(report.number, channel.id, posted.id)
+        await self._moderation.reports.posted(report.number, channel.id, posted.id)
 
     async def _files(self, report: Report, job: Job, locale: str) -> tuple[Attached, ...]:
         """The pictures as moderators see them; none when they are gone."""

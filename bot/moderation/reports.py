@@ -5,8 +5,8 @@ from __future__ import annotations
 import discord
 
 from ...queue.errors import UnknownJob
-from ...queue.jobs import Job
-from ...queue.members import WITH_PICTURES
+from ...queue.records import Job
+from ...queue.store import WITH_PICTURES
 from ..errors import Refused
 from ..interaction import (
     CommandTree,

@@ -12,7 +12,7 @@ import discord
 from discord import app_commands
 from pydantic import ValidationError
 
-from ...queue.server_settings import ServerSettings
+from ...queue.store import ServerSettings
 from ..errors import Refused
 from ..interaction import (
     CommandTree,

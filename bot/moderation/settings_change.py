@@ -5,7 +5,7 @@ from __future__ import annotations
 import discord
 from discord import app_commands
 
-from ...queue.server_settings import ServerSettings
+from ...queue.store import ServerSettings
 from ..errors import Refused
 from ..interaction import Interaction, answer, command, locale_of, manager, services_of
 from ..text import shorten, text

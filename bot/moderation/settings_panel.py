@@ -8,7 +8,7 @@ from typing import Any
 
 import discord
 
-from ...queue.server_settings import ServerSettings
+from ...queue.store import ServerSettings
 from ..errors import Refused
 from ..interaction import Component, Interaction, answer, locale_of, manager, services_of, typed_value
 from ..message import view_with

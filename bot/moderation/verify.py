@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import discord
 
-from ...queue.moderation_origin import Origin
+from ...queue.moderation import Origin
 from ..errors import Refused
 from ..faults import FAILURES
 from ..interaction import CommandTree, Interaction, answer, command, everywhere, locale_of, services_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from discord import app_commands
 
-from ...queue.limits import day_ends
+from ...queue.records import day_ends
 from ..errors import Refused
 from ..interaction import (
     CommandTree,

@@ -9,7 +9,7 @@ import discord
 from discord import app_commands
 from discord.app_commands import Choice
 
-from ...queue.grammar_flags import FLAGS
+from ...queue.records import FLAGS
 from ..interaction import CommandTree, Interaction, answer_pages, bot_of, command, everywhere, locale_of
 from ..message import EMOJI
 from ..text import codes, pages, text

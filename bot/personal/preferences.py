@@ -7,9 +7,9 @@ from typing import Literal
 from discord import app_commands
 from discord.app_commands import Choice
 
-from ...queue.grammar import parse
-from ...queue.members import Preferences
-from ...queue.requests import MAX_COUNT, image_request
+from ...queue.prompt import parse
+from ...queue.records import MAX_COUNT, image_request
+from ...queue.store import Preferences
 from ..imagine import check_names, known_styles, pointing
 from ..interaction import CommandTree, Interaction, answer, command, everywhere, locale_of, queue_of, services_of
 from ..text import languages, shown, text

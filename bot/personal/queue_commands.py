@@ -9,7 +9,7 @@ from __future__ import annotations
 from discord import app_commands
 
 from ...queue.errors import UnknownJob
-from ...queue.jobs import BROKEN, Job
+from ...queue.records import BROKEN, Job
 from ..errors import Refused
 from ..interaction import CommandTree, Interaction, answer, command, locale_of, moderator, open_group, queue_of
 from ..message import short_id

@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 
 import discord
 
-from ...queue.jobs import Job
-from ...queue.requests import ImageRequest
-from ...queue.server_settings import ServerSettings
-from ...queue.showing import Use
+from ...queue.moderation import Use
+from ...queue.records import ImageRequest, Job
+from ...queue.store import ServerSettings
 from ..errors import Refused
 from ..faults import Verdict, verdict
 from ..imagine import Order, ask

@@ -10,8 +10,8 @@ from typing import Any, cast
 import discord
 
 from ...queue.errors import NotShown, QueueUnavailable, UnknownJob
-from ...queue.jobs import Job
-from ...queue.showing import Use
+from ...queue.moderation import Use
+from ...queue.records import Job
 from ..errors import Refused
 from ..interaction import CommandTree, Component, Interaction, command, everywhere, locale_of, permit, queue_of
 from ..message import alt_text

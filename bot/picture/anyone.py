@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from ...queue.errors import UnknownJob
-from ...queue.jobs import Job
-from ...queue.moderation_privacy import NOBODY
-from ...queue.showing import Use
+from ...queue.moderation import NOBODY, Use
+from ...queue.records import Job
 from ..errors import Refused
 from ..interaction import Interaction, answer, existing_job, locale_of, may_moderate, may_touch, permit, queue_of
 from ..message import Key, more_rows, view_of

@@ -8,8 +8,8 @@ import re
 
 import discord
 
-from ...queue.jobs import Job
-from ...queue.showing import Use
+from ...queue.moderation import Use
+from ...queue.records import Job
 from ..errors import Refused
 from ..interaction import Interaction, SubmittedModal, locale_of, modal_id, open_modal, permit, queue_of, text_input
 from ..message import Key

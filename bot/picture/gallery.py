@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import discord
 
-from ...queue.jobs import Job
+from ...queue.records import Job
 from ..message import Key, alt_text, button, short_id
 from ..text import shown, text
 
@@ -32,7 +32,7 @@ class Entry:
     #: A small WebP; None where it is not to be seen.
     data: bytes | None
     blurred: bool = False
-    #: Why not, as the gate says it (queue/showing.py).
+    #: Why not, as the gate says it (queue/moderation/showing.py).
     why: str = ""
 
     def file(self, place: int) -> str:

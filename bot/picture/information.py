@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ...queue.explain import Why
-from ...queue.grammar import say
-from ...queue.jobs import LIVE, Job
+from ...queue.dispatch import Why
+from ...queue.prompt import say
+from ...queue.records import LIVE, Job
 from ..imagine import said_again
 from ..interaction import Interaction, locale_of, queue_of, settings_here
 from ..message import details, roughly

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import discord
 
-from ...queue.showing import Use
+from ...queue.moderation import Use
 from ..errors import Refused
 from ..imagine import Beginning, handle
 from ..interaction import (

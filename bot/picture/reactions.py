@@ -11,12 +11,11 @@ from typing import Any
 
 import discord
 
+from ...queue.control import Queue
 from ...queue.errors import QueueError
-from ...queue.jobs import LIVE, Job
-from ...queue.members import WITH_PICTURES
-from ...queue.permits import Asker
-from ...queue.service import Queue
-from ...queue.showing import Use
+from ...queue.moderation import Asker, Use
+from ...queue.records import LIVE, Job
+from ...queue.store import WITH_PICTURES
 from ..faults import FAILURES
 from ..interaction import Services
 from ..message import DIRECT, Address, Answer, as_permitted, finished_card, fitted, job_of_message, lay_out

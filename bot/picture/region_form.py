@@ -11,8 +11,7 @@ from typing import Any
 import discord
 
 from ...queue.errors import NotShown
-from ...queue.jobs import Job
-from ...queue.requests import MAX_PROMPT, ImageRequest
+from ...queue.records import MAX_PROMPT, ImageRequest, Job
 from ..errors import Refused
 from ..faults import explain
 from ..imagine import fetch, is_blurred

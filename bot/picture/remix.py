@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import discord
 
-from ...queue.grammar import say
-from ...queue.jobs import Job
+from ...queue.prompt import say
+from ...queue.records import Job
 from ..imagine import Beginning, handle, said_again
 from ..interaction import TYPED, Interaction, SubmittedModal, locale_of, modal_id, open_modal, settings_here, text_input
 from ..text import text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from ...queue.requests import MAX_SEED, ImageRequest, Source
+from ...queue.records import MAX_SEED, ImageRequest, Source
 from ..errors import Refused
 
 #: Share of noise that a variation adds.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from ...queue.emoji_words import CUSTOM
+from ...queue.prompt import CUSTOM
 
 #: Characters of a prompt that a card shows; the whole prompt is the picture's alt text.
 PROMPT_SHOWN = 300

@@ -8,9 +8,9 @@ import random
 
 from PIL import Image
 
-from daguerre.queue.jobs import Rendered
-from daguerre.queue.requests import ImageRequest
-from daguerre.queue.worker import JobContext, Worker
+from daguerre.queue.records.jobs import Rendered
+from daguerre.queue.records.requests import ImageRequest
+from daguerre.queue.worker.loop import JobContext, Worker, WorkerSettings
 
 
 async def paint(request: ImageRequest, context: JobContext) -> Rendered:
@@ -30,10 +30,12 @@ async def paint(request: ImageRequest, context: JobContext) -> Rendered:
 async def main(url: str, token: str, name: str) -> None:
     worker = Worker(
         paint,
-        nats_url=url,
-        nats_token=token,
-        name=name,
-        slots=2,
-        drain_seconds=1,
+        WorkerSettings(
+            nats_url=url,
+            nats_token=token,
+            name=name,
+            slots=2,
+            drain_seconds=1,
+        ),
     )
     await worker.run(asyncio.Event())
