@@ -25,7 +25,7 @@ from .commands import DaguerreTree, sync_if_changed
 from .error_log import log_error
 from .imagine import ConfirmButton
 from .interaction import Bot, Interaction, Lag, Services, actionable_job, guarded, submitted_modal, typed_value
-from .message import Delivery, Followers, Pace
+from .message import Delivery, Followers, RateLimiter
 from .moderation import CardButton, ReportPoster, SettingMenu, leave_unknown_server, submit_report_form, submit_setting
 from .options import DiscordOptions
 from .personal import ForgetButton
@@ -34,7 +34,7 @@ from .picture import (
     PictureButton,
     RegionButton,
     add_expression,
-    reacted,
+    handle_reaction,
     start_proposal,
     submit_region,
     submit_remix,
@@ -71,11 +71,9 @@ class Backend:
 
 
 class DaguerreClient(discord.Client, Bot):
-    """One bot. `on_announce` is called once, when it is ready."""
+    """One bot. `on_ready` is called once."""
 
-    def __init__(
-        self, options: DiscordOptions, backend: Backend, on_announce: Callable[[], None] | None = None
-    ) -> None:
+    def __init__(self, options: DiscordOptions, backend: Backend, on_ready: Callable[[], None] | None = None) -> None:
         sharding: Any = {"shard_count": options.shards} if options.shards > 1 else {}
         super().__init__(
             intents=discord.Intents(guilds=True, guild_reactions=True, dm_reactions=True),
@@ -85,7 +83,7 @@ class DaguerreClient(discord.Client, Bot):
             # For every message that does not say otherwise.
             allowed_mentions=discord.AllowedMentions.none(),
             guild_ready_timeout=READY_SECONDS,
-            http_trace=(pace := Pace()).trace(),
+            http_trace=(limiter := RateLimiter()).trace(),
             **sharding,
         )
         self.tree = DaguerreTree(self)
@@ -94,7 +92,7 @@ class DaguerreClient(discord.Client, Bot):
             queue=queue,
             settings=queue.server_settings,
             vocabulary=vocabulary,
-            followers=Followers(queue, Delivery(self, pace), vocabulary, options.edit_interval_seconds),
+            followers=Followers(queue, Delivery(self, limiter), vocabulary, options.edit_interval_seconds),
             submitting=asyncio.Semaphore(PARALLEL_SUBMITS),
             lag=Lag(),
             # Elsewhere than at Discord its own file server counts too.
@@ -107,7 +105,7 @@ class DaguerreClient(discord.Client, Bot):
         self.stopping = False
         self._options = options
         self._data_dir = backend.data_dir
-        self._announce = on_announce
+        self._announce = on_ready
         self._resuming: asyncio.Task[None] | None = None
         self._reports = ReportPoster(self, self.services)
 
@@ -197,7 +195,7 @@ class DaguerreClient(discord.Client, Bot):
                 await add_expression(interaction, job, form)
 
     async def on_raw_reaction_add(self, payload: discord.RawReactionActionEvent) -> None:
-        await reacted(self, self.services, payload)
+        await handle_reaction(self, self.services, payload)
 
     async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
         error = sys.exc_info()[1]

@@ -15,7 +15,7 @@ from standin.tracks import InteractionRecord
 from standin.world import Channel, Member, Upload
 
 from daguerre.bot.message.keys import EMOJI, more_rows
-from daguerre.bot.picture.requests import drawn_on, enlarged, varied
+from daguerre.bot.picture.requests import outpainted, upscaled, varied
 from daguerre.queue.control.queue import Queue
 from daguerre.queue.records.jobs import Job
 from daguerre.queue.records.requests import Source, image_request
@@ -111,8 +111,8 @@ def test_variations_know_how_things_were_set_out() -> None:
     second = varied(first, "q", 1, 0.5, 901)
     assert second.source is not None
     assert second.source.seed == 6
-    assert enlarged(first, "q", 0).source == Source(picture="q", strength=0.0, seed=6)
-    wider = varied(drawn_on(request, "p", (25, 25, 25, 25), 902, grow=False), "q", 0, 0.5, 903)
+    assert upscaled(first, "q", 0).source == Source(picture="q", strength=0.0, seed=6)
+    wider = varied(outpainted(request, "p", (25, 25, 25, 25), 902, grow=False), "q", 0, 0.5, 903)
     assert wider.source == Source(picture="q", strength=0.5)
     assert "seed" not in wider.model_dump()["source"]
 

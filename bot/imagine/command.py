@@ -12,7 +12,7 @@ from discord.app_commands import Choice
 from ...queue.records import FLAGS, MAX_PROMPT, Flag
 from ..interaction import TYPED, CommandTree, Interaction, command, everywhere
 from ..text import text
-from .prompt import handle
+from .prompt import handle_prompt
 from .suggestions import known_models, known_styles, last_prompts, usual_aspects
 
 #: Options of the command that are flags too, in the order in which Discord offers them; a new one comes last.
@@ -39,7 +39,7 @@ def add_imagine(tree: CommandTree) -> None:
     async def imagine(
         interaction: Interaction, prompt: str, image: discord.Attachment | None = None, **options: Any
     ) -> None:
-        await handle(interaction, prompt, options, image)
+        await handle_prompt(interaction, prompt, options, image)
 
     # discord.py reads the options from the signature.
     imagine.__signature__ = Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]

@@ -9,7 +9,7 @@ import discord
 
 from ...queue.records import Source
 from ..interaction import PROPOSAL, Component, Interaction, take_proposal
-from .prompt import handle
+from .prompt import handle_prompt
 from .wishes import Beginning
 
 
@@ -18,7 +18,7 @@ class ConfirmButton(Component, discord.ui.DynamicItem[discord.ui.Button[Any]], t
 
     async def used(self, interaction: Interaction) -> None:
         content = await take_proposal(interaction, self.match["proposal"])
-        await handle(
+        await handle_prompt(
             interaction,
             content["prompt"],
             content["options"],

@@ -22,7 +22,7 @@ from .pictures import is_blurred, keep_attachment, keep_emoji, keep_link
 from .wishes import UNCONFIRMED, Beginning, check_weight, orders, question, wishes
 
 
-async def handle(
+async def handle_prompt(
     interaction: Interaction,
     prompt: str,
     options: Mapping[str, Any],

@@ -66,7 +66,7 @@ def short_id(job: Job) -> str:
     return job.id[:8]
 
 
-def roughly(seconds: float, locale: str) -> str:
+def approximate_time(seconds: float, locale: str) -> str:
     """A guess: a card that changes every second would be edited every second."""
     if seconds < 90:
         return text("card.seconds", locale, count=max(5, round(seconds / 5) * 5))

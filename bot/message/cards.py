@@ -10,7 +10,7 @@ from ...queue.dispatch import Ahead, Why
 from ...queue.prompt import UnknownWord, VocabularyReport
 from ...queue.records import ImageRequest, Job, JobState, Progress
 from ..text import ENGLISH, WORD_SHOWN, reason, shown, text
-from .card import Card, details, roughly, short_id
+from .card import Card, approximate_time, details, short_id
 from .keys import grid_rows, picture_rows, waiting_rows
 
 WORDS_SHOWN = 5
@@ -121,7 +121,7 @@ def _status(job: Job, place: int | None, workers: int, progress: Progress | None
         if place == 1:
             return text("card.next", locale)
         if why is not None and why.begins_in is not None and why.ahead.jobs:
-            eta, ahead = roughly(why.begins_in, locale), _ahead(why.ahead, locale)
+            eta, ahead = approximate_time(why.begins_in, locale), _ahead(why.ahead, locale)
             return text("card.place.eta", locale, place=place, eta=eta, ahead=ahead)
         return text("card.place", locale, place=place)
     if workers == 0 and job.state is not JobState.RUNNING:

@@ -19,8 +19,8 @@ from ..faults import FAILURES, Verdict, verdict
 from ..text import text
 from .address import Address
 from .buttons import view_of_card
-from .pace import Pace
-from .ways import NONCE, Answer, Delivered, Posting, Ways, only
+from .rate_limit import RateLimiter
+from .ways import NONCE, Answer, Delivered, Posting, Ways, mention_only
 
 log = logging.getLogger(__name__)
 
@@ -34,10 +34,10 @@ class Delivery:
     """Sends cards and answers through one connected client."""
 
     def __init__(
-        self, client: discord.Client, pace: Pace | None = None, *, clock: Callable[[], float] = time.time
+        self, client: discord.Client, limiter: RateLimiter | None = None, *, clock: Callable[[], float] = time.time
     ) -> None:
         self._client = client
-        self._pace = pace or Pace()
+        self._limiter = limiter or RateLimiter()
         self._clock = clock
         self._ways = Ways(client, clock)
         self._slots = asyncio.Semaphore(PARALLEL)
@@ -46,7 +46,7 @@ class Delivery:
         """Wait until Discord's limits, and finals on their way, leave room for a preview of this job."""
         while True:
             token = f"webhooks/{address.application}/{address.token}"
-            pause = self._pace.wait(token if address.token_open(self._clock()) else f"channels/{address.channel}")
+            pause = self._limiter.wait(token if address.token_open(self._clock()) else f"channels/{address.channel}")
             if pause <= 0:
                 return
             await asyncio.sleep(min(pause, 5.0))
@@ -96,7 +96,7 @@ class Delivery:
         while True:
             try:
                 async with self._slots:
-                    with self._pace.final():
+                    with self._limiter.final():
                         return await way(answer)
             except FAILURES as error:
                 match verdict(error):
@@ -135,7 +135,7 @@ class Delivery:
                 text("end.ready", address.locale, mention=f"<@{address.user}>"),
                 reference=channel.get_partial_message(done.message).to_reference(fail_if_not_exists=False),
                 nonce=f"at{job_id}"[:NONCE],
-                allowed_mentions=only(address.user),
+                allowed_mentions=mention_only(address.user),
             )
         except FAILURES as error:
             log.info("job %s: its member could not be mentioned (%s)", job_id[:8], _said(error))

@@ -133,7 +133,7 @@ class Ways:
             files=answer.attachments(),
             view=view_of_card(answer.card) or discord.utils.MISSING,
             nonce=job_id[:NONCE],
-            allowed_mentions=only(answer.address.user),
+            allowed_mentions=mention_only(answer.address.user),
         )
         self._doubtful.discard(job_id)
         return Delivered(way, channel.id, message.id, posted=True)
@@ -150,6 +150,6 @@ class Ways:
         return None
 
 
-def only(user: int) -> discord.AllowedMentions:
+def mention_only(user: int) -> discord.AllowedMentions:
     """Nobody is pinged but this member."""
     return discord.AllowedMentions(everyone=False, roles=False, replied_user=False, users=[discord.Object(user)])

@@ -18,7 +18,7 @@ from ..text import text
 from .expressions import open_expression_form
 from .region_form import open_region
 from .remix import open_remix
-from .requests import PAN, STRONG, SUBTLE, drawn_on, enlarged, new_seed, varied
+from .requests import PAN, STRONG, SUBTLE, new_seed, outpainted, upscaled, varied
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +66,21 @@ async def vary(pressed: Pressed) -> None:
 
 
 async def upscale(pressed: Pressed) -> None:
-    await _order(pressed, enlarged(pressed.job.request, await begun_from(pressed), pressed.picture))
+    await _order(pressed, upscaled(pressed.job.request, await begun_from(pressed), pressed.picture))
 
 
 async def zoom(pressed: Pressed) -> None:
     # A frame of a quarter on each side makes one and a half of the picture, of a half makes two.
     edge = 25 if pressed.key.action == "zoom15" else 50
     expand = (edge, edge, edge, edge)
-    await _order(pressed, drawn_on(pressed.job.request, await begun_from(pressed), expand, new_seed(), grow=False))
+    await _order(pressed, outpainted(pressed.job.request, await begun_from(pressed), expand, new_seed(), grow=False))
 
 
 async def pan(pressed: Pressed) -> None:
     place = ("left", "up", "right", "down").index(pressed.key.action)
     left, top, right, bottom = (PAN if n == place else 0 for n in range(4))
     expand = (left, top, right, bottom)
-    await _order(pressed, drawn_on(pressed.job.request, await begun_from(pressed), expand, new_seed(), grow=True))
+    await _order(pressed, outpainted(pressed.job.request, await begun_from(pressed), expand, new_seed(), grow=True))
 
 
 async def use(pressed: Pressed) -> None:

@@ -7,7 +7,7 @@ from ...queue.prompt import say
 from ...queue.records import LIVE, Job
 from ..imagine import said_again
 from ..interaction import Interaction, locale_of, queue_of, settings_here
-from ..message import details, roughly
+from ..message import approximate_time, details
 from ..text import plain, shorten, shown, text
 
 
@@ -56,5 +56,5 @@ def reasons(why: Why, locale: str) -> str:
     }
     said = text(known.get(why.reason, "about.why.running"), locale, place=why.place + 1)
     if why.done_in is not None:
-        said += " " + text("about.why.done", locale, eta=roughly(why.done_in, locale))
+        said += " " + text("about.why.done", locale, eta=approximate_time(why.done_in, locale))
     return said

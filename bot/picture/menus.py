@@ -10,7 +10,7 @@ import discord
 
 from ...queue.moderation import Use
 from ..errors import Refused
-from ..imagine import Beginning, handle
+from ..imagine import Beginning, handle_prompt
 from ..interaction import (
     PROPOSAL,
     TYPED,
@@ -68,7 +68,7 @@ async def submit_start(interaction: Interaction, proposal: str, prompt: str) -> 
     """The prompt came back. Raises: Refused."""
     content = await take_proposal(interaction, proposal)
     begun = Beginning(blurred=bool(content.get("blurred")))
-    await handle(interaction, prompt, {}, link=str(content["link"]), begun=begun)
+    await handle_prompt(interaction, prompt, {}, link=str(content["link"]), begun=begun)
 
 
 async def show_information(interaction: Interaction, message: discord.Message) -> None:

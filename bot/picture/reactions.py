@@ -29,7 +29,7 @@ CROSSES = ("❌", "✖️", "🗑️")
 STARS = ("⭐", "🌟", "❤️")
 
 
-async def reacted(client: discord.Client, services: Services, payload: discord.RawReactionActionEvent) -> None:
+async def handle_reaction(client: discord.Client, services: Services, payload: discord.RawReactionActionEvent) -> None:
     """Do what a reaction says, if it is the reactor's to say. Trouble is logged: nobody waits for an answer."""
     emoji = payload.emoji.name
     if emoji not in (*ENVELOPES, *CROSSES, *STARS) or payload.user_id == client.application_id:

@@ -6,7 +6,7 @@ import discord
 
 from ...queue.prompt import say
 from ...queue.records import Job
-from ..imagine import Beginning, handle, said_again
+from ..imagine import Beginning, handle_prompt, said_again
 from ..interaction import TYPED, Interaction, SubmittedModal, locale_of, modal_id, open_modal, settings_here, text_input
 from ..text import text
 
@@ -24,4 +24,4 @@ async def open_remix(interaction: Interaction, job: Job, picture: int) -> None:
 async def submit_remix(interaction: Interaction, job: Job, form: SubmittedModal) -> None:
     """The changed prompt, with all that a prompt may say, from where the old one came. Raises: Refused."""
     begun = Beginning(source=job.request.source, origin=(job.id, form.key.picture or 0, "remix"))
-    await handle(interaction, form.word("prompt"), {}, begun=begun, as_typed=True)
+    await handle_prompt(interaction, form.word("prompt"), {}, begun=begun, as_typed=True)

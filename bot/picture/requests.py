@@ -17,16 +17,16 @@ PAN = 50
 
 def varied(request: ImageRequest, picture: str, index: int, strength: float, seed: int) -> ImageRequest:
     """The picture of that name and number, noised and drawn again."""
-    made = Source(use="vary", picture=picture, strength=strength, seed=set_out_by(request, index))
+    made = Source(use="vary", picture=picture, strength=strength, seed=layout_seed(request, index))
     return request.model_copy(update={"seed": seed, "source": made})
 
 
-def set_out_by(request: ImageRequest, index: int) -> int | None:
+def layout_seed(request: ImageRequest, index: int) -> int | None:
     """The seed by which the things of that picture were set out, if they were; variations keep it."""
     return request.seeds[index] if request.source is None else request.source.seed
 
 
-def drawn_on(
+def outpainted(
     request: ImageRequest, picture: str, expand: tuple[int, int, int, int], seed: int, *, grow: bool
 ) -> ImageRequest:
     """Drawn on beyond its edges by `expand`; with `grow` the delivered picture is larger by as much."""
@@ -38,7 +38,7 @@ def drawn_on(
     return request.model_copy(update={"seed": seed, "count": 1, "width": width, "height": height, "source": made})
 
 
-def enlarged(request: ImageRequest, picture: str, index: int) -> ImageRequest:
+def upscaled(request: ImageRequest, picture: str, index: int) -> ImageRequest:
     """The same picture, twice as large.
 
     Raises:
@@ -48,7 +48,7 @@ def enlarged(request: ImageRequest, picture: str, index: int) -> ImageRequest:
     if max(request.width, request.height) * 2 > LONGEST:
         raise Refused("button.largest", limit=LONGEST)
     # Nothing is added to it, so nothing is redrawn: the worker's upscaler makes it larger.
-    kept = Source(use="vary", picture=picture, strength=0.0, seed=set_out_by(request, index))
+    kept = Source(use="vary", picture=picture, strength=0.0, seed=layout_seed(request, index))
     changes = {"seed": request.seeds[index], "count": 1, "width": width, "height": height, "source": kept}
     return request.model_copy(update=changes)
 

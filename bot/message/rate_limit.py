@@ -35,7 +35,7 @@ def bucket_of(path: str) -> str:
     return found[1] if found else ""
 
 
-class Pace:
+class RateLimiter:
     """One for each bot."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
