@@ -15,6 +15,9 @@ from discord.http import Route, handle_message_parameters
 from discord.webhook.async_ import AsyncWebhookAdapter, async_context
 
 from daguerre.bot import discord_internals
+from daguerre.bot.message.buttons import view_of, view_with
+from daguerre.bot.message.keys import grid_rows
+from daguerre.bot.picture import gallery
 
 BOT = Path(__file__).resolve().parents[1] / "bot"
 
@@ -79,6 +82,18 @@ def test_voice_is_not_missed() -> None:
     discord_internals.expect_no_voice()
     assert {discord.VoiceClient.warn_nacl, discord.VoiceClient.warn_dave} == {False}
     discord.VoiceClient.warn_nacl, discord.VoiceClient.warn_dave = before
+
+
+async def test_views_are_sent_and_forgotten() -> None:
+    """discord.py keeps the items of a view that was not stopped: every picture would leave its buttons there."""
+    views = [
+        view_of(grid_rows("0" * 32, 4)),
+        view_with([discord.ui.Button(custom_id="x")]),
+        gallery.laid_out("history", 0, [], 13, "en"),
+    ]
+    assert all(view is not None and view.is_finished() for view in views)
+    assert "not view.is_finished()" in inspect.getsource(discord.InteractionResponse.send_message)
+    assert "not view.is_finished()" in inspect.getsource(discord.abc.Messageable.send)
 
 
 def test_one_file_holds_them_all() -> None:
