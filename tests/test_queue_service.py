@@ -168,7 +168,7 @@ async def test_a_cancel_that_the_worker_did_not_hear(queue: Queue) -> None:
         job = await submit(queue, "unwanted")
         await state(queue, job, JobState.RUNNING)
         assert await queue._table.cancel(job.id)  # As if NATS had been away: nothing is sent.
-        queue._changed(await queue.job(job.id))
+        queue._memory.changed(await queue.job(job.id))
         await until(lambda: gate.cancelled == ["unwanted"])
 
 
