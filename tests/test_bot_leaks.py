@@ -326,7 +326,7 @@ def calls_of(name: str) -> list[tuple[str, ast.Call, ast.AST]]:
                         called = node.func
                         text = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
                         if text == name:
-                            found.append((f"{folder}/{file.name}", node, function))
+                            found.append((file.relative_to(PROJECT).as_posix(), node, function))
     return found
 
 
