@@ -117,7 +117,7 @@ async def a_scene(
     mask = io.BytesIO()
     Image.radial_gradient("L").resize((done.request.width, done.request.height)).save(mask, "PNG")
     kept = await queue.keep_source(mask.getvalue())
-    region = await queue.members.keep_draft(
+    region = await queue.members.keep_proposal(
         str(ada.id), {"job": done.id, "picture": 0, "mask": kept, "prompt": "a worm", "blurred": False}
     )
     return Scene(

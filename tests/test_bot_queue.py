@@ -305,4 +305,4 @@ async def test_a_relaxed_job_is_in_its_lane(
     async with a_bot(standin, queue, tmp_path):
         await (await standin.slash(ada, studio, "imagine", prompt="a red apple", relaxed=True)).message()
         job = await until(lambda: only_job(queue))
-    assert job.lane == "relax"
+    assert job.priority == "relax"

@@ -131,7 +131,7 @@ async def test_remix_leaves_nothing_out(
         assert kept == {(before.request.source.picture, 0.775)}
         assert {one.negative for one in easel.begun[1:]} == {""}, "what was taken out of the form is not put in again"
         await finished(await remixed("a red pizza --relax"))
-        assert (await newest(queue, ada)).lane == "relax"
+        assert (await newest(queue, ada)).priority == "relax"
         link = shown.attachments[0].url
         await finished(await remixed(f"{link} a blue pizza"))
         job = await newest(queue, ada)

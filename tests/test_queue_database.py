@@ -43,7 +43,12 @@ async def test_an_earlier_queue_is_brought_up_to_date(tmp_path: Path) -> None:
     async with opened(tmp_path) as (_, table):
         assert [entry.id for entry in await table.waiting()] == [f"{0:032x}", f"{2:032x}"]
         (running,) = await table.out()
-        assert (running.lane, running.weight, running.reply, running.request) == ("fast", 1.0, {"channel": 5}, asked())
+        assert (running.priority, running.weight, running.reply, running.request) == (
+            "fast",
+            1.0,
+            {"channel": 5},
+            asked(),
+        )
         await table.cancel(running.id)
         assert [step.after for step in await table.history(running.id)] == [JobState.CANCELLED]
         assert (await table.counts())[JobState.DELIVERED] == 1

@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 from daguerre.queue.dispatch.fair import Ahead, FairQueue
 from daguerre.queue.dispatch.ordered import Ordered
 from daguerre.queue.records.capability import Capability, Needs
-from daguerre.queue.records.waiting import Entry, Lane
+from daguerre.queue.records.waiting import Entry, Priority
 
 #: Each example plays a whole queue.
 few = settings(max_examples=60)
 
-lanes = st.sampled_from(("fast", "relax"))
+priorities = st.sampled_from(("fast", "relax"))
 servers = st.sampled_from("XYZ")
 members = st.sampled_from("abcd")
 #: Powers of two, so that sums of costs are exact.
 costs = st.sampled_from([0.25, 1.0, 4.0])
 events = st.lists(
-    st.tuples(st.just("add"), servers, members, costs, lanes)
+    st.tuples(st.just("add"), servers, members, costs, priorities)
     | st.tuples(st.just("start"))
     | st.tuples(st.just("drop"), st.integers(0, 30))
     | st.tuples(st.just("settle"), st.sampled_from([0.25, 2.0, 8.0])),
@@ -44,11 +44,18 @@ class Line:
         self._number = 0
 
     def add(
-        self, server: str, member: str, cost: float = 1.0, lane: Lane = "fast", *, weight: float = 1.0, side: int = 0
+        self,
+        server: str,
+        member: str,
+        cost: float = 1.0,
+        priority: Priority = "fast",
+        *,
+        weight: float = 1.0,
+        side: int = 0,
     ) -> str:
         self._number += 1
         name = f"{self._number:06d}"
-        self.queue.add(Entry(name, server, member, cost, lane, weight, Needs(side=side)))
+        self.queue.add(Entry(name, server, member, cost, priority, weight, Needs(side=side)))
         return name
 
     def start(self) -> Entry:
@@ -65,8 +72,8 @@ def replay(story: list[tuple]) -> Line:
     line = Line()
     for event, *details in story:
         if event == "add":
-            server, member, cost, lane = details
-            line.add(server, server + member, cost, lane)
+            server, member, cost, priority = details
+            line.add(server, server + member, cost, priority)
         elif event == "start" and len(line.queue):
             line.start()
         elif event == "drop" and len(line.queue):
@@ -97,8 +104,8 @@ def test_places_are_the_order_in_which_jobs_are_sent(story: list[tuple]) -> None
 def test_jobs_of_one_member_keep_their_order(story: list[tuple]) -> None:
     """Whatever happened, what a member asked for first in a lane comes first."""
     order = replay(story).waiting()
-    for flow in {(entry.lane, entry.member) for entry in order}:
-        mine = [entry.id for entry in order if (entry.lane, entry.member) == flow]
+    for flow in {(entry.priority, entry.member) for entry in order}:
+        mine = [entry.id for entry in order if (entry.priority, entry.member) == flow]
         assert mine == sorted(mine)
 
 
@@ -235,8 +242,8 @@ def test_relaxed_jobs_get_their_share_and_all_of_an_idle_machine() -> None:
     line = Line()
     for _ in range(50):
         line.add("X", "a")
-        line.add("X", "b", lane="relax")
-    starts = Counter(line.start().lane for _ in range(50))
+        line.add("X", "b", priority="relax")
+    starts = Counter(line.start().priority for _ in range(50))
     assert starts == {"fast": 40, "relax": 10}
     while len(line.queue):
         line.start()

@@ -97,10 +97,10 @@ async def test_lineage_goes_both_ways(store: MemberStore) -> None:
 
 async def test_a_draft_is_taken_once_and_by_its_member(store: MemberStore) -> None:
     """Two clicks on Yes are one yes."""
-    draft = await store.keep_draft(ADA, {"prompt": "{a, b}"})
-    assert await store.take_draft(draft, EVE) is None
-    assert await store.take_draft(draft, ADA) == {"prompt": "{a, b}"}
-    assert await store.take_draft(draft, ADA) is None
+    draft = await store.keep_proposal(ADA, {"prompt": "{a, b}"})
+    assert await store.take_proposal(draft, EVE) is None
+    assert await store.take_proposal(draft, ADA) == {"prompt": "{a, b}"}
+    assert await store.take_proposal(draft, ADA) is None
 
 
 async def test_a_member_can_be_exported_and_forgotten(database: Database, store: MemberStore) -> None:

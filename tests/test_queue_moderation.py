@@ -202,9 +202,9 @@ async def test_a_servers_quota_grants_and_lanes(tmp_path: Path) -> None:
         assert (full.value.scope, full.value.limit) == ("daily", 1)
         await own.moderation.store.grant("1", "m", 500, "mona")
         ticket = await own.submit(asked(steps=100, width=512, height=512), key="g", member="m", server="1", reply={})
-        assert ticket.job.lane == "relax"
+        assert ticket.job.priority == "relax"
         special = await own.submit(asked(steps=10), key="r", member="n", server="1", reply={}, roles=["7"])
-        assert (special.job.lane, special.job.weight) == ("fast", 3)
+        assert (special.job.priority, special.job.weight) == ("fast", 3)
 
 
 async def test_a_high_score_holds_a_job_unless_the_channel_is_relaxed(queue: Queue) -> None:

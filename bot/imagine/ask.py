@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import discord
 
 from ...queue.errors import InvalidRequest, QueueError
-from ...queue.records import ImageRequest, Job, Lane
+from ...queue.records import ImageRequest, Job, Priority
 from ...queue.store import Origin, ServerSettings, Ticket
 from ..faults import ALREADY_ACKNOWLEDGED, FAILURES, UNKNOWN_INTERACTION, explain
 from ..interaction import (
@@ -43,7 +43,7 @@ class Order:
     """One job to be."""
 
     request: ImageRequest
-    lane: Lane = "fast"
+    priority: Priority = "fast"
     #: Picture from which it came: job, number from 0, and the action.
     origin: tuple[str, int, str] | None = None
     #: Names of the pictures that the member sent for it.
@@ -131,7 +131,7 @@ async def _queue(
                     member=str(interaction.user.id),
                     server=str(interaction.guild_id or PRIVATE_SERVER),
                     reply=(address if number == 0 else replace(address, followup=True)).reply(),
-                    lane=order.lane,
+                    priority=order.priority,
                     roles=role_ids(interaction),
                     relaxed=is_relaxed(settings, interaction),
                     moderates=may_moderate(interaction),

@@ -25,7 +25,7 @@ from ...queue.prompt import (
     value_of,
     wish_of,
 )
-from ...queue.records import FLAGS, MAX_SEED, MOST_ASPECT, ImageRequest, Lane, Source, image_request
+from ...queue.records import FLAGS, MAX_SEED, MOST_ASPECT, ImageRequest, Priority, Source, image_request
 from ...queue.store import Preferences, ServerSettings
 from ..errors import Refused
 from ..text import code_safe, plain, text
@@ -152,8 +152,8 @@ def orders(found: Sequence[Wish], settings: ServerSettings, begun: Beginning | N
         except InvalidRequest as problem:
             raise refusal_of(problem, wish.prompt) from None
         brought = (begun.picture,) if begun.picture else ()
-        lane: Lane = "relax" if wish.relaxed else "fast"
-        made.append(Order(request, lane, begun.origin, brought, begun.blurred))
+        priority: Priority = "relax" if wish.relaxed else "fast"
+        made.append(Order(request, priority, begun.origin, brought, begun.blurred))
     return made
 
 

@@ -16,12 +16,12 @@ PROPOSAL = r"(?P<proposal>[0-9a-f]{16})"
 
 async def keep_proposal(interaction: Interaction, content: Mapping[str, Any]) -> str:
     """The name under which it is kept."""
-    return await queue_of(interaction).members.keep_draft(str(interaction.user.id), content)
+    return await queue_of(interaction).members.keep_proposal(str(interaction.user.id), content)
 
 
 async def take_proposal(interaction: Interaction, name: str) -> Mapping[str, Any]:
     """What this member was asked about. Raises: Refused when that was taken before."""
-    content = await queue_of(interaction).members.take_draft(name, str(interaction.user.id))
+    content = await queue_of(interaction).members.take_proposal(name, str(interaction.user.id))
     if content is None:
         raise Refused("confirm.gone")
     return content

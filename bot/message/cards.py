@@ -140,7 +140,7 @@ def _ahead(ahead: Ahead, locale: str) -> str:
         "card.ahead.own": ahead.own,
         "card.ahead.server": ahead.server,
         "card.ahead.others": ahead.others,
-        "card.ahead.lane": ahead.lane,
+        "card.ahead.lane": ahead.priority,
     }
     return ", ".join(text(code, locale, count=count) for code, count in counts.items() if count)
 

@@ -48,7 +48,7 @@ async def begun_from(pressed: Pressed, use: Use = Use.SOURCE) -> str:
 
 
 async def _order(pressed: Pressed, request: ImageRequest) -> None:
-    order = Order(request, pressed.job.lane, (pressed.job.id, pressed.picture, pressed.key.action))
+    order = Order(request, pressed.job.priority, (pressed.job.id, pressed.picture, pressed.key.action))
 
     async def make(_: ServerSettings) -> list[Order]:
         return [order]

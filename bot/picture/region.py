@@ -110,7 +110,7 @@ def order_of(job: Job, picture: int, content: Mapping[str, Any]) -> Order:
     given = {**job.request.model_dump(exclude={"version", "source"}), "prompt": str(content["prompt"]), "parts": ()}
     request = image_request(**{**given, "source": source, "seed": random.randrange(MAX_SEED + 1)})
     origin = (job.id, picture, "region")
-    return Order(request, job.lane, origin, brought=(mask_name,), blurred=bool(content.get("blurred")))
+    return Order(request, job.priority, origin, brought=(mask_name,), blurred=bool(content.get("blurred")))
 
 
 def preview(picture: bytes, marks: bytes) -> tuple[bytes, bool]:

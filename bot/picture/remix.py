@@ -14,7 +14,7 @@ from ..text import text
 async def open_remix(interaction: Interaction, job: Job, picture: int) -> None:
     """The old prompt with its flags, to be changed."""
     locale = locale_of(interaction)
-    wish = said_again(job.request, await settings_here(interaction), relaxed=job.lane == "relax")
+    wish = said_again(job.request, await settings_here(interaction), relaxed=job.priority == "relax")
     prompt = text_input(
         text("form.prompt", locale), "prompt", say(wish)[:TYPED], style=discord.TextStyle.paragraph, max_length=TYPED
     )

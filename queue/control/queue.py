@@ -29,8 +29,8 @@ from ..pictures import PictureStore, Sources
 from ..records import (
     ImageRequest,
     Job,
-    Lane,
     Limits,
+    Priority,
     Progress,
     Transition,
     check,
@@ -109,7 +109,7 @@ class Queue(Operations):
         member: str,
         server: str,
         reply: Mapping[str, Any],
-        lane: Lane = "fast",
+        priority: Priority = "fast",
         roles: Collection[str] = (),
         pool: str = "",
         relaxed: bool = False,
@@ -137,7 +137,7 @@ class Queue(Operations):
                 admitted = await self.moderation.admit(
                     request, key=key, member=member, server=server, roles=roles, relaxed=relaxed, limits=limits
                 )
-                request, limits, lane = admitted.request, admitted.limits, admitted.lane(lane)
+                request, limits, priority = admitted.request, admitted.limits, admitted.priority(priority)
                 cost = max(work(request) * self._memory.pace, 1e-3)
                 self._check(limits, server, member, cost)
                 place, asker = Place(server, adult=relaxed), Asker(member, roles, moderates)
@@ -150,8 +150,9 @@ class Queue(Operations):
             self._entering[member] += 1
             try:
                 ticket = await self._table.add(
-                    request, key=key, member=member, server=server, reply=reply, lane=lane, weight=limits.weight,
-                    cost=cost, pool=pool, marks=admitted.job_marks(blurred=blurred or begun.blurred),
+                    request, key=key, member=member, server=server, reply=reply, priority=priority,
+                    weight=limits.weight, cost=cost, pool=pool,
+                    marks=admitted.job_marks(blurred=blurred or begun.blurred),
                 )  # fmt: skip
                 if ticket.created:
                     self._memory.entered(ticket.job)

@@ -25,7 +25,7 @@ class Why:
     reason: Reason
     #: Jobs before it; 0 when it is next, runs or is over.
     place: int
-    #: Who those belong to: the same member, others in the server, other servers, the other lane.
+    #: Who those belong to: the same member, others in the server, other servers, the other priority.
     ahead: Ahead
     #: Seconds until it begins and until it is done, as far as can be told.
     begins_in: float | None

@@ -12,7 +12,7 @@ from typing import Any, cast
 from sqlalchemy import select
 
 from ..errors import QueueError
-from ..records import OUT, ImageRequest, Lane, Limits, of_roles, parse_roles
+from ..records import OUT, ImageRequest, Limits, Priority, of_roles, parse_roles
 from ..store import JOBS, Audit, Database, ServerSettings, ServerSettingsStore
 from .options import ModerationOptions, global_rules
 from .records import Marks
@@ -48,11 +48,11 @@ class Admitted:
     request: ImageRequest
     limits: Limits
     marks: Marks
-    #: Whether the member may not use the fast lane here.
+    #: Whether the member may not use the fast priority here.
     slow: bool = False
 
-    def lane(self, wanted: Lane) -> Lane:
-        """The lane that it waits in."""
+    def priority(self, wanted: Priority) -> Priority:
+        """The priority that it waits with."""
         return "relax" if self.slow else wanted
 
     def job_marks(self, *, blurred: bool = False) -> Mapping[str, Any] | None:

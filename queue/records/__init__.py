@@ -22,7 +22,7 @@ from .transport import (
     WorkerInfo,
     WorkerTransport,
 )
-from .waiting import LANES, Entry, Lane
+from .waiting import PRIORITIES, Entry, Priority
 
 __all__ = [
     "BROKEN",
@@ -33,7 +33,6 @@ __all__ = [
     "FLAGS",
     "FOLLOWS",
     "HEARTBEAT_SECONDS",
-    "LANES",
     "LIVE",
     "MAX_COUNT",
     "MAX_PROMPT",
@@ -43,6 +42,7 @@ __all__ = [
     "NOTHING",
     "OUT",
     "POOL",
+    "PRIORITIES",
     "UNMEASURED",
     "Arrived",
     "Capability",
@@ -57,11 +57,11 @@ __all__ = [
     "Job",
     "JobMessage",
     "JobState",
-    "Lane",
     "Limits",
     "Needs",
     "Outcome",
     "Part",
+    "Priority",
     "Progress",
     "Rendered",
     "Source",

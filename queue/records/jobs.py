@@ -8,7 +8,7 @@ from typing import Any
 
 from .life import BROKEN, FINISHED, LIVE, OUT, JobState
 from .requests import ImageRequest
-from .waiting import Lane
+from .waiting import Priority
 
 __all__ = ["BROKEN", "FINISHED", "LIVE", "OUT", "Job", "JobState", "Progress", "Rendered", "Transition"]
 
@@ -46,7 +46,7 @@ class Job:
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
     #: Seconds of device time used.
     seconds: float = 0.0
-    lane: Lane = "fast"
+    priority: Priority = "fast"
     #: The member's share beside others of the server.
     weight: float = 1.0
     #: Device time in seconds, as estimated when it was queued.

@@ -7,8 +7,8 @@ from typing import Literal
 
 from .capability import Needs
 
-Lane = Literal["fast", "relax"]
-LANES: tuple[Lane, ...] = ("fast", "relax")
+Priority = Literal["fast", "relax"]
+PRIORITIES: tuple[Priority, ...] = ("fast", "relax")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Entry:
     member: str
     #: Device time in seconds, as estimated.
     cost: float
-    lane: Lane = "fast"
+    priority: Priority = "fast"
     #: Share of the member among the members of its server.
     weight: float = 1.0
     needs: Needs = field(default_factory=Needs)

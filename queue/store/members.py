@@ -16,12 +16,12 @@ from ..records import Job, JobState
 from .database import Database
 from .rows import job_of
 from .schema import JOBS
-from .schema_members import DRAFTS, FAVOURITES, LINEAGE, PREFERENCES
+from .schema_members import FAVOURITES, LINEAGE, PREFERENCES, PROPOSALS
 
 #: States of jobs that have pictures.
 WITH_PICTURES = (JobState.RENDERED, JobState.DELIVERED)
-#: Seconds after which a draft is forgotten.
-DRAFT_SECONDS = 7 * 24 * 3600.0
+#: Seconds after which a proposal is forgotten.
+PROPOSAL_SECONDS = 7 * 24 * 3600.0
 #: Jobs that are looked through for different prompts.
 LOOKED_AT = 100
 
@@ -196,23 +196,27 @@ class MemberStore:
         query = query.order_by(columns.job).limit(limit)
         return await self._database.view(lambda one: [Origin(*row) for row in one.execute(query)])
 
-    # Drafts
+    # Proposals
 
-    async def keep_draft(self, member: str, content: Mapping[str, Any]) -> str:
+    async def keep_proposal(self, member: str, content: Mapping[str, Any]) -> str:
         """Keep a small JSON record for a week; gives its id."""
-        draft, now = token_hex(8), time.time()
+        proposal, now = token_hex(8), time.time()
 
         def work(connection: Connection) -> None:
-            connection.execute(delete(DRAFTS).where(DRAFTS.c.at < now - DRAFT_SECONDS))
-            row = {"id": draft, "member": member, "content": dict(content), "at": now}
-            connection.execute(DRAFTS.insert(), row)
+            connection.execute(delete(PROPOSALS).where(PROPOSALS.c.at < now - PROPOSAL_SECONDS))
+            row = {"id": proposal, "member": member, "content": dict(content), "at": now}
+            connection.execute(PROPOSALS.insert(), row)
 
         await self._database.change(work)
-        return draft
+        return proposal
 
-    async def take_draft(self, draft: str, member: str) -> Mapping[str, Any] | None:
-        """The member's draft, once: it is gone then. None when it is not there, or another's."""
-        gone = delete(DRAFTS).where(DRAFTS.c.id == draft, DRAFTS.c.member == member).returning(DRAFTS.c.content)
+    async def take_proposal(self, proposal: str, member: str) -> Mapping[str, Any] | None:
+        """The member's proposal, once: it is gone then. None when it is not there, or another's."""
+        gone = (
+            delete(PROPOSALS)
+            .where(PROPOSALS.c.id == proposal, PROPOSALS.c.member == member)
+            .returning(PROPOSALS.c.content)
+        )
         content = await self._database.change(lambda one: one.execute(gone).scalar_one_or_none())
         return cast("Mapping[str, Any]", content) if isinstance(content, dict) else None
 
@@ -230,7 +234,7 @@ class MemberStore:
         """Remove everything that is kept here about a member. Jobs are not here."""
 
         def work(connection: Connection) -> None:
-            for table in (PREFERENCES, FAVOURITES, DRAFTS):
+            for table in (PREFERENCES, FAVOURITES, PROPOSALS):
                 connection.execute(delete(table).where(table.c.member == member))
             own = select(JOBS.c.id).where(JOBS.c.member == member)
             connection.execute(delete(LINEAGE).where(LINEAGE.c.job.in_(own)))

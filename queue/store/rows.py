@@ -8,7 +8,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 from sqlalchemy import RowMapping
 
-from ..records import Entry, ImageRequest, Job, JobState, Lane, Needs
+from ..records import Entry, ImageRequest, Job, JobState, Needs, Priority
 
 #: Codes of jobs whose row cannot be understood: damaged, or written by another version.
 UNREADABLE = "unreadable"
@@ -20,13 +20,13 @@ _NO_REQUEST = ImageRequest(prompt="?", seed=0)
 def entry_of(job: Job) -> Entry:
     """The job as the fair queue sees it."""
     needs = Needs(job.request.model, max(job.request.width, job.request.height), job.pool)
-    return Entry(job.id, job.server, job.member, _sound(job.cost), job.lane, _sound(job.weight), needs)
+    return Entry(job.id, job.server, job.member, _sound(job.cost), job.priority, _sound(job.weight), needs)
 
 
 def entry_of_row(row: Sequence[Any]) -> Entry:
-    job_id, server, member, cost, lane, weight, model, side, pool = row
-    fair_lane: Lane = "relax" if lane == "relax" else "fast"
-    return Entry(job_id, server, member, _sound(cost), fair_lane, _sound(weight), Needs(model, side, pool))
+    job_id, server, member, cost, priority, weight, model, side, pool = row
+    priority_class: Priority = "relax" if priority == "relax" else "fast"
+    return Entry(job_id, server, member, _sound(cost), priority_class, _sound(weight), Needs(model, side, pool))
 
 
 def _sound(value: Any) -> float:
@@ -47,7 +47,7 @@ def job_of(row: Mapping[str, Any] | RowMapping) -> Job:
         key=row["key"],
         member=row["member"],
         server=row["server"],
-        lane="relax" if row["lane"] == "relax" else "fast",
+        priority="relax" if row["lane"] == "relax" else "fast",
         weight=row["weight"],
         cost=row["cost"],
         pool=row["pool"],

@@ -51,7 +51,7 @@ JOBS = Table(
     Column("key", String(200), nullable=False, unique=True),
     Column("member", String(200), nullable=False),
     Column("server", String(200), nullable=False),
-    # Fair share: lane, the member's weight, estimated device time; and what the job needs of a worker.
+    # Fair share: priority, the member's weight, estimated device time; and what the job needs of a worker.
     Column("lane", String(8), nullable=False),
     Column("weight", Double, nullable=False),
     Column("cost", Double, nullable=False),

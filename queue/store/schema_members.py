@@ -40,7 +40,7 @@ LINEAGE = Table(
 )
 
 #: What was asked for and waits for a yes, such as a prompt that stands for many requests.
-DRAFTS = Table(
+PROPOSALS = Table(
     "drafts",
     METADATA,
     Column("id", String(32), primary_key=True),

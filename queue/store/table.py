@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Update, bindparam, delete, insert, or_, select
 
 from ..errors import UnknownJob
-from ..records import BROKEN, FINISHED, Entry, ImageRequest, Job, JobState, Lane, Transition, day
+from ..records import BROKEN, FINISHED, Entry, ImageRequest, Job, JobState, Priority, Transition, day
 from . import prepared, statements
 from .database import Database
 from .rows import entry_of_row, job_of
@@ -69,7 +69,7 @@ class JobTable(SourceUses):
         member: str,
         server: str,
         reply: Mapping[str, Any],
-        lane: Lane = "fast",
+        priority: Priority = "fast",
         weight: float = 1.0,
         cost: float = 1.0,
         pool: str = "",
@@ -86,7 +86,7 @@ class JobTable(SourceUses):
             "key": key,
             "member": member,
             "server": server,
-            "lane": lane,
+            "lane": priority,
             "weight": weight,
             "cost": cost,
             "model": request.model,
