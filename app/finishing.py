@@ -12,12 +12,12 @@ from typing import Any
 
 from PIL import Image
 
-from ..models import watermark
-from ..models.certificates import development_certificate, load_certificate
-from ..models.label import add_label
-from ..models.manifest import Signer
-from ..models.provenance import encode_png
-from ..models.safety import Judge, load_judge
+from ..models.provenance import watermark
+from ..models.provenance.certificates import development_certificate, load_certificate
+from ..models.provenance.label import add_label
+from ..models.provenance.manifest import Signer
+from ..models.provenance.metadata import encode_png
+from ..models.provenance.safety import Judge, load_judge
 from ..queue.moderation_options import ModerationOptions
 from ..queue.requests import ImageRequest
 from .making import MAKING, Making

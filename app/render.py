@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from PIL import Image
 
 from ..models.errors import TooLate, Unrenderable
-from ..models.provenance import software
-from ..models.serving.asks import Ask, Drawn, OnProgress, Progress, Source
+from ..models.provenance.metadata import software
+from ..models.serving.requests import Ask, Drawn, OnProgress, Progress, Source
 from ..queue.emoji_words import in_words
 from ..queue.errors import RenderRefused
 from ..queue.jobs import Rendered
@@ -37,7 +37,7 @@ MOST_PIXELS = 32_000_000
 
 
 class EngineLike(Protocol):
-    """What rendering needs of `models.engine.Engine`."""
+    """What rendering needs of `models.serving.engine.Engine`."""
 
     @property
     def slots(self) -> int: ...

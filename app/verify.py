@@ -28,9 +28,9 @@ def read_origin(data: bytes) -> Origin:
     Raises:
         ValueError: it is no PNG, JPEG or WebP picture, or too large.
     """
-    from ..models import watermark
-    from ..models.manifest import read_statement
-    from ..models.provenance import TRAINED_MEDIA
+    from ..models.provenance import watermark
+    from ..models.provenance.manifest import read_statement
+    from ..models.provenance.metadata import TRAINED_MEDIA
 
     picture = _open(data)
     media = FORMATS[picture.format or ""]

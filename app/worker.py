@@ -67,7 +67,7 @@ def load_engine(
         from diffusers.utils import logging as diffusers_logging
         from transformers.utils import logging as transformers_logging
 
-        from ..models.engine import Engine
+        from ..models.serving.engine import Engine
     except (ImportError, RuntimeError) as error:
         if (failed := import_behind(error)) is None:
             raise

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from daguerre.models.engine import Ask, Engine
+from daguerre.models.serving.engine import Ask, Engine
 
 PROMPTS = (
     "a red apple", "a pumpkin on a blue background", "a cat and a dog", "five roses", "两只熊猫和一辆汽车",

@@ -37,8 +37,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from daguerre.app.config import load
 from daguerre.models.common.folder import native_size
-from daguerre.models.engine import Ask, Cancelled, Engine, Progress
 from daguerre.models.serving import schedule
+from daguerre.models.serving.engine import Ask, Cancelled, Engine, Progress
 from daguerre.models.serving.finish import finish
 
 # At the end: `-P` keeps this folder off the path because of queue.py, which stands in for the standard library's.

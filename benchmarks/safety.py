@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from daguerre.models import watermark
-from daguerre.models.safety import load_judge
+from daguerre.models.provenance import watermark
+from daguerre.models.provenance.safety import load_judge
 from daguerre.queue.rules import Rule, book_of
 from daguerre.queue.rules_default import default_rules
 

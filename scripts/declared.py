@@ -22,8 +22,9 @@ ROOT = Path(__file__).resolve().parents[1]
 MAY = (
     ("models/data", ("worker", "data")), ("models/training", ("worker", "data")),
     ("models/evaluation", ("worker", "data")), ("models/gpu", ("worker", "data")),
-    ("models/commands.py", ("worker", "data")), ("models", ("worker",)), ("app", ("worker",)), ("bot", ()),
-    ("queue", ()), ("web", ()),
+    ("models/finetune", ("worker", "data")), ("models/commands/draw.py", ("worker",)),
+    ("models/commands", ("worker", "data")), ("models", ("worker",)), ("app", ("worker",)), ("bot", ()), ("queue", ()),
+    ("web", ()),
 )  # fmt: skip
 
 

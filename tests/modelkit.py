@@ -11,12 +11,12 @@ import torch
 from diffusers import AutoencoderKL
 from torch import nn
 
-from daguerre.models import networks
 from daguerre.models.data.colours import looks
 from daguerre.models.data.describe import names_of
 from daguerre.models.data.raster import rasterise
 from daguerre.models.data.sampler import SceneSampler
 from daguerre.models.data.store import SpriteSet
+from daguerre.models.training import networks
 from daguerre.models.training.codec import CodecRecipe
 from daguerre.models.training.denoiser import DenoiserRecipe
 from daguerre.models.training.latents import Shard, draw_scenes, encode

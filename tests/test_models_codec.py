@@ -15,10 +15,9 @@ from modelkit import CODEC as TOY
 from modelkit import interrupted_after, same
 from torch import nn
 
-from daguerre.models import networks
 from daguerre.models.data.store import SpriteSet
 from daguerre.models.errors import TrainingError
-from daguerre.models.training import checkpoints, losses
+from daguerre.models.training import checkpoints, losses, networks
 from daguerre.models.training.adversary import MultiScaleDiscriminator
 from daguerre.models.training.codec import Adversary, CodecRecipe, codec_loss, reconstruct, train_codec
 from daguerre.models.training.codec_figures import decode_prior

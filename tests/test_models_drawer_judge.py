@@ -23,13 +23,13 @@ from daguerre.models.data.siblings import sibling_group
 from daguerre.models.data.store import SpriteSet, SpriteWriter
 from daguerre.models.drawer.network import DrawerDenoiser
 from daguerre.models.errors import DataMissing, WeightsMissing, WeightsRefused
-from daguerre.models.evaluation import drawer_figures
-from daguerre.models.evaluation.better import better
-from daguerre.models.evaluation.drawer_command import draws_from_drawings
-from daguerre.models.evaluation.drawer_copies import Drawings, copies, nearest
-from daguerre.models.evaluation.drawer_evaluate import DrawerMaterial, DrawerPlan, evaluate_drawer, looks_when_asked
-from daguerre.models.evaluation.drawer_features import GROUNDS, describe
-from daguerre.models.evaluation.drawer_painter import (
+from daguerre.models.evaluation.drawer import figures as drawer_figures
+from daguerre.models.evaluation.drawer.better import better
+from daguerre.models.evaluation.drawer.command import draws_from_drawings
+from daguerre.models.evaluation.drawer.copies import Drawings, copies, nearest
+from daguerre.models.evaluation.drawer.evaluate import DrawerMaterial, DrawerPlan, evaluate_drawer, looks_when_asked
+from daguerre.models.evaluation.drawer.features import GROUNDS, describe
+from daguerre.models.evaluation.drawer.painter import (
     DrawerSampling,
     context,
     drawer_painter,
@@ -37,11 +37,11 @@ from daguerre.models.evaluation.drawer_painter import (
     open_words,
     sample,
 )
-from daguerre.models.evaluation.drawer_questions import MOST, Ask, Questions
-from daguerre.models.evaluation.drawer_quick import main
-from daguerre.models.evaluation.drawer_recogniser import load, on_ground, recognise
-from daguerre.models.evaluation.drawer_scores import Judge, shares, straight
-from daguerre.models.evaluation.train_drawer_recogniser import (
+from daguerre.models.evaluation.drawer.questions import MOST, Ask, Questions
+from daguerre.models.evaluation.drawer.quick import main
+from daguerre.models.evaluation.drawer.recogniser import load, on_ground, recognise
+from daguerre.models.evaluation.drawer.scores import Judge, shares, straight
+from daguerre.models.evaluation.drawer.train_recogniser import (
     DrawerRecogniserRecipe,
     premultiplied,
     split,

@@ -15,10 +15,10 @@ from PIL import Image
 from daguerre.models.drawer import bank
 from daguerre.models.drawer.pipeline import DrawerPipeline, guidance_shares, is_drawer, load
 from daguerre.models.drawer.shelf import Shelf
-from daguerre.models.engine import Ask, Cancelled, Drawn, Engine, Progress
 from daguerre.models.errors import Unfit, WeightsRefused
-from daguerre.models.serving.asks import Source
 from daguerre.models.serving.drawer_finish import enlarged
+from daguerre.models.serving.engine import Ask, Cancelled, Drawn, Engine, Progress
+from daguerre.models.serving.requests import Source
 
 ASK = Ask("a dog", (1,), 4, 2.0, 64, 64)
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from toyweights import write_toy_weights
 
-from daguerre.models.engine import Cancelled, Engine, check_folder, digest, native_size
 from daguerre.models.errors import EngineError, WeightsMissing, WeightsRefused
+from daguerre.models.serving.engine import Cancelled, Engine, check_folder, digest, native_size
 
 
 @pytest.fixture(scope="module")

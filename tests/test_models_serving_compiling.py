@@ -17,8 +17,8 @@ import torch
 from test_models_serving_features import write_student
 from toyweights import write_toy_weights
 
-from daguerre.models.engine import Ask, Drawn, Engine
 from daguerre.models.serving import compiling
+from daguerre.models.serving.engine import Ask, Drawn, Engine
 from daguerre.models.serving.program import MOST, Program
 
 ASK = Ask("a red apple", (1,), 2, 2.0, 64, 64)

@@ -13,8 +13,8 @@ from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from torch import Tensor, nn
 from toyweights import write_toy_weights
 
-from daguerre.models.engine import Ask, Engine
 from daguerre.models.serving import exact
+from daguerre.models.serving.engine import Ask, Engine
 from daguerre.models.serving.exact import PackedConvolution, circular, rows_apart
 from daguerre.models.serving.network import Network
 
@@ -141,7 +141,7 @@ def test_bfloat16_is_chosen_and_marked(tmp_path: Path, monkeypatch: pytest.Monke
         assert (half.about["precision"], half.about["canonical"]) == ("bfloat16", "free")
         pairs = zip(half.pictures[0].tobytes(), full.pictures[0].tobytes(), strict=True)
         assert 0 < sum(abs(a - b) for a, b in pairs) / (64 * 64 * 3) < 4
-    monkeypatch.setattr("daguerre.models.engine.can_bfloat16", lambda: False)
+    monkeypatch.setattr("daguerre.models.serving.engine.can_bfloat16", lambda: False)
     assert loaded("bfloat16").draw(ASK).pictures[0].tobytes() == full.pictures[0].tobytes()
 
 

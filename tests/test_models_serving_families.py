@@ -14,8 +14,8 @@ import torch
 from diffusers import DiffusionPipeline, DPMSolverMultistepScheduler
 from safetensors.torch import save_file
 
-from daguerre.models.engine import Ask, Cancelled, Engine, Progress
 from daguerre.models.errors import DeviceMissing, TooLate, Unfit, WeightsMissing, WeightsRefused
+from daguerre.models.serving.engine import Ask, Cancelled, Engine, Progress
 from daguerre.models.serving.jobwise import Jobwise
 from daguerre.models.serving.loading import family_of
 from daguerre.models.serving.loop import Loop

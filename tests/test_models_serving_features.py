@@ -15,13 +15,13 @@ from PIL import Image, ImageDraw
 from toyweights import write_toy_weights
 
 from daguerre.models.common.cutout import cut_out
-from daguerre.models.engine import Ask, Engine
 from daguerre.models.errors import Unfit
 from daguerre.models.serving import drawing
-from daguerre.models.serving.asks import Source
+from daguerre.models.serving.engine import Ask, Engine
 from daguerre.models.serving.network import Words
 from daguerre.models.serving.previews import drawing as sample
 from daguerre.models.serving.profile import Paces, measure
+from daguerre.models.serving.requests import Source
 from daguerre.models.serving.schedule import BUCKETS
 from daguerre.models.serving.sources import canvas_of
 from daguerre.models.training.student import StudentRecipe, add_adapter, export_student

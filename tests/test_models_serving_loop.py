@@ -16,13 +16,13 @@ import torch
 from PIL import Image
 from toyweights import write_toy_weights
 
-from daguerre.models.engine import Ask, Cancelled, Engine, Progress
 from daguerre.models.errors import TooLate, Unrenderable
-from daguerre.models.serving.asks import Source
+from daguerre.models.serving.engine import Ask, Cancelled, Engine, Progress
 from daguerre.models.serving.loop import Loop
 from daguerre.models.serving.network import Network
 from daguerre.models.serving.previews import drawing
 from daguerre.models.serving.profile import Paces
+from daguerre.models.serving.requests import Source
 from daguerre.models.serving.schedule import Pace, Room
 
 ASK = Ask("a red apple", (1,), 4, 2.0, 64, 64)

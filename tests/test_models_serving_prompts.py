@@ -14,9 +14,9 @@ import torch
 from diffusers import DiffusionPipeline
 from safetensors.torch import load_file, save_file
 
-from daguerre.models.engine import Ask, Engine
 from daguerre.models.errors import AdapterUnfit
 from daguerre.models.serving import families
+from daguerre.models.serving.engine import Ask, Engine
 from daguerre.models.serving.jobwise import Jobwise
 from daguerre.models.serving.schedule import Pace
 from daguerre.models.serving.wording import pieces, settled

@@ -17,10 +17,10 @@ import torch
 from diffusers import DiffusionPipeline
 from PIL import Image
 
-from daguerre.models.engine import Ask, Engine
 from daguerre.models.errors import WeightsRefused
-from daguerre.models.serving.asks import Source
+from daguerre.models.serving.engine import Ask, Engine
 from daguerre.models.serving.loop import Loop
+from daguerre.models.serving.requests import Source
 from daguerre.models.serving.samplers import SAMPLERS, sampler_of
 from daguerre.models.serving.schedule import Pace
 from daguerre.models.serving.stock import Run

@@ -16,11 +16,11 @@ from diffusers import DiffusionPipeline, UNet2DConditionModel
 from diffusers.utils import logging
 from PIL import Image
 
-from daguerre.models.engine import Ask, Engine, Progress
 from daguerre.models.errors import Unrenderable, Unsupported, WeightsMissing, WeightsRefused
 from daguerre.models.serving import families
-from daguerre.models.serving.asks import Source
+from daguerre.models.serving.engine import Ask, Engine, Progress
 from daguerre.models.serving.loop import Loop
+from daguerre.models.serving.requests import Source
 from daguerre.models.serving.schedule import Pace
 
 #: What libraries say to those who wrote them.

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image, ImageStat
 
 from daguerre.models.data.firstlight import CONCEPTS
-from daguerre.models.engine import Engine, check_folder
 from daguerre.models.evaluation.figures import KEYS
+from daguerre.models.serving.engine import Engine, check_folder
 from daguerre.queue.vocabulary import Vocabulary
 
 SHIPPED = Path(__file__).parents[1] / "models" / "weights"

@@ -10,7 +10,7 @@ from diffusers import StableDiffusionPipeline
 from safetensors import SafetensorError
 from torch import Tensor
 
-from .. import upscaler as upscaling
+from ..common import upscaler as upscaling
 from ..data.build import load
 from ..errors import DataMissing, WeightsMissing, WeightsRefused
 from ..training.baselines import load_baseline, sample

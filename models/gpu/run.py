@@ -13,9 +13,9 @@ from typing import Any
 
 import torch
 
+from ..commands.kinds import read_pipeline
 from ..errors import ModelError
 from ..training import recipes
-from ..training.run import read_pipeline
 from ..training.upscaler import UpscalerRecipe
 from . import device
 from .budget import Clock

@@ -10,10 +10,10 @@ import torch
 from diffusers import AutoencoderKL
 
 from ..errors import TrainingError
-from ..networks import LATENT_FACTOR
 from ..training.codec import CodecRecipe, train_codec
 from ..training.codec_figures import decode_prior, heldout_pictures, measure
 from ..training.latents import normalise
+from ..training.networks import LATENT_FACTOR
 from ..training.pictures import save_grid
 from ..training.pipeline import MEASURED, PipelineRecipe
 from .budget import Stretch

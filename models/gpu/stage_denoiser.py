@@ -10,9 +10,9 @@ from diffusers import AutoencoderKL
 
 from ..data.compose import STEP
 from ..errors import TrainingError
-from ..networks import LATENT_FACTOR
 from ..training.denoiser import DenoiserRecipe, TextToLatent, train_denoiser
 from ..training.export import export, pipeline
+from ..training.networks import LATENT_FACTOR
 from ..training.objectives import objective
 from ..training.pictures import save_grid
 from ..training.pipeline import PipelineRecipe

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
-from .. import upscaler as networks
+from ..common import upscaler as networks
 from ..data.store import SpriteSet
 from ..errors import TrainingError
 from ..evaluation.fidelity import upscaler_gain

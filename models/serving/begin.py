@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
-from .. import upscaler
+from ..common import upscaler
 from ..common.folder import native_size
 from ..layout.collage import taken_apart
 from ..layout.places import Arrangement, drawings, places, seed_of
@@ -18,12 +18,12 @@ from ..layout.reading import read
 from ..layout.words import NOTHING, Layout, Names
 from . import drawing, solver, sources
 from .adapters import Adapters
-from .asks import Ask
 from .drawer_finish import DrawerSketch
 from .drawer_network import DrawerNetwork
 from .drawing import Known, Lane, Picture
 from .network import Network, Variant, Words
 from .previews import Sketch
+from .requests import Ask
 from .samplers import Sampler
 from .samplers import course as table_course
 from .stock import Run

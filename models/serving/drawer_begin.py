@@ -15,10 +15,10 @@ from ..errors import Unfit
 from ..layout.collage import taken_apart
 from ..layout.places import Arrangement, drawings, places, seed_of
 from . import drawing, sources
-from .asks import Ask
 from .begin import Begun, Kit, Sampling, layout_of, sampling_of
 from .drawer_network import DrawerNetwork
 from .drawing import Known, Lane, Picture
+from .requests import Ask
 
 #: One drawing: what it is drawn from, and its weight among the parts of a prompt.
 _Parts = Sequence[tuple[Shown, float]]

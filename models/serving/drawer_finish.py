@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .. import upscaler
+from ..common import upscaler
 from ..common.cutout import cut_out, ground_of
 from . import sources
 

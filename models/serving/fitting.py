@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .asks import Fit
+from .requests import Fit
 
 #: Left, top, right, bottom in pixels.
 Box = tuple[int, int, int, int]

@@ -15,8 +15,8 @@ from concurrent import futures
 from contextlib import suppress
 
 from ..errors import TooLate
-from .asks import Ask, Drawn, OnProgress, Progress, no_progress
 from .jobs import Cancelled, Job
+from .requests import Ask, Drawn, OnProgress, Progress, no_progress
 from .wording import settled
 
 log = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from typing import Any
 from PIL import Image
 
 from ..layout.places import Arrangement
-from .asks import Ask, Drawn, OnProgress
 from .drawing import Picture
+from .requests import Ask, Drawn, OnProgress
 from .sources import Canvas
 
 

@@ -20,12 +20,12 @@ from ..common.cutout import cut_out
 from ..common.folder import native_size
 from ..errors import NoPicture, Unrenderable, WeightsRefused
 from . import sources
-from .asks import Ask, Drawn, Progress
 from .attached import Attached
 from .drawing import last_step
 from .inbox import Inbox
 from .jobs import Cancelled, Job
 from .previews import grid_file
+from .requests import Ask, Drawn, Progress
 from .samplers import name_of
 from .schedule import Room, preview_due
 from .stock_calls import Calls, takes

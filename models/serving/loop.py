@@ -19,7 +19,6 @@ from PIL import Image
 from ..errors import Unrenderable
 from ..layout.collage import set_out
 from . import drawer_begin, drawer_finish, drawing, schedule
-from .asks import Ask, Drawn, Progress
 from .begin import Kit, begin, drawings_of, read_together
 from .drawer_finish import DrawerSketch
 from .drawing import Lane, Picture
@@ -29,6 +28,7 @@ from .jobs import Job
 from .network import Network
 from .previews import grid_file
 from .profile import Paces
+from .requests import Ask, Drawn, Progress
 from .schedule import Pace, Room
 
 log = logging.getLogger(__name__)

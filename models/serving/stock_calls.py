@@ -16,7 +16,7 @@ from PIL import Image
 
 from ..errors import Unsupported
 from . import families, sources
-from .asks import Ask
+from .requests import Ask
 from .wording import cut_tokens
 
 #: Fields of a request that stock pipelines know nothing of, and their names where those differ.

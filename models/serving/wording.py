@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .asks import Ask
+from .requests import Ask
 
 #: What one pair of brackets without a number multiplies by, or divides.
 BRACKET = 1.1

@@ -18,10 +18,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from .. import networks
 from ..data.store import SpriteSet
 from ..errors import TrainingError
-from . import checkpoints, losses
+from . import checkpoints, losses, networks
 from .adversary import MultiScaleDiscriminator
 from .losses import psnr
 from .pictures import grid, random_pictures, split

@@ -23,9 +23,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
-from .. import networks
 from ..errors import TrainingError
-from . import checkpoints
+from . import checkpoints, networks
 from .distil import Teacher
 from .objectives import by_data, objective
 from .processes import Processes

@@ -28,13 +28,13 @@ from ..data.sampler import KINDS, SceneSampler
 from ..data.sources import EMOJIBASE
 from ..data.store import SpriteSet
 from ..errors import TrainingError
-from ..networks import LATENT_FACTOR
 from .codec import CodecRecipe, train_codec
 from .denoiser import DenoiserRecipe, TextToLatent, train_denoiser
 from .distil import DistilRecipe, Teacher
 from .export import export
 from .latents import LatentRecipe, build_latents, draw_scenes, encode, normalise, posterior_deviation
 from .lexicon import Aliases, emojibase_rows
+from .networks import LATENT_FACTOR
 from .objectives import objective
 from .processes import Processes
 from .progress import Progress

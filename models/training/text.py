@@ -24,10 +24,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
-from .. import networks
 from ..errors import TrainingError
-from ..networks import TEXT_LENGTH
-from . import checkpoints
+from . import checkpoints, networks
 from .corpus import Corpus
 from .distil import known
 from .meaning import (
@@ -38,6 +36,7 @@ from .meaning import (
     distil_loss,
     relation_loss,
 )
+from .networks import TEXT_LENGTH
 from .progress import Progress
 from .schedule import learning_rate
 from .tokenizer import tokenize, tokenize_split

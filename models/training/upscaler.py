@@ -19,9 +19,9 @@ from torch import Tensor
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from ..common.upscaler import Upscaler, load
 from ..data.store import SpriteSet
 from ..errors import TrainingError
-from ..upscaler import Upscaler, load
 from . import checkpoints
 from .losses import psnr, require_finite
 from .schedule import learning_rate
