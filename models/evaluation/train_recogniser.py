@@ -6,11 +6,9 @@ Nothing is shared with the models it judges but the drawings: its seed, network,
 from __future__ import annotations
 
 import hashlib
-import json
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..common.progress import Lines, Progress
 from ..data.build import SpriteSet
 from ..data.scene import Scene
-from ..errors import DataMissing, TrainingError
-from ..training import checkpoints
-from ..training.schedule import learning_rate
+from ..errors import DataMissing
+from ..training.loop import Ahead, Objective, State, Stop, never, train
 from .composites import Composites
 from .corruption import corrupt
 from .recogniser import Recogniser, save
@@ -30,7 +28,6 @@ from .targets import detection_loss, targets
 from .validate import Validation, choose_threshold, validate
 
 Report = Callable[[str], None]
-Stop = Callable[[], bool]
 #: A concept with fewer drawings keeps all of them for training.
 FEWEST = 4
 
@@ -86,7 +83,7 @@ def train_recogniser(
     run: Path,
     weights: Path,
     report: Report = print,
-    stop: Stop = lambda: False,
+    stop: Stop = never,
 ) -> Recogniser:
     """Train to the recipe's last step, from `run`'s checkpoint where there is one; then validate and write `weights`.
 
@@ -94,75 +91,13 @@ def train_recogniser(
         DataMissing: none of the concepts is in the set.
         TrainingError: the loss is not a number, or the checkpoint cannot be used.
     """
-    # Set up.
-    train, kept = split(sprites.rows, concepts)
-    scenes = Composites(sprites, train, concepts, recipe.aspects)
-    names = sorted({row["caption_en"] for row in train})
-    places = {name: place for place, name in enumerate(names)}
-    torch.manual_seed(recipe.seed)
-    model = Recogniser(names, recipe.widths).to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=recipe.rate, betas=(0.9, 0.99), weight_decay=recipe.weight_decay, fused=True
-    )
-    checkpoint = run / "recogniser.safetensors"
-    step, seconds = 0, 0.0
-    if checkpoint.is_file():
-        numbers = checkpoints.load(checkpoint, {"model": model}, optimizer)
-        step, seconds = numbers["step"], numbers["seconds"]
-        report(f"resumed at step {step}")
-    run.mkdir(parents=True, exist_ok=True)
-    (run / "recogniser.json").write_text(json.dumps(asdict(recipe), indent=1))
-    saved = began = time.monotonic()
-    first, before, shown = step, seconds, -1.0
-    model.train()
-
-    def keep() -> None:
-        checkpoints.save(checkpoint, {"model": model}, optimizer, {"step": step, "seconds": seconds})
-
-    def batch(number: int) -> tuple[list[Scene], Tensor]:
-        """Scenes of a step and their pictures, made worse as generated ones are; the same at every call."""
-        choose = random.Random(f"recogniser/{recipe.seed}/{number}")
-        drawn = scenes.draw(recipe.batch, choose)
-        pictures = scenes.pictures(drawn)
-        if choose.random() < recipe.corrupted:
-            pictures = corrupt(pictures, choose, torch.Generator().manual_seed(choose.getrandbits(31)))
-        return drawn, pictures.contiguous(memory_format=torch.channels_last)
-
-    # One batch ahead: composing runs beside the update, in a thread of its own.
-    with ThreadPoolExecutor(1) as composer:
-        coming = composer.submit(batch, step)
-        while step < recipe.steps and not stop():
-            drawn, pictures = coming.result()
-            coming = composer.submit(batch, step + 1)
-
-            # Update.
-            for group in optimizer.param_groups:
-                group["lr"] = recipe.rate * learning_rate(step, recipe.steps, recipe.warmup)
-            truth = targets(drawn, places, *pictures.shape[-2:])
-            parts = detection_loss(model(pictures), truth)
-            loss = sum(parts.values(), torch.zeros(()))
-            if not torch.isfinite(loss):
-                raise TrainingError(
-                    f"The loss is {loss.item()} at step {step}. Lower `rate` and run again; {checkpoint} is good."
-                )
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-            optimizer.step()
-            step += 1
-
-            # Report and save.
-            seconds = before + time.monotonic() - began
-            if time.monotonic() - shown > 20 or step == recipe.steps:
-                shown = time.monotonic()
-                pace = (step - first) * recipe.batch / (shown - began)
-                told = " ".join(f"{name} {value.item():.3f}" for name, value in parts.items())
-                report(f"recogniser step {step}/{recipe.steps} {told} {pace:.1f} samples/s")
-            if time.monotonic() - saved > 60 * recipe.save_minutes:
-                keep()
-                saved = time.monotonic()
-    keep()
-    if step < recipe.steps:
+    learnt, kept = split(sprites.rows, concepts)
+    scenes = Composites(sprites, learnt, concepts, recipe.aspects)
+    recognising = Recognising(recipe, scenes, sorted({row["caption_en"] for row in learnt}))
+    with recognising.batches:
+        state = train(recognising, run, Lines(report), stop)
+    model = recognising.model
+    if state.step < recipe.steps:
         return model.eval()
 
     # Measure on what it never saw, and write.
@@ -170,18 +105,66 @@ def train_recogniser(
     held = Composites(sprites, kept, concepts, recipe.aspects) if kept else None
     measured = validate(model, scenes, held, recipe.questions, recipe.seed)
     report(measured.text())
-    save(model, weights, _card(recipe, measured, step, seconds, len(train), kept))
+    save(model, weights, _card(recipe, measured, state, len(learnt), kept))
     return model.eval()
 
 
+class Recognising(Objective):
+    """Composites made on the fly, many of them worsened as generated pictures are → what they show."""
+
+    name = "recogniser"
+    kept = ("step", "seconds")
+    clip = 5.0
+    model: Recogniser
+
+    def __init__(self, recipe: RecogniserRecipe, scenes: Composites, names: Sequence[str]) -> None:
+        super().__init__(recipe)
+        self._scenes = scenes
+        self._places = {name: place for place, name in enumerate(names)}
+        #: Composing runs beside the update, in a thread of its own.
+        self.batches = Ahead(self._batch)
+        self._shown = -1.0
+        torch.manual_seed(recipe.seed)
+        self.model = Recogniser(names, recipe.widths).to(memory_format=torch.channels_last).train()
+        self.optimizers = torch.optim.AdamW(
+            self.model.parameters(), lr=recipe.rate, betas=(0.9, 0.99), weight_decay=recipe.weight_decay, fused=True
+        )
+        self.stepped = [self.optimizers]
+        self.modules = {"model": self.model}
+
+    def _batch(self, number: int) -> tuple[list[Scene], Tensor]:
+        """Scenes of a step and their pictures; the same at every call."""
+        choose = random.Random(f"recogniser/{self.recipe.seed}/{number}")
+        drawn = self._scenes.draw(self.recipe.batch, choose)
+        pictures = self._scenes.pictures(drawn)
+        if choose.random() < self.recipe.corrupted:
+            pictures = corrupt(pictures, choose, torch.Generator().manual_seed(choose.getrandbits(31)))
+        return drawn, pictures.contiguous(memory_format=torch.channels_last)
+
+    def loss(self, step: int) -> tuple[Tensor, dict[str, float]]:
+        """See `Objective`."""
+        drawn, pictures = self.batches(step)
+        parts = detection_loss(self.model(pictures), targets(drawn, self._places, *pictures.shape[-2:]))
+        return sum(parts.values(), torch.zeros(())), {name: value.item() for name, value in parts.items()}
+
+    def tell(self, progress: Progress, state: State, scalars: Mapping[str, float]) -> None:
+        """A line every 20 seconds."""
+        now = time.monotonic()
+        if now - self._shown > 20 or state.step == self.steps:
+            self._shown = now
+            pace = (state.step - state.first_step) * self.recipe.batch / (now - state.began)
+            told = " ".join(f"{name} {value:.3f}" for name, value in scalars.items())
+            progress.line(f"recogniser step {state.step}/{self.steps} {told} {pace:.1f} samples/s")
+
+
 def _card(
-    recipe: RecogniserRecipe, measured: Validation, step: int, seconds: float, drawings: int, kept: Sequence[Any]
+    recipe: RecogniserRecipe, measured: Validation, state: State, drawings: int, kept: Sequence[Any]
 ) -> dict[str, object]:
     return {
         "recipe": asdict(recipe),
-        "steps": step,
-        "samples": step * recipe.batch,
-        "minutes": round(seconds / 60, 1),
+        "steps": state.step,
+        "samples": state.step * recipe.batch,
+        "minutes": round(state.seconds / 60, 1),
         "drawings": drawings,
         "kept_drawings": [f"{row['style']}/{row['name']}" for row in kept],
         "accuracy": measured.card(),

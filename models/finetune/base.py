@@ -23,6 +23,8 @@ WHOLE, HALF = "diffusion_pytorch_model*.safetensors", "diffusion_pytorch_model*.
 class Base:
     """A pipeline whose own weights will not be changed."""
 
+    #: Of its folder.
+    name: str
     #: fp32 on the CPU; no gradient anywhere.
     pipeline: StableDiffusionPipeline
     #: sha256 over the folder's weights and settings (`engine.digest`).
@@ -69,7 +71,8 @@ def open_base(folder: Path) -> Base:
     pipeline.set_progress_bar_config(disable=True)
     for part in (unet, vae, pipeline.text_encoder):
         part.requires_grad_(False).eval()
-    return Base(pipeline, digest(folder), pipeline.scheduler.config.prediction_type, native_size(folder))
+    prediction = pipeline.scheduler.config.prediction_type
+    return Base(folder.resolve().name, pipeline, digest(folder), prediction, native_size(folder))
 
 
 def tokenize(base: Base, texts: Sequence[str]) -> Tensor:

@@ -6,32 +6,30 @@ every random number of a step comes from the seed, the step and the process, so 
 
 from __future__ import annotations
 
-import json
 import random
-import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..data.importer import import_folder
 from ..data.store import SpriteSet
 from ..errors import TrainingError
-from ..training import checkpoints, recipes
+from ..training import recipes
+from ..training.loop import Objective, State, Stop, never, train
 from ..training.processes import Processes
 from ..training.progress import Progress
-from ..training.schedule import learning_rate
 from .adapter import write_adapter
-from .base import check_base, native_size, open_base, picture_size, tokenize
+from .base import Base, check_base, native_size, open_base, picture_size, tokenize
 from .card import card
 from .figures import Comparison, as_function
 from .lora import FinetuneRecipe, adapt, as_written, trainable
 from .objective import objective_of
-from .pictures import Latents, latents, prepare
+from .pictures import Latents, Pictures, latents, prepare
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +58,7 @@ def read_finetune(file: Path) -> Finetune:
     return Finetune(content["name"], Path(content["base"]), recipe)
 
 
-def finetune_folder(
-    wanted: Finetune, pictures: Path, run: Path, progress: Progress, stop: Callable[[], bool] = lambda: False
-) -> Path:
+def finetune_folder(wanted: Finetune, pictures: Path, run: Path, progress: Progress, stop: Stop = never) -> Path:
     """Import a folder of pictures with captions at the base's size (`run/imported`), then `train_finetune`.
 
     Raises:
@@ -88,7 +84,7 @@ def train_finetune(
     weights: Path,
     run: Path,
     progress: Progress,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Stop = never,
 ) -> Path:
     """Train to the recipe's last step, from `run`'s checkpoint where there is one; gives the adapter's folder.
 
@@ -102,117 +98,106 @@ def train_finetune(
         WeightsMissing, WeightsRefused: the base cannot be used.
         TrainingError: the loss is not a number, the disk is full, or the checkpoint is of another run.
     """
-    # The base and the pictures. bf16 where the GPU computes in it: on processors it is far slower than fp32.
     pictures = prepare(sprites, recipe.held_out)
     base = open_base(weights)
-    size = picture_size(recipe.size, base)
-    quick = torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
-    several = Processes()
-    accelerator = Accelerator(mixed_precision="bf16" if quick else "no")
-    device = accelerator.device
-    run.mkdir(parents=True, exist_ok=True)
-    parts = {"learnt": pictures.learnt, "held_out": pictures.held_out}
+    tuning = Tuning(recipe, base, pictures, run, progress)
+    train(tuning, run, progress, stop)
+    return run / "adapter"
 
-    def encode() -> dict[str, Latents]:
+
+class Tuning(Objective):
+    """The base's own objective, on the user's pictures; only the adapter learns."""
+
+    name = "finetune"
+    kept = ("step", "samples")
+    accelerator: Accelerator
+    several: Processes
+
+    def __init__(self, recipe: FinetuneRecipe, base: Base, pictures: Pictures, run: Path, progress: Progress) -> None:
+        super().__init__(recipe)
+        self._base, self._pictures, self._run, self._progress = base, pictures, run, progress
+        self._size = picture_size(recipe.size, base)
+        # bf16 where the GPU computes in it: on processors it is far slower than fp32.
+        quick = torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+        self.several = Processes()
+        self.accelerator = Accelerator(mixed_precision="bf16" if quick else "no")
+        self.count = recipe.batch * self.accelerator.num_processes
+        run.mkdir(parents=True, exist_ok=True)
+        self._encoded = self.several.first(self._encode) or {}
+        learnt, kept = len(pictures.learnt), len(pictures.held_out)
+        progress.line(f"{learnt} pictures of {self._size} px to learn from, {kept} kept out")
+
+        # The adapter, which adds nothing yet: the moment to see what the base does.
+        torch.manual_seed(recipe.seed)
+        self._adapted = adapt(recipe, base)
+        base.pipeline.to(self.accelerator.device)
+        self._aim = objective_of(base, recipe.shift)
+        self._comparison = Comparison(recipe, base, self._aim, pictures, self._size, self.accelerator.device)
+        if self.several.main:
+            self._comparison.before(self._encoded)
+
+        # Its average and optimiser.
+        self.model = nn.ParameterList([weight for part in self._adapted.values() for weight in trainable(part)])
+        self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema)) if recipe.ema else None
+        shares = {"unet": 1.0, "text_encoder": recipe.text_rate}
+        self.optimizers = torch.optim.AdamW(
+            [{"params": trainable(part), "share": shares[name]} for name, part in self._adapted.items()],
+            lr=recipe.rate, betas=(0.9, 0.99), weight_decay=recipe.weight_decay, fused=True,
+        )  # fmt: skip
+        self.stepped = [self.optimizers]
+        self.modules = {"adapter": self.model} | ({"average": self.average} if self.average else {})
+
+    def _encode(self) -> dict[str, Latents]:
+        parts = {"learnt": self._pictures.learnt, "held_out": self._pictures.held_out}
         return {
-            name: latents(run / f"{name}.safetensors", base, pictures, rows, size, mirror=recipe.mirror, device=device)
+            name: latents(
+                self._run / f"{name}.safetensors", self._base, self._pictures, rows, self._size,
+                mirror=self.recipe.mirror, device=self.accelerator.device,
+            )
             for name, rows in parts.items()
             if rows
-        }
+        }  # fmt: skip
 
-    encoded = several.first(encode) or {}
-    progress.line(f"{len(pictures.learnt)} pictures of {size} px to learn from, {len(pictures.held_out)} kept out")
+    def made_of(self) -> dict[str, Any]:
+        """See `Objective`."""
+        base, pictures = self._base.digest, self._pictures.digest
+        return {"made_of": {"base": base, "pictures": pictures, "size": self._size, "held_out": self.recipe.held_out}}
 
-    # The adapter, which adds nothing yet: the moment to see what the base does.
-    torch.manual_seed(recipe.seed)
-    adapted = adapt(recipe, base)
-    base.pipeline.to(device)
-    aim = objective_of(base, recipe.shift)
-    comparison = Comparison(recipe, base, aim, pictures, size, device)
-    if several.main:
-        comparison.before(encoded)
+    def ready(self) -> None:
+        """See `Objective`."""
+        parts = {name: self.accelerator.prepare(part) for name, part in self._adapted.items()}
+        self._network = as_function(self._base, **parts)
+        self.stepped = [self.accelerator.prepare(self.optimizers)]
 
-    # Optimiser and checkpoint.
-    own = nn.ParameterList([weight for part in adapted.values() for weight in trainable(part)])
-    average = AveragedModel(own, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema)) if recipe.ema else None
-    shares = {"unet": 1.0, "text_encoder": recipe.text_rate}
-    optimizer = torch.optim.AdamW(
-        [{"params": trainable(part), "share": shares[name]} for name, part in adapted.items()],
-        lr=recipe.rate, betas=(0.9, 0.99), weight_decay=recipe.weight_decay, fused=True,
-    )  # fmt: skip
-    modules: dict[str, nn.Module] = {"adapter": own} | ({"average": average} if average else {})
-    checkpoint = run / "finetune.safetensors"
-    made_of = {"base": base.digest, "pictures": pictures.digest, "size": size, "held_out": recipe.held_out}
-    step = samples = 0
-    if checkpoint.is_file():
-        numbers = checkpoints.load(checkpoint, modules, optimizer)
-        if numbers["made_of"] != made_of:
-            raise TrainingError(
-                f"{checkpoint} was trained on another base, other pictures or another size. Use another run folder, or "
-                "delete it."
-            )
-        step, samples = numbers["step"], numbers["samples"]
-        progress.line(f"resumed at step {step}")
-    if several.main:
-        (run / "finetune.json").write_text(json.dumps(asdict(recipe), indent=1))
-    network = as_function(base, **{name: accelerator.prepare(part) for name, part in adapted.items()})
-    prepared = accelerator.prepare(optimizer)
-
-    def save() -> None:
-        checkpoints.save(checkpoint, modules, optimizer, {"step": step, "samples": samples, "made_of": made_of})
-        # Measured and shown is what the file holds.
-        with as_written(own, average):
-            loss, sheet = comparison.after(encoded)
-            settings = {
-                "kind": "lora", "base": weights.resolve().name, "base_digest": base.digest,
-                "prediction": base.prediction, "rank": recipe.rank, "alpha": recipe.alpha, "parts": list(adapted),
-                "trigger": recipe.trigger, "size": size, "steps": step, "samples": samples,
-                "pictures": len(pictures.captions), "pictures_digest": pictures.digest, "loss": loss,
-                "recipe": asdict(recipe),
-            }  # fmt: skip
-            write_adapter(run / "adapter", adapted, settings, card(settings, comparison.prompts))
-        sheet.save(run / "before-after.png")
-        progress.picture("finetune", step, "before and after", sheet)
-        told = (f"{name.replace('_', ' ')} {a['base']:.4f} → {a['adapter']:.4f}" for name, a in loss.items())
-        progress.line(f"step {step}: loss of base → adapter: " + ", ".join(told))
-
-    began = saved = time.monotonic()
-    first, smooth, took = samples, 0.0, 0.0
-    while step < recipe.steps and not several.any(stop()):
-        # One batch.
-        factor = learning_rate(step, recipe.steps, recipe.warmup, recipe.decay)
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.rate * factor * group["share"]
+    def loss(self, step: int) -> tuple[Tensor, dict[str, float]]:
+        """See `Objective`."""
+        recipe, accelerator = self.recipe, self.accelerator
         choose = random.Random(f"{recipe.seed}/{step}/{accelerator.process_index}")
-        generator = torch.Generator(device).manual_seed(choose.getrandbits(60))
-        clean, texts = encoded["learnt"].batch(recipe.batch, choose, generator, recipe.trigger, recipe.dropout)
+        generator = torch.Generator(accelerator.device).manual_seed(choose.getrandbits(60))
+        clean, texts = self._encoded["learnt"].batch(recipe.batch, choose, generator, recipe.trigger, recipe.dropout)
         with accelerator.autocast():
-            error = aim.loss(network, clean, tokenize(base, texts).to(device), generator)
-        if not torch.isfinite(error):
-            raise TrainingError(
-                f"The loss is {error.item()} at step {step}. Lower `rate` and run again; {checkpoint} is good."
-            )
+            tokens = tokenize(self._base, texts).to(accelerator.device)
+            loss = self._aim.loss(self._network, clean, tokens, generator)
+        return loss, {"loss": loss.item()}
 
-        # Update.
-        prepared.zero_grad(set_to_none=True)
-        accelerator.backward(error)
-        accelerator.clip_grad_norm_(own.parameters(), 1.0)
-        prepared.step()
-        if average:
-            average.update_parameters(own)
-        step, samples = step + 1, samples + recipe.batch * accelerator.num_processes
+    def save_due(self, seconds: float, took: float) -> bool:
+        """Drawing takes long on slow machines: at most a tenth of the time goes into saving."""
+        return seconds > max(60 * self.recipe.save_minutes, 9 * took)
 
-        # Report and save.
-        if not several.main:
-            continue
-        smooth = error.item() if not smooth else 0.98 * smooth + 0.02 * error.item()
-        pace = (samples - first) / (time.monotonic() - began)
-        scalars = {"loss": smooth, "rate": recipe.rate * factor, "samples/s": pace}
-        progress.step("finetune", step, recipe.steps, scalars)
-        # Drawing takes long on slow machines: at most a tenth of the time goes into saving.
-        if (now := time.monotonic()) - saved > max(60 * recipe.save_minutes, 9 * took):
-            save()
-            saved = time.monotonic()
-            took = saved - now
-    several.alone(save)
-    return run / "adapter"
+    def saved(self, state: State, *, last: bool) -> None:
+        """Measure, show and write what the checkpoint holds."""
+        recipe, base, pictures = self.recipe, self._base, self._pictures
+        with as_written(self.model, self.average):
+            loss, sheet = self._comparison.after(self._encoded)
+            settings = {
+                "kind": "lora", "base": base.name, "base_digest": base.digest,
+                "prediction": base.prediction, "rank": recipe.rank, "alpha": recipe.alpha,
+                "parts": list(self._adapted), "trigger": recipe.trigger, "size": self._size, "steps": state.step,
+                "samples": state.samples, "pictures": len(pictures.captions), "pictures_digest": pictures.digest,
+                "loss": loss, "recipe": asdict(recipe),
+            }  # fmt: skip
+            write_adapter(self._run / "adapter", self._adapted, settings, card(settings, self._comparison.prompts))
+        sheet.save(self._run / "before-after.png")
+        self._progress.picture("finetune", state.step, "before and after", sheet)
+        told = (f"{name.replace('_', ' ')} {a['base']:.4f} → {a['adapter']:.4f}" for name, a in loss.items())
+        self._progress.line(f"step {state.step}: loss of base → adapter: " + ", ".join(told))

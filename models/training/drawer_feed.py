@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ..data.colours import COLOURS, WORDS, Looks, looks, recolour
@@ -60,11 +59,15 @@ class Batch:
 class Feed:
     """Draws batches; whatever is random comes from the caller's numbers."""
 
-    def __init__(self, sprites: SpriteSet, drawer: Drawer, recipe: FeedRecipe | None = None) -> None:
-        """Measures the colours of all drawings: some seconds."""
+    def __init__(
+        self, sprites: SpriteSet, drawer: Drawer, recipe: FeedRecipe | None = None, device: torch.device | None = None
+    ) -> None:
+        """Measures the colours of all drawings: some seconds. On a GPU all drawings lie there, and batches too."""
         self.drawer = drawer
         self.recipe = recipe or FeedRecipe()
-        self._images = sprites.images
+        self._device = device or torch.device("cpu")
+        self._sprites = sprites
+        self._there = None if self._device.type == "cpu" else torch.from_numpy(np.array(sprites.images)).to(device)
         self._things = drawer.trained()
         self._weights = [
             (EMOJI if thing.emoji else 1.0) * len(thing.drawings) ** 0.5 if drawer.targets(thing) else 0.0
@@ -110,17 +113,18 @@ class Feed:
         if colours:
             at = list(colours)
             pixels[at, :3] = recolour(pixels[at, :3], pixels[at, 3:], list(colours.values()))
-        index = torch.tensor(shown)
+        index = torch.tensor(shown, device=self._device)
         references = premultiplied(self._pixels(index.clamp(min=0).flatten().tolist()))
-        roles = torch.tensor([[THING] * places + [STYLE]]).expand(len(things), -1)
+        roles = torch.tensor([[THING] * places + [STYLE]], device=self._device).expand(len(things), -1)
         return Batch(
             premultiplied(pixels), references.unflatten(0, index.shape), index >= 0, roles, tuple(texts)
         )  # fmt: skip
 
     def _pixels(self, which: Sequence[int]) -> Tensor:
         """(B, 4, S, S) straight, in [0, 1]."""
-        found: NDArray[np.uint8] = self._images[np.asarray(which)]
-        return torch.from_numpy(found).permute(0, 3, 1, 2).float() / 255
+        if self._there is None:
+            return straight_pixels(self._sprites, which)
+        return self._there[torch.tensor(which, device=self._device)].permute(0, 3, 1, 2).float() / 255
 
     def _words(self, thing: Thing, target: int, colour: str | None, choose: random.Random, recipe: FeedRecipe) -> str:
         if choose.random() < recipe.wordless:
@@ -149,6 +153,11 @@ def worded(caption: str, colour: str | None) -> str:
 def styled(name: str, style: str) -> str:
     """As prompts ask for a style."""
     return f"{name}, {style} style"
+
+
+def straight_pixels(sprites: SpriteSet, which: Sequence[int]) -> Tensor:
+    """Drawings as straight RGBA in [0, 1], (B, 4, S, S)."""
+    return torch.from_numpy(sprites.images[np.asarray(which)]).permute(0, 3, 1, 2).float() / 255
 
 
 def premultiplied(pixels: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from ...data.colours import looks
 from ...data.drawer import Drawer
 from ...data.store import SpriteSet
 from ...errors import ModelError
+from ...training.drawer_feed import premultiplied, straight_pixels
 from .. import sheets
 from ..features import Embed
 from ..figures import rounded
@@ -34,7 +35,6 @@ from .painter import DrawerPaint, DrawerSampling
 from .questions import FEWEST, Ask, Questions
 from .recogniser import on_ground
 from .scores import Judge, Verdict, shares, told
-from .train_recogniser import premultiplied, straight_pixels
 
 Report = Callable[[str], None]
 

@@ -23,9 +23,8 @@ from transformers import PreTrainedTokenizerFast, T5EncoderModel
 from ...data.store import SpriteSet
 from ...drawer.network import STYLE, THING, Context, DrawerDenoiser
 from ...errors import DataMissing, WeightsMissing, WeightsRefused
-from ...training.drawer import Words
+from ...training.drawer import Words, native_bfloat16
 from .questions import MOST, Ask
-from .train_recogniser import has_bfloat16
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,7 @@ def drawer_painter(
     side = model.config.size
     if sprites.images.shape[1] != side:
         raise DataMissing(f"This denoiser draws from drawings of {side} px: daguerre data build --size {side}")
-    fast = has_bfloat16()
+    fast = native_bfloat16()
 
     @torch.inference_mode()
     def paint(asks: Sequence[Ask]) -> Tensor:

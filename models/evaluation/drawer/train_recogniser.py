@@ -7,7 +7,6 @@ learns all things, those also that are held out of the denoiser's training: it i
 from __future__ import annotations
 
 import hashlib
-import json
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,18 +15,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from ...common.progress import Lines, Progress
 from ...data.colours import COLOURS
 from ...data.drawer import Drawer, Thing, drawer
 from ...data.emoji import GROUPS
 from ...data.siblings import sibling_group
 from ...data.store import SpriteSet
-from ...errors import DataMissing, TrainingError
-from ...training import checkpoints
-from ...training.schedule import learning_rate
+from ...errors import DataMissing
+from ...training.drawer import native_bfloat16
+from ...training.drawer_feed import premultiplied, straight_pixels
+from ...training.loop import BROKEN, Objective, State, Stop, never, train
 from ..intervals import Share
 from ..validate import shares_card
 from .features import GROUNDS, STYLE_SIZE, THING_SIZE, describe
@@ -35,7 +36,6 @@ from .recogniser import ThingRecogniser, load, recognise, save, save_card
 from .worse import worsen
 
 Report = Callable[[str], None]
-Stop = Callable[[], bool]
 #: A thing needs so many drawings to be known, and so many for one of them to be kept for validation.
 FEWEST, KEPT = 2, 4
 
@@ -99,7 +99,7 @@ def train_drawer_recogniser(
     run: Path,
     weights: Path,
     report: Report = print,
-    stop: Stop = lambda: False,
+    stop: Stop = never,
 ) -> ThingRecogniser | None:
     """Describe the drawings, find the discriminants, learn the correction, measure, and write `weights`.
 
@@ -114,7 +114,6 @@ def train_drawer_recogniser(
     data = split(found)
     styles = sorted(set(found.styles.values()))
     run.mkdir(parents=True, exist_ok=True)
-    (run / "recogniser-drawer.json").write_text(json.dumps(asdict(recipe), indent=1))
     drawn = [i for each in data.train for i in each]
     truth = torch.tensor([place for place, each in enumerate(data.train) for _ in each])
     styled = torch.tensor([styles.index(found.styles[i]) for i in drawn])
@@ -134,9 +133,10 @@ def train_drawer_recogniser(
     model = ThingRecogniser([thing.key for thing in data.things], styles, recipe.width, recipe.hidden)
     discriminate(model, views[:, :THING_SIZE].float(), truth, recipe)
     measure(model, sprites, found, data, report)
-    model = _correct(model, views, truth, styled, recipe, run, report, stop)
-    if model is None:
+    correcting = Correcting(recipe, model, views, truth, styled)
+    if train(correcting, run, Lines(report), stop).step < correcting.steps:
         return None
+    model = correcting.average.module.eval()
     card = {"recipe": asdict(recipe), "drawings": len(drawn), "minutes": round((time.monotonic() - began) / 60, 1)}
     save(model, weights, card)
     # What ships is what is measured.
@@ -207,47 +207,51 @@ def discriminate(model: ThingRecogniser, views: Tensor, truth: Tensor, recipe: D
         model.of_thing.bias.copy_(-0.5 * sharp * (spots / scale).square().sum(1))
 
 
-def _correct(
-    model: ThingRecogniser, views: Tensor, truth: Tensor, styled: Tensor, recipe: DrawerRecogniserRecipe, run: Path,
-    report: Report, stop: Stop,
-) -> ThingRecogniser | None:  # fmt: skip
-    """Learn the rest by cross-entropy; gives the averaged network."""
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay, fused=True
-    )  # fmt: skip
-    modules: dict[str, nn.Module] = {"model": model, "average": average}
-    checkpoint = run / "recogniser-drawer.safetensors"
-    step, steps = 0, recipe.epochs * len(views) // recipe.batch
-    if checkpoint.is_file():
-        step = checkpoints.load(checkpoint, modules, optimizer)["step"]
-        report(f"resumed at step {step}")
-    fast = has_bfloat16()
-    shown, smooth = time.monotonic(), 0.0
-    model.train()
-    while step < steps and not stop():
+class Correcting(Objective):
+    """Descriptions → things and styles, by cross-entropy: what the discriminants leave to be learned."""
+
+    name = "recogniser-drawer"
+    broken = BROKEN.replace(" and run again", "")
+    clip = None
+    model: ThingRecogniser
+    average: AveragedModel
+
+    def __init__(
+        self, recipe: DrawerRecogniserRecipe, model: ThingRecogniser, views: Tensor, truth: Tensor, styled: Tensor
+    ) -> None:
+        super().__init__(recipe, steps=recipe.epochs * len(views) // recipe.batch)
+        self._views, self._truth, self._styled = views, truth, styled
+        self._fast = native_bfloat16()
+        self._shown = time.monotonic()
+        self.model = model.train()
+        self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True)
+        self.optimizers = torch.optim.AdamW(
+            model.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay, fused=True
+        )  # fmt: skip
+        self.stepped = [self.optimizers]
+        self.modules = {"model": model, "average": self.average}
+
+    def loss(self, step: int) -> tuple[Tensor, dict[str, float]]:
+        """See `Objective`."""
+        recipe = self.recipe
         generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
-        at = torch.randint(len(views), (recipe.batch,), generator=generator)
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.rate * learning_rate(step, steps, recipe.warmup)
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=fast):
-            thing, style = model(views[at].float())
-        lost = functional.cross_entropy(thing.float(), truth[at], label_smoothing=recipe.smoothing)
-        loss = lost + functional.cross_entropy(style.float(), styled[at], label_smoothing=recipe.smoothing)
-        if not torch.isfinite(loss):
-            raise TrainingError(f"The loss is {loss.item()} at step {step}. Lower `rate`; {checkpoint} is good.")
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        average.update_parameters(model)
-        step += 1
-        smooth = lost.item() if not smooth else 0.98 * smooth + 0.02 * lost.item()
-        if time.monotonic() - shown > 20 or step == steps:
-            shown = time.monotonic()
-            report(f"recogniser step {step}/{steps} thing {smooth:.3f}")
-            checkpoints.save(checkpoint, modules, optimizer, {"step": step})
-    checkpoints.save(checkpoint, modules, optimizer, {"step": step})
-    return average.module.eval() if step == steps else None
+        at = torch.randint(len(self._views), (recipe.batch,), generator=generator)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self._fast):
+            thing, style = self.model(self._views[at].float())
+        lost = functional.cross_entropy(thing.float(), self._truth[at], label_smoothing=recipe.smoothing)
+        loss = lost + functional.cross_entropy(style.float(), self._styled[at], label_smoothing=recipe.smoothing)
+        return loss, {"loss": lost.item()}
+
+    def tell(self, progress: Progress, state: State, scalars: Mapping[str, float]) -> None:
+        """A line every 20 seconds."""
+        mean = self.told(state, scalars)["loss"]
+        if time.monotonic() - self._shown > 20 or state.step == self.steps:
+            self._shown = time.monotonic()
+            progress.line(f"recogniser step {state.step}/{self.steps} thing {mean:.3f}")
+
+    def save_due(self, seconds: float, took: float) -> bool:
+        """See `Objective`."""
+        return seconds > 20
 
 
 def measure(
@@ -285,22 +289,5 @@ def measure(
     return {"accuracy": shares_card(shares), "by_group": by_group}
 
 
-def has_bfloat16() -> bool:
-    """Whether this processor multiplies bfloat16 faster than float32."""
-    known = torch.cpu.get_capabilities()
-    return bool(known.get("amx_bf16") or known.get("avx512_bf16"))
-
-
 def _share(right: Sequence[bool]) -> Share:
     return Share(sum(right), len(right))
-
-
-def straight_pixels(sprites: SpriteSet, which: Sequence[int]) -> Tensor:
-    """(B, 4, S, S) straight, in [0, 1]."""
-    return torch.from_numpy(sprites.images[np.asarray(which)]).permute(0, 3, 1, 2).float() / 255
-
-
-def premultiplied(pixels: Tensor) -> Tensor:
-    """Straight RGBA in [0, 1] → premultiplied in [-1, 1], (B, 4, S, S)."""
-    alpha = pixels[:, 3:]
-    return torch.cat([pixels[:, :3] * alpha, alpha], 1) * 2 - 1
