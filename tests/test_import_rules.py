@@ -34,11 +34,10 @@ PARTS = {
     "training": {"common", "data", "drawer"},
     "finetune": {"common", "data", "training"},
     "evaluation": {"common", "data", "drawer", "layout", "serving", "training"},
-    "gpu": {"commands", "common", "data", "evaluation", "training"},
     "commands": {"common", "data", "drawer", "evaluation", "finetune", "serving", "training"},
 }
 #: Folders that only those who build data, train and evaluate have the packages for.
-TRAINS = {"data", "training", "finetune", "evaluation", "gpu"}
+TRAINS = {"data", "training", "finetune", "evaluation"}
 #: Files that stand on those; everything else serves.
 STAND_ON_TRAINING = {"commands/data.py", "commands/evaluate.py", "commands/kinds.py", "commands/train.py"}
 #: Files of app that may know models: they run in the worker process, or name its errors.

@@ -62,21 +62,29 @@ def drawer_run(
     Raises:
         TrainingError: the words' weights or the start cannot be read.
     """
-    try:
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(Path(wanted.words) / "tokenizer", local_files_only=True)
-        text = T5EncoderModel.from_pretrained(
-            Path(wanted.words) / "text_encoder", local_files_only=True, use_safetensors=True
-        )
-        start = None
-        if wanted.start:
-            start = DrawerDenoiser.from_pretrained(wanted.start, local_files_only=True, use_safetensors=True)
-    except (OSError, ValueError) as problem:
-        raise TrainingError(f"Cannot begin from these weights: {problem}") from problem
+    tokenizer, text, start = open_start(wanted)
 
     def each_save(model: DrawerDenoiser, step: int, samples: int) -> None:
         export_denoiser(model, out)
 
     train_drawer(wanted.drawer, wanted.feed, sprites, text, tokenizer, run, progress, stop, each_save, start)
+
+
+def open_start(wanted: DrawerRun) -> tuple[PreTrainedTokenizerFast, T5EncoderModel, DrawerDenoiser | None]:
+    """What reads the words, and the denoiser to begin from, where the recipe names one.
+
+    Raises:
+        TrainingError: they cannot be read.
+    """
+    words = Path(wanted.words)
+    read = {"local_files_only": True, "use_safetensors": True}
+    try:
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(words / "tokenizer", local_files_only=True)
+        text = T5EncoderModel.from_pretrained(words / "text_encoder", **read)
+        start = DrawerDenoiser.from_pretrained(wanted.start, **read) if wanted.start else None
+    except (OSError, ValueError) as problem:
+        raise TrainingError(f"Cannot begin from these weights: {problem}") from problem
+    return tokenizer, text, start
 
 
 def export_denoiser(model: DrawerDenoiser, folder: Path) -> None:
