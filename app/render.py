@@ -19,7 +19,7 @@ from PIL import Image
 
 from ..models.errors import TooLate, Unrenderable
 from ..models.provenance.metadata import software
-from ..models.serving.requests import Ask, Drawn, OnProgress, Progress, Source
+from ..models.serving.requests import OnProgress, Progress, RenderRequest, RenderResult, Source
 from ..queue.emoji_words import in_words
 from ..queue.errors import RenderRefused
 from ..queue.jobs import Rendered
@@ -46,23 +46,25 @@ class EngineLike(Protocol):
 
     def adapters(self) -> Sequence[str]: ...
 
-    def submit(self, ask: Ask, on_progress: OnProgress) -> Job: ...
+    def submit(self, request: RenderRequest, on_progress: OnProgress) -> Job: ...
 
-    def draw(self, ask: Ask, on_progress: OnProgress) -> Drawn: ...
+    def draw(self, request: RenderRequest, on_progress: OnProgress) -> RenderResult: ...
 
     def run(self) -> None: ...
 
     def close(self) -> None: ...
 
 
-def ask_of(request: ImageRequest, files: Mapping[str, bytes], *, member: str = "", seconds: float = math.inf) -> Ask:
+def ask_of(
+    request: ImageRequest, files: Mapping[str, bytes], *, member: str = "", seconds: float = math.inf
+) -> RenderRequest:
     """The request in the engine's words, emoji as their names; `files` holds the bytes of what its source names.
 
     Raises:
         RenderRefused: a source picture cannot be read.
     """
     source = request.source
-    return Ask(
+    return RenderRequest(
         prompt=in_words(request.prompt),
         seeds=request.seeds,
         steps=request.steps,
@@ -109,7 +111,7 @@ def _opened(files: Mapping[str, bytes], name: str) -> Image.Image:
 
 
 def files_of(
-    drawn: Drawn, request: ImageRequest, finisher: Finisher, job: str = ""
+    drawn: RenderResult, request: ImageRequest, finisher: Finisher, job: str = ""
 ) -> tuple[tuple[bytes, ...], Mapping[str, Any]]:
     """Blocking: the PNG files of what was drawn, and what is to be kept with them."""
     about = dict(drawn.about)
@@ -148,7 +150,7 @@ def make_handler(engine: EngineLike, finisher: Finisher | None = None, *, second
 
         begun = time.monotonic()
 
-        def asked() -> Ask:
+        def asked() -> RenderRequest:
             return ask_of(request, context.sources, member=context.job, seconds=seconds)
 
         # Only source pictures take time to unpack.

@@ -37,7 +37,7 @@ from daguerre.models.evaluation.drawer.painter import (
     open_words,
     sample,
 )
-from daguerre.models.evaluation.drawer.questions import MOST, Ask, Questions
+from daguerre.models.evaluation.drawer.questions import MOST, Question, Questions
 from daguerre.models.evaluation.drawer.quick import main
 from daguerre.models.evaluation.drawer.recogniser import load, on_ground, recognise
 from daguerre.models.evaluation.drawer.scores import Judge, shares, straight
@@ -420,10 +420,10 @@ def test_other_words_are_drawn_as_they_are_served(
             self.asked.append((prompt, style))
             return Answer(f"thing 7, {style} style", ("noto/7", "blob/7", f"style:{style}/9"))
 
-    drawn: list[Ask] = []
+    drawn: list[Question] = []
     paint = drawer_painter(network, words, sprites, DrawerSampling(1))
 
-    def noted(asks: Sequence[Ask]) -> Tensor:
+    def noted(asks: Sequence[Question]) -> Tensor:
         drawn.extend(asks)
         return paint(asks)
 

@@ -19,6 +19,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from daguerre.models.common.adapter import WEIGHTS, check_adapter
+from daguerre.models.common.folder import digest
 from daguerre.models.data.firstlight import CONCEPTS
 from daguerre.models.data.raster import rasterise
 from daguerre.models.data.store import SpriteSet
@@ -28,7 +29,6 @@ from daguerre.models.finetune.base import open_base
 from daguerre.models.finetune.lora import FinetuneRecipe
 from daguerre.models.finetune.pictures import pixels
 from daguerre.models.finetune.train import Finetune, finetune_folder, read_finetune, train_finetune
-from daguerre.models.serving.engine import digest
 from daguerre.models.training import checkpoints
 
 RECIPE = FinetuneRecipe(

@@ -25,8 +25,8 @@ from daguerre.models.layout.places import Place, drawings, places, seed_of
 from daguerre.models.layout.reading import names_of_weights, read
 from daguerre.models.layout.words import Group, Layout, Names
 from daguerre.models.serving import loop
-from daguerre.models.serving.engine import Ask, Engine
-from daguerre.models.serving.requests import Source
+from daguerre.models.serving.engine import Engine
+from daguerre.models.serving.requests import RenderRequest, Source
 
 #: Words that go before a name and change its article.
 LOOKS = ("", "red ", "orange ", "old ", "ugly ", "unusual ", "huge ", "one-eyed ", "8th ", "honest ", "European ")
@@ -216,7 +216,7 @@ def test_an_empty_drawing_leaves_its_place_empty() -> None:
 
 # ---- the engine
 
-ASK = Ask("an apple and two pizzas", (7, 8), 3, 2.0, 96, 64)
+ASK = RenderRequest("an apple and two pizzas", (7, 8), 3, 2.0, 96, 64)
 
 
 @pytest.fixture(scope="module")

@@ -14,12 +14,13 @@ from torch import Tensor, nn
 from toyweights import write_toy_weights
 
 from daguerre.models.serving import exact
-from daguerre.models.serving.engine import Ask, Engine
+from daguerre.models.serving.engine import Engine
 from daguerre.models.serving.exact import PackedConvolution, circular, rows_apart
 from daguerre.models.serving.network import Network
+from daguerre.models.serving.requests import RenderRequest
 
 SHIPPED = Path(__file__).parent.parent / "models" / "weights" / "first-light"
-ASK = Ask("a red apple", (1,), 4, 2.0, 64, 64)
+ASK = RenderRequest("a red apple", (1,), 4, 2.0, 64, 64)
 
 
 @pytest.fixture(autouse=True)
@@ -92,15 +93,18 @@ def test_texts_are_read_together_only_where_bits_need_not_be_kept(
     """As on a GPU without `exact`: one forward for all that are not known yet, the same to rounding."""
     monkeypatch.setattr(Network, "exact_rows", property(lambda _: False))
     weights = write(tmp_path / "toy")
-    asks = [Ask(text, (k,), 1, 2.0, 32, 32) for k, text in enumerate(("a red apple", "pizza", "a blue pizza", "pizza"))]
+    asks = [
+        RenderRequest(text, (k,), 1, 2.0, 32, 32)
+        for k, text in enumerate(("a red apple", "pizza", "a blue pizza", "pizza"))
+    ]
     kept: list[Network] = []
     for exactly, expected in ((True, [1, 1, 1]), (False, [3])):
         engine = Engine(weights, device="cpu", exact=exactly)
         engine.load()
         loop: Any = engine.loop
-        kept.append(loop._kit.network)
+        kept.append(loop._context.network)
         calls: list[int] = []
-        loop._kit.network.plain.pipeline.text_encoder.register_forward_pre_hook(
+        loop._context.network.plain.pipeline.text_encoder.register_forward_pre_hook(
             lambda _, given, named, calls=calls: calls.append(len(given[0] if given else named["input_ids"])),
             with_kwargs=True,
         )
@@ -110,7 +114,7 @@ def test_texts_are_read_together_only_where_bits_need_not_be_kept(
         assert calls == expected
     apart, together = kept
     for ask in asks:
-        one, other = (network.words(network.plain, ask.prompt) for network in (apart, together))
+        one, other = (network.encode_prompt(network.plain, ask.prompt) for network in (apart, together))
         assert torch.allclose(one.states, other.states, atol=1e-5)
         assert one.pooled is None or other.pooled is None or torch.allclose(one.pooled, other.pooled, atol=1e-5)
 

@@ -30,7 +30,7 @@ SAME_STYLE = 0.7
 #: Sizes of `size` scenes, side of the sprite ÷ shorter side of the picture.
 SIZES: Mapping[str, tuple[float, float]] = {"tiny": (0.16, 0.26), "small": (0.34, 0.46), "huge": (0.96, 1.0)}
 #: Draws until a scene is (or is not) held out; far more than ever needed where the lists are sound.
-PATIENCE = 2_000
+MOST_TRIES = 2_000
 
 
 class SceneSampler:
@@ -107,7 +107,7 @@ class SceneSampler:
         Raises:
             DataError: such a scene does not exist for these drawings and concepts.
         """
-        for _ in range(PATIENCE if kind is None or self._possible(kind) else 0):
+        for _ in range(MOST_TRIES if kind is None or self._possible(kind) else 0):
             drawn = kind or (
                 "single" if choose.random() < self._plain else choose.choices(self._kinds, self._weights)[0]
             )

@@ -64,7 +64,7 @@ class DrawerNetwork:
 
     # What rows are drawn from
 
-    def words(self, variant: Variant, text: str, *_: int) -> Context:
+    def encode_prompt(self, variant: Variant, text: str, *_: int) -> Context:
         """A text without any reference."""
         return self.context(text, ())
 

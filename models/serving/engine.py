@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from ..common import upscaler
-from ..common.folder import PICKLES, check_folder, digest, digest_of, native_size
+from ..common.folder import digest, digest_of
 from ..drawer import bank
 from ..drawer.pipeline import DrawerPipeline
 from ..drawer.reading import Reader
@@ -27,26 +27,21 @@ from ..layout.words import NOTHING
 from . import families
 from .adapters import Adapters
 from .attached import Attached, known_adapters
-from .begin import Kit
+from .begin import RenderContext
 from .compiling import compiled
 from .drawer_finish import DrawerSketch
 from .drawer_network import DrawerNetwork
-from .exact import can_bfloat16, rows_apart
-from .jobs import Cancelled, Job
+from .exact import can_bfloat16
+from .jobs import Job
 from .jobwise import Jobwise
 from .loading import load_pipeline
 from .loop import Loop
 from .network import Network, steps_together
 from .previews import Sketch
 from .profile import Paces
-from .requests import Ask, Drawn, OnProgress, Progress, no_progress
+from .requests import OnProgress, RenderRequest, RenderResult, no_progress
 from .samplers import chosen, name_of
 from .schedule import slots_for
-
-__all__ = [
-    "ENGINE_VERSION", "PICKLES", "Ask", "Cancelled", "Drawn", "Engine", "Job", "Progress", "check_folder", "digest",
-    "native_size", "rows_apart",
-]  # fmt: skip
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +73,7 @@ class Engine:
 
         Without `exact`, pictures on a GPU are drawn in batches as large as they happen to be: faster for few requests,
         and the same seed may differ in some bits with its neighbours. The metadata says so. `precision`: of the U-Net
-        on a processor; "bfloat16" counts only where the processor multiplies it by itself, and its bits depend on
+        on a processor; "bfloat16" counts only where the processor has native bfloat16, and its bits depend on
         neighbours as without `exact`. `layout`: things that a prompt lists are drawn one by one and set out, where
         the weights say what they can draw. `programs`: folder where the U-Net is kept compiled for this machine; it
         is compiled when it is not there yet, for minutes, and used where it is faster; None: not compiled. `sampler`:
@@ -155,12 +150,12 @@ class Engine:
         with torch.inference_mode():
             adapters = Adapters(network, self.weights, self._adapters)
             names = names_of_weights(self.weights) if self._layout else NOTHING
-            kit = Kit(network, adapters, enlarge, Sketch(network), names)
+            context = RenderContext(network, adapters, enlarge, Sketch(network), names)
             paces = Paces(self._machine() + (" compiled" if network.program else ""), self._profile)
             cells = network.native // network.factor
             self._slots = slots_for(paces.get(network, network.plain, cells, cells))
         exact = self._exact and (self.device != "cpu" or network.kind == torch.float32)
-        self._loop = Loop(kit, paces, exact=exact, about=self._about)
+        self._loop = Loop(context, paces, exact=exact, about=self._about)
 
     def _load_drawer(self, pipeline: DrawerPipeline) -> None:
         """Of weights that draw from drawings; where their bank cannot be used they draw from words alone."""
@@ -180,11 +175,11 @@ class Engine:
         network = DrawerNetwork(pipeline, self.device, shelf)
         with torch.inference_mode():
             names = names_of_weights(self.weights) if self._layout else NOTHING
-            kit = Kit(network, None, self._upscaler(torch.float32), DrawerSketch(), names)
+            context = RenderContext(network, None, self._upscaler(torch.float32), DrawerSketch(), names)
             paces = Paces(self._machine(), self._profile)
             self._slots = slots_for(paces.get(network, network.plain, side, side))
         exact = self._exact and (self.device != "cpu" or network.kind == torch.float32)
-        self._loop = Loop(kit, paces, exact=exact, about=self._about)
+        self._loop = Loop(context, paces, exact=exact, about=self._about)
 
     def _upscaler(self, kind: torch.dtype) -> upscaler.Upscaler | None:
         beside = self.weights / upscaler.FOLDER
@@ -233,12 +228,12 @@ class Engine:
             raise EngineError("The engine has no weights yet: call load() first.")
         return self._loop
 
-    def submit(self, ask: Ask, on_progress: OnProgress = no_progress) -> Job:
+    def submit(self, request: RenderRequest, on_progress: OnProgress = no_progress) -> Job:
         """Put a request in, from any thread; `run` draws it. `on_progress` is called in the engine's thread.
 
         `Job.result` ends with the pictures, or with Cancelled, Unrenderable or TooLate.
         """
-        return self.loop.submit(ask, on_progress)
+        return self.loop.submit(request, on_progress)
 
     def run(self) -> None:
         """Draw what is submitted until `close`. Blocks."""
@@ -248,7 +243,7 @@ class Engine:
         """Let `run` return after its step."""
         self.loop.close()
 
-    def draw(self, ask: Ask, on_progress: OnProgress = no_progress) -> Drawn:
+    def draw(self, request: RenderRequest, on_progress: OnProgress = no_progress) -> RenderResult:
         """Submit and wait. `on_progress` may raise to leave at a step boundary; what it raised comes out of here.
 
         Raises:
@@ -256,7 +251,7 @@ class Engine:
             Unrenderable: not enough memory, or something that the model cannot draw.
             TooLate: the deadline passed.
         """
-        return self.loop.draw(ask, on_progress)
+        return self.loop.draw(request, on_progress)
 
     def generate(
         self,
@@ -280,8 +275,8 @@ class Engine:
             EngineError: `load` was not called.
             Unrenderable: not enough memory, or a shape that the model cannot draw.
         """
-        ask = Ask(prompt, tuple(seeds), steps, guidance, width, height, negative=negative)
-        return list(self.draw(ask, lambda progress: on_step(progress.step, progress.steps)).pictures)
+        request = RenderRequest(prompt, tuple(seeds), steps, guidance, width, height, negative=negative)
+        return list(self.draw(request, lambda progress: on_step(progress.step, progress.steps)).pictures)
 
 
 def _precision(pipeline: Any) -> str:

@@ -108,7 +108,7 @@ class Network:
             return max(chunks(each, text).cut for each in tokenizers)
         return max(cut_tokens(each, text, each.model_max_length) for each in tokenizers)
 
-    def words(self, variant: Variant, text: str, count: int = 1) -> Words:
+    def encode_prompt(self, variant: Variant, text: str, count: int = 1) -> Words:
         """The vectors of one text, remembered; encoded by itself, so that no bit depends on another.
 
         `count`: chunks that it is filled up to, as long as others of its picture.

@@ -33,7 +33,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class RenderRequest:
     """One request: as many pictures as seeds."""
 
     prompt: str
@@ -78,7 +78,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class RenderResult:
     """What came of a request."""
 
     #: In the order of the seeds; RGB, or RGBA where transparency was asked for.

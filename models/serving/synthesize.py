@@ -22,7 +22,7 @@ from PIL import Image
 
 from ..errors import DataError
 from ..provenance.metadata import TRAINED_MEDIA, encode_png, software
-from .engine import Cancelled
+from .jobs import Cancelled
 from .prompts import Picture, Prompt, plan
 
 METADATA = "metadata.jsonl"

@@ -59,7 +59,7 @@ class DenoiserRecipe:
     save_minutes: float = 2.0
     #: torch.compile the network: a tenth more pictures on processors too, after minutes; takes a C++ compiler.
     compile: bool = False
-    #: Multiply in bfloat16 on processors that have tiles for it (AMX): 1.6 times as many pictures. Others pass it over.
+    #: Compute in bfloat16 on processors with AMX: 1.6 times as many pictures. Others pass it over.
     tiles: bool = False
 
 

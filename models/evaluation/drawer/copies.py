@@ -18,7 +18,7 @@ from torch.nn import functional
 from ..intervals import Share
 from ..memorised import SAME, Neighbours
 from .features import canonical, layers_of
-from .questions import Ask
+from .questions import Question
 
 #: Side that pictures are compared at, in pixels.
 SIDE = 32
@@ -83,7 +83,7 @@ def copies(near: Sequence[Neighbours]) -> Share:
     return Share(sum(each.copied for each in near), len(near))
 
 
-def copies_of_references(asks: Sequence[Ask], near: Sequence[Neighbours]) -> Share:
+def copies_of_references(asks: Sequence[Question], near: Sequence[Neighbours]) -> Share:
     """How many are copies of a drawing that they were drawn from."""
     return Share(
         sum(each.copied and each.first in ask.references for ask, each in zip(asks, near, strict=True)), len(near)
@@ -104,8 +104,8 @@ class Swap:
 
 
 def swap(
-    paint: Callable[[Sequence[Ask]], Tensor], pairs: Sequence[tuple[Ask, Ask]], again: Sequence[Ask],
-    real: tuple[Tensor, Tensor],
+    paint: Callable[[Sequence[Question]], Tensor], pairs: Sequence[tuple[Question, Question]],
+    again: Sequence[Question], real: tuple[Tensor, Tensor],
 ) -> tuple[Swap, tuple[Tensor, Tensor, Tensor]]:  # fmt: skip
     """Draw each first of `pairs`, its second, and `again` (the firsts with other seeds); and the pictures."""
     one, two, other = paint([a for a, _ in pairs]), paint([b for _, b in pairs]), paint(again)

@@ -32,7 +32,7 @@ from ..validate import shares_card
 from . import figures as figures
 from .copies import Drawings, copies, copies_of_references, nearest, swap
 from .painter import DrawerPaint, DrawerSampling
-from .questions import FEWEST, Ask, Questions
+from .questions import FEWEST, Question, Questions
 from .recogniser import on_ground
 from .scores import Judge, Verdict, shares, told
 
@@ -173,13 +173,13 @@ class _Run:
         self.pictures_drawn = 0
         self._rows = {f"{row['source']}/{row['name']}": row["i"] for row in material.sprites.rows}
 
-    def draw(self, name: str, asks: Sequence[Ask]) -> list[Verdict]:
+    def draw(self, name: str, asks: Sequence[Question]) -> list[Verdict]:
         """Draw what is asked, and judge it."""
         with self.timed(name):
             self.pictures_drawn += len(asks)
             return self.judged(name, asks, self._paint(asks))
 
-    def judged(self, name: str, asks: Sequence[Ask], pictures: Tensor) -> list[Verdict]:
+    def judged(self, name: str, asks: Sequence[Question], pictures: Tensor) -> list[Verdict]:
         """Judge pictures of a set, and keep them."""
         self.pictures[name] = pictures
         verdicts = self.verdicts[name] = self._material.judge(asks, pictures)
@@ -192,12 +192,12 @@ class _Run:
         """Real drawings as the denoiser would give them."""
         return premultiplied(straight_pixels(self._material.sprites, which))
 
-    def served(self, asks: Sequence[Ask]) -> list[Ask]:
+    def served(self, asks: Sequence[Question]) -> list[Question]:
         """With the words and drawings that the bank's search finds for the prompt; as asked where there is no bank."""
         finder = self._material.finder
         if finder is None:
             return list(asks)
-        changed: list[Ask] = []
+        changed: list[Question] = []
         for ask in asks:
             shown = finder.shown(ask.text.removesuffix(f", {ask.style} style"), ask.style, ask.seed)
             style = [self._rows[each.removeprefix("style:")] for each in shown.ids if each.startswith("style:")]
@@ -220,7 +220,7 @@ class _Run:
     def copies(self, sets: Iterable[str]) -> Image.Image:
         """Copies of any drawing and of references, with and without the true drawing; gives the closest pairs."""
         drawings = Drawings(self._material.sprites.images)
-        asks: list[Ask] = []
+        asks: list[Question] = []
         near: list[Neighbours] = []
         shown: list[Tensor] = []
         for name in sets:
@@ -259,7 +259,7 @@ class _Run:
         self.found["kid"] = distance.value
         self.found["details"]["intervals"]["kid"] = [distance.value - spread, distance.value + spread]
 
-    def before(self, asks: Sequence[Ask]) -> None:
+    def before(self, asks: Sequence[Question]) -> None:
         """What the weights before make of the things that they know."""
         known = [ask for ask in asks if ask.thing.caption in self._material.before_known]
         if self._material.before is None or not known:
@@ -334,7 +334,7 @@ def _judge(found: dict[str, Any], material: DrawerMaterial) -> None:
     found["details"]["recogniser"] = material.card.get("digest", "")
 
 
-def _swap_sheet(pairs: Sequence[tuple[Ask, Ask]], drawn: Sequence[Tensor], most: int = 16) -> Image.Image:
+def _swap_sheet(pairs: Sequence[tuple[Question, Question]], drawn: Sequence[Tensor], most: int = 16) -> Image.Image:
     cells: list[Tensor] = []
     labels: list[tuple[str, str]] = []
     for at, (ask, _) in enumerate(pairs[:most]):

@@ -24,7 +24,7 @@ from ...data.store import SpriteSet
 from ...drawer.network import STYLE, THING, Context, DrawerDenoiser
 from ...errors import DataMissing, WeightsMissing, WeightsRefused
 from ...training.drawer import Words, native_bfloat16
-from .questions import MOST, Ask
+from .questions import MOST, Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class DrawerSampling:
 class DrawerPaint(Protocol):
     """Draws what is asked."""
 
-    def __call__(self, asks: Sequence[Ask]) -> Tensor:
+    def __call__(self, asks: Sequence[Question]) -> Tensor:
         """(B, 4, S, S) in [-1, 1], premultiplied."""
         ...
 
@@ -100,7 +100,7 @@ def drawer_painter(
     fast = native_bfloat16()
 
     @torch.inference_mode()
-    def paint(asks: Sequence[Ask]) -> Tensor:
+    def paint(asks: Sequence[Question]) -> Tensor:
         drawn: list[Tensor] = []
         began = time.monotonic()
         for begin in range(0, len(asks), batch):
@@ -117,7 +117,7 @@ def drawer_painter(
     return paint
 
 
-def context(model: DrawerDenoiser, words: Words, images: NDArray[np.uint8], asks: Sequence[Ask]) -> Context:
+def context(model: DrawerDenoiser, words: Words, images: NDArray[np.uint8], asks: Sequence[Question]) -> Context:
     """What B pictures are drawn from, three rows for each: nothing, drawings alone, drawings and words; (3 · B)."""
     slots = [[*ask.references, *[-1] * (MOST - len(ask.references)), ask.shown_style] for ask in asks]
     index = torch.tensor(slots)

@@ -26,7 +26,7 @@ FEWEST = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class Question:
     """One picture to be drawn, and what would be right."""
 
     kind: Kind
@@ -42,7 +42,7 @@ class Ask:
     language: str = "en"
     colour: str | None = None
 
-    def bare(self) -> Ask:
+    def bare(self) -> Question:
         """The same without drawings to draw from."""
         return replace(self, references=(), shown_style=-1)
 
@@ -64,12 +64,12 @@ class Questions:
             for i in drawer.targets(thing):
                 self._by_style.setdefault(drawer.styles[i], []).append((thing.key, i))
 
-    def trained(self, count: int) -> list[Ask]:
+    def trained(self, count: int) -> list[Question]:
         """Trained things in styles that they were trained in."""
         chosen = self._first("trained", count, self._seen())
         return [self._of(thing, "trained", self._target(thing)) for thing in chosen]
 
-    def cells(self, count: int) -> list[Ask]:
+    def cells(self, count: int) -> list[Question]:
         """Trained things in styles that were held out for them."""
         # One of several drawings in one style: they would all ask the same.
         pairs = [(thing, i) for thing in self._seen() for i in thing.drawings if i in self._drawer.cells]
@@ -77,12 +77,12 @@ class Questions:
         chosen = [cells[name] for name in _by_hash("cell", cells, str)[:count]]
         return [self._of(thing, "cell", target) for thing, target in chosen]
 
-    def things(self, count: int) -> list[Ask]:
+    def things(self, count: int) -> list[Question]:
         """Things that were never trained: there are only the drawings to draw from."""
         unseen = [thing for thing in self._asked if thing.key in self._drawer.heldout]
         return [self._of(thing, "thing", self._target(thing)) for thing in self._first("thing", count, unseen)]
 
-    def wordings(self, count: int) -> tuple[list[Ask], list[Ask]]:
+    def wordings(self, count: int) -> tuple[list[Question], list[Question]]:
         """Trained things in the words of training, and the same pictures in sentences that no training uses."""
         chosen = self._first("wording", count, self._seen())
         plain = [self._of(thing, "seen", self._target(thing), text=thing.caption) for thing in chosen]
@@ -92,7 +92,7 @@ class Questions:
             for at, ask in enumerate(plain)
         ]
 
-    def synonyms(self, count: int) -> list[Ask]:
+    def synonyms(self, count: int) -> list[Question]:
         """Trained things by words that no training caption uses: "hound"."""
         named = [thing for thing in self._seen() if SYNONYMS.get(thing.caption, ("", ""))[0]]
         return [
@@ -100,7 +100,7 @@ class Questions:
             for thing in self._first("synonym", count, named)
         ]
 
-    def languages(self, count: int) -> tuple[list[Ask], dict[str, list[Ask]]]:
+    def languages(self, count: int) -> tuple[list[Question], dict[str, list[Question]]]:
         """Trained things in English, and the same pictures by their names in each other language."""
         named = [t for t in self._seen() if all(t.names.get(language) for language in LANGUAGES)]
         chosen = self._first("language", count, named)
@@ -112,9 +112,9 @@ class Questions:
             for language in LANGUAGES
         }
 
-    def colours(self, count: int, looks: Mapping[int, Looks]) -> list[Ask]:
+    def colours(self, count: int, looks: Mapping[int, Looks]) -> list[Question]:
         """Trained things of one body, each in a colour that it does not have as drawn; all colours in turn."""
-        asks: list[Ask] = []
+        asks: list[Question] = []
         for thing in self._first("colour", len(self._asked), self._seen()):
             if len(asks) == count:
                 break
@@ -128,9 +128,9 @@ class Questions:
             )  # fmt: skip
         return asks
 
-    def swapped(self, count: int) -> list[tuple[Ask, Ask]]:
+    def swapped(self, count: int) -> list[tuple[Question, Question]]:
         """The same words and noise with two sets of references that have no drawing in common."""
-        pairs: list[tuple[Ask, Ask]] = []
+        pairs: list[tuple[Question, Question]] = []
         many = [thing for thing in self._seen() if len(thing.drawings) >= 2 * MOST]
         for thing in self._first("swap", len(many), many):
             ask = self._of(thing, "trained", self._target(thing))
@@ -155,10 +155,10 @@ class Questions:
         others = self._drawer.references(thing, target, heldout=False)
         return tuple(_by_hash("reference", others, lambda i: f"{thing.key}/{self._drawer.styles[i]}/{i}"))
 
-    def _of(self, thing: Thing, kind: Kind, target: int, text: str | None = None) -> Ask:
+    def _of(self, thing: Thing, kind: Kind, target: int, text: str | None = None) -> Question:
         style = self._drawer.styles[target]
         shown = [i for key, i in self._by_style.get(style, []) if key != thing.key]
-        return Ask(
+        return Question(
             kind, thing, f"{thing.caption if text is None else text}, {style} style", style, target,
             self._references(thing, target)[:MOST],
             shown[_number(f"style/{thing.key}/{style}") % len(shown)] if shown else -1,

@@ -20,7 +20,7 @@ from ...errors import ModelError
 from ..sheets import labelled
 from .evaluate import looks_when_asked
 from .painter import DrawerSampling, drawer_painter, open_denoiser, open_words
-from .questions import Ask, Questions
+from .questions import Question, Questions
 from .recogniser import load as load_recogniser
 from .recogniser import on_ground
 from .scores import Judge, Verdict, shares, told
@@ -73,7 +73,7 @@ def quick(plan: QuickPlan, report: Callable[[str], None] = print) -> dict[str, l
     return verdicts
 
 
-def quick_sets(questions: Questions, images: Any, each: int) -> dict[str, list[Ask]]:
+def quick_sets(questions: Questions, images: Any, each: int) -> dict[str, list[Question]]:
     """The fixed small sets, by what they are called."""
     asked = {
         "trained thing": questions.trained(each),

@@ -12,7 +12,7 @@ from ...data.colours import dominant
 from ...data.drawer import Drawer
 from ...data.siblings import sibling_group
 from ..intervals import Share
-from .questions import Ask
+from .questions import Question
 from .recogniser import ThingRecogniser, recognise
 
 
@@ -20,7 +20,7 @@ from .recogniser import ThingRecogniser, recognise
 class Verdict:
     """One picture, judged."""
 
-    ask: Ask
+    ask: Question
     #: Captions of the five likeliest things, likeliest first.
     read: tuple[str, ...]
     top1: bool
@@ -43,7 +43,7 @@ class Judge:
         self._groups = tuple(map(sibling_group, self._captions))
         self._places = {key: place for place, key in enumerate(model.things)}
 
-    def __call__(self, asks: Sequence[Ask], pictures: Tensor) -> list[Verdict]:
+    def __call__(self, asks: Sequence[Question], pictures: Tensor) -> list[Verdict]:
         """Judge pictures (B, 4, S, S) in [-1, 1], premultiplied; or opaque (B, 3, S, S)."""
         if not len(asks):
             return []
