@@ -84,7 +84,7 @@ def data_credits(
     file: Annotated[Path, typer.Argument(help="The file to bring up to date.")] = Path("CREDITS.md"),
 ) -> None:
     """Write the part of CREDITS.md that follows from the sources."""
-    from ..models.data.credits import write_credits
+    from ..models.data import write_credits
 
     typer.echo(f"{file}: {'brought up to date' if write_credits(file) else 'was up to date'}")
 

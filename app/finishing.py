@@ -12,12 +12,16 @@ from typing import Any
 
 from PIL import Image
 
-from ..models.provenance import watermark
-from ..models.provenance.certificates import development_certificate, load_certificate
-from ..models.provenance.label import add_label
-from ..models.provenance.manifest import Signer
-from ..models.provenance.metadata import encode_png
-from ..models.provenance.safety import Judge, load_judge
+from ..models.provenance import (
+    Judge,
+    Signer,
+    add_label,
+    development_certificate,
+    encode_png,
+    load_certificate,
+    load_judge,
+    watermark,
+)
 from ..queue.moderation_options import ModerationOptions
 from ..queue.requests import ImageRequest
 from .making import MAKING, Making

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from PIL import Image
 
 from ..models.errors import TooLate, Unrenderable
-from ..models.provenance.metadata import software
-from ..models.serving.requests import OnProgress, Progress, RenderRequest, RenderResult, Source
+from ..models.provenance import software
+from ..models.serving import OnProgress, Progress, RenderRequest, RenderResult, Source
 from ..queue.emoji_words import in_words
 from ..queue.errors import RenderRefused
 from ..queue.jobs import Rendered

@@ -45,7 +45,7 @@ def check_weights(weights: Path) -> None:
             "Until then jobs wait; none is lost."
         )
     # What its own files tell against it, without torch.
-    from ..models.serving.families import check_told
+    from ..models.serving import check_told
 
     try:
         check_told(weights)

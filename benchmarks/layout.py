@@ -17,8 +17,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from daguerre.models.serving import RenderRequest
 from daguerre.models.serving.engine import Engine
-from daguerre.models.serving.requests import RenderRequest
 
 PROMPTS = (
     "a red apple", "a pumpkin on a blue background", "a cat and a dog", "five roses", "两只熊猫和一辆汽车",

@@ -36,12 +36,11 @@ from diffusers import DiffusionPipeline
 from torch.utils.flop_counter import FlopCounterMode
 
 from daguerre.app.config import load
-from daguerre.models.common.folder import native_size
-from daguerre.models.serving import schedule
+from daguerre.models.common import native_size
+from daguerre.models.serving import Progress, RenderRequest, schedule
 from daguerre.models.serving.engine import Engine
 from daguerre.models.serving.finish import finish
 from daguerre.models.serving.jobs import Cancelled
-from daguerre.models.serving.requests import Progress, RenderRequest
 
 # At the end: `-P` keeps this folder off the path because of queue.py, which stands in for the standard library's.
 sys.path.append(str(Path(__file__).parent))

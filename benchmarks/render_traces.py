@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from daguerre.models.serving.requests import RenderRequest
+from daguerre.models.serving import RenderRequest
 
 PROMPTS = ("a red apple", "a pizza", "a rocket", "a cat face", "two lemons", "a house on a blue background")
 #: Completed within so many times what it takes alone on an idle machine.

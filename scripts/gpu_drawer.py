@@ -24,12 +24,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from daguerre.models.data.store import SpriteSet, load
+from daguerre.models.data import SpriteSet, load
 from daguerre.models.drawer.network import DrawerDenoiser
 from daguerre.models.errors import DataError, ModelError, TrainingError
+from daguerre.models.training import Lines
 from daguerre.models.training.drawer import train_drawer
 from daguerre.models.training.drawer_run import export_denoiser, open_start, read_drawer
-from daguerre.models.training.progress import Lines
 
 #: Drawings along one side of a sheet, and its WebP quality.
 ACROSS, QUALITY = 32, 90

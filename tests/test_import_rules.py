@@ -131,6 +131,42 @@ def test_parts_of_models_make_no_circle() -> None:
     tuple(TopologicalSorter(stands_on).static_order())
 
 
+def faces() -> dict[str, set[str]]:
+    """What the face of each folder of models offers, by the folder's dotted name below models."""
+    found: dict[str, set[str]] = {}
+    for file in (PROJECT / "models").rglob("__init__.py"):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+                names = set(ast.literal_eval(node.value))
+                found[".".join(file.parent.relative_to(PROJECT / "models").parts)] = names
+    return found
+
+
+@pytest.mark.parametrize("folder", ["app", "models"])
+def test_what_a_face_offers_is_taken_from_it(folder: str) -> None:
+    """Other folders import past a face only what it leaves to modules of their own names, where torch is needed."""
+    offered = faces()
+    wrong: list[str] = []
+    for file in sources(folder):
+        package = file.relative_to(PROJECT).parts[:-1]
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.ImportFrom) or not node.level or not node.module:
+                continue
+            target = [*package[: len(package) - node.level + 1], *node.module.split(".")]
+            inside = ".".join(target[1:-1])
+            if target[0] != "models" or (".".join(package[1:]).startswith(inside) and package[0] == "models"):
+                continue
+            past = offered.get(inside, set()) & {alias.name for alias in node.names}
+            wrong += [f"{file.relative_to(PROJECT)}:{node.lineno} {name} of {inside}" for name in past]
+    assert wrong == []
+
+
+def test_every_folder_of_models_has_a_face() -> None:
+    """It says in a sentence or two what the folder is for."""
+    folders = {file.parent for file in sources("models")} - {PROJECT / "models"}
+    assert all(ast.get_docstring(ast.parse((folder / "__init__.py").read_text("utf-8"))) for folder in folders)
+
+
 def test_only_commands_of_training_stand_on_training() -> None:
     """Whatever else there is, `synthesize` and `sheet` among it, needs no packages but a worker's."""
     wrong = [
@@ -153,7 +189,7 @@ def test_serving_imports_nothing_beyond_its_extra() -> None:
     beyond = sorted((extras["data"] | {"resvg_py", "efficientnet_lite_pytorch"}) - extras["worker"] - extras["base"])
     assert {"inflect", "resvg_py"} <= set(beyond)
     modules = [
-        ".".join(("daguerre", *file.relative_to(PROJECT).with_suffix("").parts))
+        ".".join(("daguerre", *file.relative_to(PROJECT).with_suffix("").parts)).removesuffix(".__init__")
         for file in sources("models")
         if not stands_on_training(file)
     ]

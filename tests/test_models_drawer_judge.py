@@ -41,7 +41,7 @@ from daguerre.models.evaluation.drawer.questions import MOST, Question, Question
 from daguerre.models.evaluation.drawer.quick import main
 from daguerre.models.evaluation.drawer.recogniser import load, on_ground, recognise
 from daguerre.models.evaluation.drawer.scores import Judge, shares, straight
-from daguerre.models.evaluation.drawer.train_recogniser import (
+from daguerre.models.evaluation.drawer.training import (
     DrawerRecogniserRecipe,
     premultiplied,
     split,

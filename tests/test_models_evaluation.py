@@ -24,7 +24,7 @@ from daguerre.models.evaluation.figures import KEYS
 from daguerre.models.evaluation.material import Material, Plan, open_recogniser, subset
 from daguerre.models.evaluation.painter import Order, Sampling, open_pipeline, painter
 from daguerre.models.evaluation.suite import Asked, judge_pictures, score
-from daguerre.models.evaluation.train_recogniser import RecogniserRecipe, split, train_recogniser
+from daguerre.models.evaluation.training import RecogniserRecipe, split, train_recogniser
 from daguerre.models.training import networks
 from daguerre.models.training.baselines import DcganShape, Generator, save_baseline
 from daguerre.models.training.tokenizer import train_tokenizer

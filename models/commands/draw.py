@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ..common import stopping
 from ..common.bars import progress
-from ..common.stopping import stopping
+from ..serving import read_prompts
 from ..serving.engine import Engine
-from ..serving.prompts import read_prompts
 from ..serving.sheet import contact_sheet
 from ..serving.synthesize import Encode, synthesize
 

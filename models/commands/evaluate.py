@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from ..data.firstlight import CONCEPTS
-from ..evaluation.command import Folders, evaluate_weights
+from ..data import CONCEPTS
+from ..evaluation import Folders, evaluate_weights
 from ..evaluation.drawer.command import draws_from_drawings, evaluate_drawer_weights
 from ..evaluation.drawer.painter import DrawerSampling
 from ..evaluation.painter import Sampling

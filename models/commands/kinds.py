@@ -12,11 +12,11 @@ import torch
 from diffusers import AutoencoderKL
 
 from ..common import upscaler as upscaling
+from ..data import SpriteSet
 from ..data.build import build
-from ..data.store import SpriteSet
 from ..errors import TrainingError
-from ..finetune.train import finetune_folder, read_finetune
-from ..training import recipes
+from ..finetune import finetune_folder, read_finetune
+from ..training import Processes, Progress, recipes
 from ..training.baseline_runs import DcganRecipe, VaeRecipe, train_dcgan, train_vae
 from ..training.codec import CodecRecipe, train_codec
 from ..training.denoiser import DenoiserRecipe
@@ -33,8 +33,6 @@ from ..training.pipeline import (
     text_part,
     train_pipeline,
 )
-from ..training.processes import Processes
-from ..training.progress import Progress
 from ..training.student import StudentRecipe
 from ..training.text import TextRecipe
 from ..training.upscaler import UpscalerRecipe, train_upscaler

@@ -8,14 +8,11 @@ from pathlib import Path
 
 import torch
 
+from ..common import Lines, stopping
 from ..common.bars import progress
-from ..common.progress import Lines
-from ..common.stopping import stopping
-from ..evaluation.drawer.train_recogniser import DrawerRecogniserRecipe, train_drawer_recogniser
-from ..evaluation.train_recogniser import RecogniserRecipe, train_recogniser
-from ..training import recipes
-from ..training.processes import Processes
-from ..training.progress import TensorBoard
+from ..evaluation import RecogniserRecipe, train_recogniser
+from ..evaluation.drawer import DrawerRecogniserRecipe, train_drawer_recogniser
+from ..training import Processes, TensorBoard, recipes
 from .kinds import Part, Task, name_of, run_task
 
 Report = Callable[[str], None]

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..common.colours import BACKGROUNDS as BACKGROUNDS
-from ..common.colours import COLOURS, WORDS
+from ..common import BACKGROUNDS as BACKGROUNDS
+from ..common import COLOURS, WORDS
 
 #: Chroma below which a colour has no hue to the eye.
 NEUTRAL = 0.035

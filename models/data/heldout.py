@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from ..common.colours import WORDS
+from ..common import WORDS
 from .scene import Scene, relation
 
 FILE = Path(__file__).with_name("heldout.json")

@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, replace
 from typing import Any, get_args
 
-from ..common.colours import BACKGROUNDS, WORDS
-from ..common.english import PLURALS
+from ..common import BACKGROUNDS, PLURALS, WORDS
 from ..errors import DataError
 from .colours import Looks
 from .heldout import Heldout, heldout
@@ -28,7 +27,7 @@ WHITE, GRADIENT = 0.6, 0.15
 #: Share of the `count` and `two` scenes whose things share one drawing style.
 SAME_STYLE = 0.7
 #: Sizes of `size` scenes, side of the sprite ÷ shorter side of the picture.
-SIZES: Mapping[str, tuple[float, float]] = {"tiny": (0.16, 0.26), "small": (0.34, 0.46), "huge": (0.96, 1.0)}
+SIDE_RANGES: Mapping[str, tuple[float, float]] = {"tiny": (0.16, 0.26), "small": (0.34, 0.46), "huge": (0.96, 1.0)}
 #: Draws until a scene is (or is not) held out; far more than ever needed where the lists are sound.
 MOST_TRIES = 2_000
 
@@ -134,7 +133,7 @@ class SceneSampler:
             thing = self._thing(row, choose)
             scale = choose.uniform(0.84, 0.94)
             if kind == "size":
-                scale = choose.uniform(*SIZES[choose.choice(list(SIZES))])
+                scale = choose.uniform(*SIDE_RANGES[choose.choice(list(SIDE_RANGES))])
             elif kind == "colour":
                 # Its own colour is as good an answer as another one, where it is clear.
                 word = choose.choice([word for word in WORDS if word not in (background, gradient)])

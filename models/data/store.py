@@ -65,7 +65,7 @@ def load(folder: Path) -> SpriteSet:
     return SpriteSet(images, rows)
 
 
-def describe(folder: Path) -> dict[str, Any]:
+def read_build(folder: Path) -> dict[str, Any]:
     """`build.json`, or nothing where the set is not whole."""
     try:
         return json.loads((folder / "build.json").read_text(encoding="utf-8"))

@@ -16,8 +16,7 @@ import torch
 from diffusers.utils import logging
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
-from ..common.colours import BACKGROUNDS, COLOURS
-from ..common.folder import digest_of
+from ..common import BACKGROUNDS, COLOURS, digest_of
 from ..errors import WeightsRefused
 from . import bank
 from .bank import Bank

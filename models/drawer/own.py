@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..common.cutout import cut_out
+from ..common import cut_out
 from ..errors import BankRefused
 from . import bank
 from .bank import Bank, BankThing, Entry, Reference

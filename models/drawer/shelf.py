@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..common.colours import COLOURS
+from ..common import COLOURS
 from ..errors import BankRefused, Unfit
 from . import bank
 from .bank import Bank, BankThing, Reference

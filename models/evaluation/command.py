@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from ..common.folder import check_folder
-from ..data.build import load
+from ..common import check_folder
+from ..data import load
 from ..data.describe import names_of
 from ..errors import DataMissing
 from .composites import looks_of

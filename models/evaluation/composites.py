@@ -9,11 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..data.build import SpriteSet
+from ..data import Kind, Scene, SpriteSet
 from ..data.colours import Looks, looks
 from ..data.compose import render
 from ..data.sampler import SceneSampler
-from ..data.scene import Kind, Scene
 from .recogniser import SIDE
 
 #: How often the recogniser is shown each kind. It learns single things soon; that a pink cat is a cat, and what small

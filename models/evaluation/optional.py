@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from ..common import upscaler as upscaling
-from ..data.build import load
+from ..data import load
 from ..errors import DataMissing, WeightsMissing, WeightsRefused
 from ..training.baselines import load_baseline, sample
 from ..training.upscaler_pairs import large_pictures

@@ -15,7 +15,7 @@ from diffusers import DiffusionPipeline, StableDiffusionPipeline
 from safetensors import SafetensorError
 from torch import Tensor
 
-from ..common.folder import check_folder, native_size
+from ..common import check_folder, native_size
 from ..errors import WeightsRefused
 
 

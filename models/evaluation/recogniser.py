@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..common.colours import WORDS
+from ..common import WORDS
 from ..errors import WeightsMissing, WeightsRefused
 
 #: Shorter side of the pictures that it reads, and pixels per cell.

@@ -12,7 +12,7 @@ from diffusers import StableDiffusionPipeline
 from safetensors import SafetensorError
 from torch import Tensor
 
-from ..common.folder import check_folder, digest
+from ..common import check_folder, digest
 from ..errors import TrainingError, WeightsMissing, WeightsRefused
 
 #: Names of a denoiser's file without and with half precision.

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ..training.objectives import Network, Objective
+from ..training.objectives import Network, NoiseObjective
 from .base import Base, tokenize
 from .lora import FinetuneRecipe
 from .pictures import Latents, Pictures, prompt
@@ -26,7 +26,13 @@ class Comparison:
     """
 
     def __init__(
-        self, recipe: FinetuneRecipe, base: Base, aim: Objective, pictures: Pictures, size: int, device: torch.device
+        self,
+        recipe: FinetuneRecipe,
+        base: Base,
+        aim: NoiseObjective,
+        pictures: Pictures,
+        size: int,
+        device: torch.device,
     ) -> None:
         rows = [*pictures.held_out, *pictures.learnt][:SHOWN]
         self.prompts = list(recipe.prompts) or [pictures.captions[row][0] for row in rows]

@@ -9,7 +9,7 @@ from diffusers import DDPMScheduler, SchedulerMixin
 from torch import Tensor
 
 from ..errors import TrainingError
-from ..training.objectives import Flow, Network, Objective
+from ..training.objectives import Flow, Network, NoiseObjective
 from .base import Base
 
 
@@ -40,7 +40,7 @@ class Diffusion:
         return self.sampler
 
 
-def objective_of(base: Base, shift: float) -> Objective:
+def objective_of(base: Base, shift: float) -> NoiseObjective:
     """What the base learnt to predict, so that the adapter learns the same.
 
     Raises:

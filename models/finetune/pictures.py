@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..data.store import SpriteSet
+from ..data import SpriteSet
 from ..errors import DataMissing, TrainingError
 from .base import Base
 

@@ -16,13 +16,10 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from ..data import SpriteSet
 from ..data.importer import import_folder
-from ..data.store import SpriteSet
 from ..errors import TrainingError
-from ..training import recipes
-from ..training.loop import Objective, State, Stop, never, train
-from ..training.processes import Processes
-from ..training.progress import Progress
+from ..training import Objective, Processes, Progress, State, Stop, never, recipes, train
 from .adapter import write_adapter
 from .base import Base, check_base, native_size, open_base, picture_size, tokenize
 from .card import card

@@ -78,11 +78,11 @@ def development_certificate(folder: Path) -> Certificate:
 
 def _write(path: Path, text: bytes) -> None:
     """Whole or not at all, though several workers start at once."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "wb") as file:
         file.write(text)
-    draft.replace(path)
+    part.replace(path)
 
 
 def _make() -> Certificate:

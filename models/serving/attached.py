@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
+from ..common import digest
 from ..common.adapter import WEIGHTS
-from ..common.folder import digest
 from ..errors import AdapterUnfit
 
 #: Kinds of adapters that are no LoRA, by the ends of their tensors' names.

@@ -10,12 +10,8 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
-from ..common import upscaler
-from ..common.folder import native_size
-from ..layout.collage import taken_apart
-from ..layout.places import Arrangement, drawings, places, seed_of
-from ..layout.reading import read
-from ..layout.words import NOTHING, Layout, Names
+from ..common import native_size, upscaler
+from ..layout import NOTHING, Arrangement, Layout, Names, drawings, places, read, seed_of, taken_apart
 from . import drawing, solver, sources
 from .adapters import Adapters
 from .drawer_finish import DrawerSketch

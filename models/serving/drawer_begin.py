@@ -12,8 +12,7 @@ from ..drawer.network import Context
 from ..drawer.pipeline import guidance_shares
 from ..drawer.shelf import Shown
 from ..errors import Unfit
-from ..layout.collage import taken_apart
-from ..layout.places import Arrangement, drawings, places, seed_of
+from ..layout import Arrangement, drawings, places, seed_of, taken_apart
 from . import drawing, sources
 from .begin import Begun, RenderContext, Sampling, layout_of, sampling_of, seeds_of_places
 from .drawer_network import DrawerNetwork

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ..common.cutout import cut_out
+from ..common import cut_out
 from ..drawer.network import Context
 from ..drawer.pipeline import DrawerPipeline, context_of, joined
 from ..drawer.reading import Reader

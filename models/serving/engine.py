@@ -15,15 +15,13 @@ from typing import Any
 import torch
 from PIL import Image
 
-from ..common import upscaler
-from ..common.folder import digest, digest_of
+from ..common import digest, digest_of, upscaler
 from ..drawer import bank
 from ..drawer.pipeline import DrawerPipeline
 from ..drawer.reading import Reader
 from ..drawer.shelf import Shelf
 from ..errors import BankRefused, EngineError, WeightsRefused
-from ..layout.reading import names_of_weights
-from ..layout.words import NOTHING
+from ..layout import NOTHING, names_of_weights
 from . import families
 from .adapters import Adapters
 from .attached import Attached, known_adapters

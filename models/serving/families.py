@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..common.folder import check_folder, class_of
+from ..common import check_folder, class_of
 from ..errors import WeightsRefused
 
 #: Pipelines that draw from more than a text, by words of their class's name, and what they want.

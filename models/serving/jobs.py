@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from ..layout.places import Arrangement
+from ..layout import Arrangement
 from .drawing import Picture
 from .requests import OnProgress, RenderRequest, RenderResult
 from .sources import Canvas

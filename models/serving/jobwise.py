@@ -16,8 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..common.cutout import cut_out
-from ..common.folder import native_size
+from ..common import cut_out, native_size
 from ..errors import NoPicture, Unrenderable, WeightsRefused
 from . import sources
 from .attached import Attached

@@ -20,7 +20,7 @@ from diffusers.utils import logging
 from safetensors import SafetensorError, safe_open
 from transformers.utils import logging as transformers_logging
 
-from ..common.folder import UNUSED, check_folder, class_of, index_of, variant_of
+from ..common import UNUSED, check_folder, class_of, index_of, variant_of
 from ..drawer.pipeline import is_drawer
 from ..drawer.pipeline import load as load_drawer
 from ..errors import DeviceMissing, EngineError, WeightsRefused

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from ..errors import Unrenderable
-from ..layout.collage import set_out
+from ..layout import set_out
 from . import drawer_begin, drawer_finish, drawing, schedule
 from .begin import RenderContext, begin, drawings_of, read_together
 from .drawer_finish import DrawerSketch

@@ -121,7 +121,7 @@ class Network:
 
     def read(self, variant: Variant, texts: Sequence[str]) -> None:
         """Remember the vectors of texts that are about to be asked for, in one forward: faster, and the last bits of
-        one may depend on the others (sums in another order; activations are approximated in blocks of lanes).
+        one may depend on the others (sums in another order; activations are approximated in blocks of SIMD lanes).
         """
         unknown = list(dict.fromkeys(text for text in texts if (variant.name, text, 1) not in self._words))
         if self._reads_clip(variant.pipeline):

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, Protocol
 from PIL import Image
 
 from ..errors import DataError
-from ..provenance.metadata import TRAINED_MEDIA, encode_png, software
+from ..provenance import TRAINED_MEDIA, encode_png, software
 from .jobs import Cancelled
 from .prompts import Picture, Prompt, plan
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.optim import Optimizer
 
-from ..data.store import SpriteSet
+from ..data import SpriteSet
 from ..errors import TrainingError
 from .baselines import SIZE, DcganShape, Discriminator, Generator, Vae, VaeShape, sample, save_baseline
 from .loop import Objective, State, Stop, never, require_finite, train

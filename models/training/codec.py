@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..data.store import SpriteSet
+from ..data import SpriteSet
 from ..errors import TrainingError
 from . import losses, networks
 from .adversary import MultiScaleDiscriminator

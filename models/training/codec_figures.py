@@ -12,7 +12,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 from torch.nn import functional
 
-from ..data.store import SpriteSet
+from ..data import SpriteSet
 from .losses import psnr
 from .pictures import random_pictures, save_grid, split
 

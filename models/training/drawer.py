@@ -16,8 +16,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
-from ..data.drawer import drawer
-from ..data.store import SpriteSet
+from ..data import SpriteSet, drawer
 from ..drawer.network import Context, DrawerDenoiser
 from .drawer_feed import Batch, Feed, FeedRecipe
 from .loop import BROKEN, Ahead, Objective, State, Stop, never, train

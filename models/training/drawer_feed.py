@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..data import Drawer, DrawerThing, SpriteSet
 from ..data.colours import COLOURS, WORDS, Looks, looks, recolour
-from ..data.drawer import Drawer, Thing
-from ..data.store import SpriteSet
 from ..drawer.network import STYLE, THING
 
 #: Most references that show the thing; one more shows the style.
@@ -87,8 +86,8 @@ class Feed:
         return self.asked(picked, targets, places, choose, self.recipe)
 
     def asked(
-        self, things: Sequence[Thing], targets: Sequence[int], places: int, choose: random.Random, recipe: FeedRecipe,
-        *, heldout: bool = False,
+        self, things: Sequence[DrawerThing], targets: Sequence[int], places: int, choose: random.Random,
+        recipe: FeedRecipe, *, heldout: bool = False,
     ) -> Batch:  # fmt: skip
         """Pictures of given things; with `heldout`, held-out cells may be references."""
         texts: list[str] = []
@@ -126,7 +125,9 @@ class Feed:
             return straight_pixels(self._sprites, which)
         return self._there[torch.tensor(which, device=self._device)].permute(0, 3, 1, 2).float() / 255
 
-    def _words(self, thing: Thing, target: int, colour: str | None, choose: random.Random, recipe: FeedRecipe) -> str:
+    def _words(
+        self, thing: DrawerThing, target: int, colour: str | None, choose: random.Random, recipe: FeedRecipe
+    ) -> str:
         if choose.random() < recipe.wordless:
             return ""
         if colour is None and thing.names and choose.random() < recipe.foreign:

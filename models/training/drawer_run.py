@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
-from ..data.store import SpriteSet
+from ..data import SpriteSet
 from ..drawer.network import DrawerDenoiser
 from ..errors import TrainingError
 from . import recipes

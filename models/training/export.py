@@ -13,11 +13,9 @@ import torch
 from diffusers import AutoencoderKL, SchedulerMixin, StableDiffusionPipeline
 from transformers import PreTrainedTokenizerFast
 
-from ..common.colours import BACKGROUNDS, COLOURS
-from ..data.captions import KIND_WORDS, KIND_WORDS_ZH
+from ..common import BACKGROUNDS, COLOURS
+from ..data import KIND_WORDS, KIND_WORDS_ZH, NUMBERS, NUMBERS_ZH, RELATIONS, RELATIONS_ZH, SIZES, SYNONYMS
 from ..data.describe import Names, plural
-from ..data.synonyms import SYNONYMS
-from ..data.wording import NUMBERS, NUMBERS_ZH, RELATIONS, RELATIONS_ZH, SIZES
 from .denoiser import TextToLatent
 from .objectives import Flow
 

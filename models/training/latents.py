@@ -21,9 +21,9 @@ from diffusers import AutoencoderKL
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..data import Scene, Thing
 from ..data.compose import render
 from ..data.sampler import SceneSampler
-from ..data.scene import Scene, Thing
 from .progress import Progress
 
 #: Pictures that are encoded at a time.

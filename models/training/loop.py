@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
-from ..common.progress import Progress
+from ..common import Progress
 from ..errors import TrainingError
 from . import checkpoints
 from .processes import Processes

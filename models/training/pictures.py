@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..data import SpriteSet
 from ..data.scenes import Placement, compose
-from ..data.store import SpriteSet
 from .upscaler_sprites import held_out
 
 

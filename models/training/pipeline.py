@@ -19,14 +19,12 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
-from ..common.folder import check_folder
+from ..common import check_folder
+from ..data import CONCEPTS, EMOJIBASE, SpriteSet
 from ..data.colours import Looks, looks
 from ..data.compose import render
 from ..data.describe import Names, names_of
-from ..data.firstlight import CONCEPTS
 from ..data.sampler import KINDS, SceneSampler
-from ..data.sources import EMOJIBASE
-from ..data.store import SpriteSet
 from ..errors import TrainingError
 from .codec import CodecRecipe, train_codec
 from .denoiser import DenoiserRecipe, TextToLatent, train_denoiser

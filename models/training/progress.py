@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..common.progress import Lines, Progress
+from ..common import Lines, Progress
 
 __all__ = ["Lines", "Progress", "TensorBoard"]
 

@@ -12,10 +12,10 @@ from diffusers import AutoencoderKL
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..data import Scene
 from ..data.compose import render
 from ..data.describe import Names, describe, languages
 from ..data.sampler import SceneSampler
-from ..data.scene import Scene
 from .latents import Shard, draw_scenes
 
 #: Share of the captions in Chinese, and in any of the other languages; the rest is English.

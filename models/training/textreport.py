@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
-from ..data.scene import Scene
+from ..data import Scene
 from .corpus import Captions, Corpus
 from .lexicon import Name, by_language
 from .meaning import HEADS, UNSAID, Examiner, Vocabulary, caption_loss

@@ -18,9 +18,9 @@ from torch import Tensor
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..common.progress import Lines, Progress
+from ..common import Lines, Progress
 from ..common.upscaler import Upscaler, load
-from ..data.store import SpriteSet
+from ..data import SpriteSet
 from ..errors import TrainingError
 from .loop import Objective, State, Stop, never, train
 from .losses import psnr

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ...data.build import load
-from ...data.drawer import drawer
+from ...data import drawer, load
 from ...errors import DataMissing
 from ..features import imagenet_features
 from ..painter import Sampling, open_pipeline, painter

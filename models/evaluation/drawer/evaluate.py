@@ -15,9 +15,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ...data import Drawer, SpriteSet
 from ...data.colours import looks
-from ...data.drawer import Drawer
-from ...data.store import SpriteSet
 from ...errors import ModelError
 from ...training.drawer_feed import premultiplied, straight_pixels
 from .. import sheets

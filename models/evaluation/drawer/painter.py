@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
-from ...data.store import SpriteSet
+from ...data import SpriteSet
 from ...drawer.network import STYLE, THING, Context, DrawerDenoiser
 from ...errors import DataMissing, WeightsMissing, WeightsRefused
 from ...training.drawer import Words, native_bfloat16

@@ -10,10 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
+from ...data import ENGLISH, SYNONYMS, Drawer, DrawerThing
 from ...data.colours import WORDS, Looks
-from ...data.drawer import Drawer, Thing
-from ...data.synonyms import SYNONYMS
-from ...data.wording import ENGLISH
 
 T = TypeVar("T")
 Kind = Literal["trained", "cell", "thing", "seen", "wording", "synonym", "english", "language", "colour"]
@@ -30,7 +28,7 @@ class Question:
     """One picture to be drawn, and what would be right."""
 
     kind: Kind
-    thing: Thing
+    thing: DrawerThing
     text: str
     #: The style's word, and the drawing that would be the answer.
     style: str
@@ -140,22 +138,22 @@ class Questions:
                 pairs.append((replace(ask, references=one), replace(ask, references=two)))
         return pairs
 
-    def _seen(self) -> list[Thing]:
+    def _seen(self) -> list[DrawerThing]:
         return [thing for thing in self._asked if thing.key not in self._drawer.heldout]
 
-    def _first(self, name: str, count: int, things: Sequence[Thing]) -> list[Thing]:
+    def _first(self, name: str, count: int, things: Sequence[DrawerThing]) -> list[DrawerThing]:
         return _by_hash(name, things, lambda thing: thing.key)[:count]
 
-    def _target(self, thing: Thing) -> int:
+    def _target(self, thing: DrawerThing) -> int:
         """A drawing that a training may ask for; any of a held-out thing."""
         allowed = [i for i in thing.drawings if i not in self._drawer.cells] or list(thing.drawings)
         return _by_hash("target", allowed, lambda i: f"{thing.key}/{self._drawer.styles[i]}/{i}")[0]
 
-    def _references(self, thing: Thing, target: int) -> tuple[int, ...]:
+    def _references(self, thing: DrawerThing, target: int) -> tuple[int, ...]:
         others = self._drawer.references(thing, target, heldout=False)
         return tuple(_by_hash("reference", others, lambda i: f"{thing.key}/{self._drawer.styles[i]}/{i}"))
 
-    def _of(self, thing: Thing, kind: Kind, target: int, text: str | None = None) -> Question:
+    def _of(self, thing: DrawerThing, kind: Kind, target: int, text: str | None = None) -> Question:
         style = self._drawer.styles[target]
         shown = [i for key, i in self._by_style.get(style, []) if key != thing.key]
         return Question(

@@ -14,8 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ...data.build import load
-from ...data.drawer import drawer
+from ...data import drawer, load
 from ...errors import ModelError
 from ..sheets import labelled
 from .evaluate import looks_when_asked

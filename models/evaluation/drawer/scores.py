@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ...data import Drawer, sibling_group
 from ...data.colours import dominant
-from ...data.drawer import Drawer
-from ...data.siblings import sibling_group
 from ..intervals import Share
 from .questions import Question
 from .recogniser import ThingRecogniser, recognise

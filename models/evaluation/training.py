@@ -16,11 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..common.progress import Lines, Progress
-from ..data.build import SpriteSet
-from ..data.scene import Scene
+from ..common import Lines, Progress
+from ..data import Scene, SpriteSet
 from ..errors import DataMissing
-from ..training.loop import Ahead, Objective, State, Stop, never, train
+from ..training import Ahead, Objective, State, Stop, never, train
 from .composites import Composites
 from .corruption import corrupt
 from .recogniser import Recogniser, save

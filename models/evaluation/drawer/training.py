@@ -19,16 +19,13 @@ from torch import Tensor
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ...common.progress import Lines, Progress
+from ...common import Lines, Progress
+from ...data import GROUPS, Drawer, DrawerThing, SpriteSet, drawer, sibling_group
 from ...data.colours import COLOURS
-from ...data.drawer import Drawer, Thing, drawer
-from ...data.emoji import GROUPS
-from ...data.siblings import sibling_group
-from ...data.store import SpriteSet
 from ...errors import DataMissing
+from ...training import BROKEN, Objective, State, Stop, never, train
 from ...training.drawer import native_bfloat16
 from ...training.drawer_feed import premultiplied, straight_pixels
-from ...training.loop import BROKEN, Objective, State, Stop, never, train
 from ..intervals import Share
 from ..validate import shares_card
 from .features import GROUNDS, STYLE_SIZE, THING_SIZE, describe
@@ -69,7 +66,7 @@ class DrawerRecogniserRecipe:
 class Split:
     """Drawings to learn from, and one of each thing that is kept; by place of the thing among `things`."""
 
-    things: tuple[Thing, ...]
+    things: tuple[DrawerThing, ...]
     train: tuple[tuple[int, ...], ...]
     kept: Mapping[int, int]
 
