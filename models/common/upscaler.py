@@ -15,11 +15,10 @@ import torch
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from PIL import Image
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..errors import WeightsRefused
+from ..errors import WeightsRefused, explained
 
 #: Folder below a weights folder.
 FOLDER = "upscaler"
@@ -142,17 +141,16 @@ def load(folder: Path, *, kind: torch.dtype = torch.float32, device: str = "cpu"
     Raises:
         WeightsRefused: a file is missing or damaged, or it is another network's.
     """
-    try:
+    with explained(
+        WeightsRefused,
+        f"The upscaler in {folder} cannot be used: {{problem}}. Export it again, or delete the folder to go without.",
+    ):
         name = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("_class_name")
         if name != Upscaler.__name__:
-            raise ValueError(f"its config.json describes a {name}")  # noqa: TRY301  one message for all
+            raise ValueError(f"its config.json describes a {name}")
         model, found = Upscaler.from_pretrained(
             folder, dtype=kind, local_files_only=True, use_safetensors=True, output_loading_info=True
         )
         if wrong := [key for keys in found.values() for key in keys]:
-            raise ValueError(f"these weights do not fit: {wrong[:3]}")  # noqa: TRY301
+            raise ValueError(f"these weights do not fit: {wrong[:3]}")
         return model.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
-    except (SafetensorError, OSError, ValueError, RuntimeError, AttributeError, TypeError) as problem:
-        raise WeightsRefused(
-            f"The upscaler in {folder} cannot be used: {problem}. Export it again, or delete the folder to go without."
-        ) from problem

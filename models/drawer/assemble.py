@@ -17,7 +17,7 @@ from diffusers.utils import logging
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
 from ..common import BACKGROUNDS, COLOURS, digest_of
-from ..errors import WeightsRefused
+from ..errors import WeightsRefused, explained
 from . import bank
 from .bank import Bank
 from .colour_words import SPOKEN
@@ -67,10 +67,8 @@ def assemble(
     Raises:
         WeightsRefused, BankRefused: a part is missing, damaged, or of another size.
     """
-    try:
+    with explained(WeightsRefused, f"There is no denoiser in {denoiser}: {{problem}}"):
         model = DrawerDenoiser.from_pretrained(denoiser, local_files_only=True, use_safetensors=True)
-    except (OSError, ValueError) as problem:
-        raise WeightsRefused(f"There is no denoiser in {denoiser}: {problem}") from problem
     encoder, tokenizer = _words(words)
     shipped = bank.read(references, side=int(model.config.size))
     pipeline = DrawerPipeline(encoder, tokenizer, model.to(torch.float16), scheduler(), reference_guidance)
@@ -133,13 +131,11 @@ def vocabulary(references: Bank) -> dict[str, list[str]]:
 
 
 def _words(weights: Path) -> tuple[T5EncoderModel, PreTrainedTokenizerFast]:
-    try:
+    with explained(WeightsRefused, f"There is no text encoder with its tokenizer in {weights}: {{problem}}"):
         encoder = T5EncoderModel.from_pretrained(
             weights / "text_encoder", local_files_only=True, use_safetensors=True, dtype=torch.float32
         )
         return encoder, PreTrainedTokenizerFast.from_pretrained(weights / "tokenizer", local_files_only=True)
-    except (OSError, ValueError) as problem:
-        raise WeightsRefused(f"There is no text encoder with its tokenizer in {weights}: {problem}") from problem
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

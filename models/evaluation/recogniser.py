@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ..common import WORDS
-from ..errors import WeightsMissing, WeightsRefused
+from ..errors import WeightsMissing, WeightsRefused, explained
 
 #: Shorter side of the pictures that it reads, and pixels per cell.
 SIDE, STRIDE = 64, 8
@@ -185,11 +184,9 @@ def load(folder: Path) -> Recogniser:
         raise WeightsMissing(
             f"No recogniser in {folder}. Train one: scripts/start train models/recipes/recogniser.toml"
         )
-    try:
+    with explained(WeightsRefused, f"The recogniser in {folder} cannot be used ({{problem}}). Train it again."):
         content = json.loads(config.read_text(encoding="utf-8"))
         model = Recogniser(content["concepts"], content["widths"])
         model.threshold = float(content["threshold"])
         model.load_state_dict(load_file(weights))
-    except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as problem:
-        raise WeightsRefused(f"The recogniser in {folder} cannot be used ({problem}). Train it again.") from problem
     return model.eval().to(memory_format=torch.channels_last)

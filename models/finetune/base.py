@@ -9,11 +9,10 @@ from pathlib import Path
 
 import torch
 from diffusers import StableDiffusionPipeline
-from safetensors import SafetensorError
 from torch import Tensor
 
 from ..common import check_folder, digest
-from ..errors import TrainingError, WeightsMissing, WeightsRefused
+from ..errors import TrainingError, WeightsMissing, WeightsRefused, explained
 
 #: Names of a denoiser's file without and with half precision.
 WHOLE, HALF = "diffusion_pytorch_model*.safetensors", "diffusion_pytorch_model*.fp16*.safetensors"
@@ -50,16 +49,14 @@ def open_base(folder: Path) -> Base:
     check_base(folder)
     halves = set((folder / "unet").glob(HALF))
     only_half = bool(halves) and not set((folder / "unet").glob(WHOLE)) - halves
-    try:
+    with explained(
+        WeightsRefused, f"The weights in {folder} cannot be opened: {{problem}}. Fetch or export them again."
+    ):
         pipeline = StableDiffusionPipeline.from_pretrained(
             folder, dtype=torch.float32, variant="fp16" if only_half else None, local_files_only=True,
             use_safetensors=True, safety_checker=None, requires_safety_checker=False, feature_extractor=None,
             image_encoder=None,
         )  # fmt: skip
-    except (SafetensorError, OSError, ValueError, RuntimeError, TypeError) as problem:
-        raise WeightsRefused(
-            f"The weights in {folder} cannot be opened: {problem}. Fetch or export them again."
-        ) from problem
     unet, vae = pipeline.unet, pipeline.vae
     if unet.config.in_channels != vae.config.latent_channels:
         raise WeightsRefused(
@@ -111,11 +108,9 @@ def native_size(folder: Path) -> int:
     Raises:
         WeightsRefused: they are damaged.
     """
-    try:
+    with explained(WeightsRefused, f"The settings in {folder} are damaged: {{problem}}. Fetch or export it again."):
         unet, vae = (json.loads((folder / part / "config.json").read_text("utf-8")) for part in ("unet", "vae"))
         return int(unet["sample_size"] * 2 ** (len(vae["block_out_channels"]) - 1))
-    except (OSError, ValueError, KeyError, TypeError) as problem:
-        raise WeightsRefused(f"The settings in {folder} are damaged: {problem}. Fetch or export it again.") from problem
 
 
 def picture_size(wanted: int, base: Base) -> int:

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, Protocol
 
 from PIL import Image
 
-from ..errors import DataError
+from ..errors import DataError, explained
 from ..provenance import TRAINED_MEDIA, encode_png, software
 from .jobs import Cancelled
 from .prompts import Picture, Prompt, plan
@@ -201,13 +201,9 @@ def _done(metadata: BinaryIO, folder: Path, pictures: Sequence[Picture], about: 
         if not line.endswith(b"\n"):
             break
         whole += len(line)
-        try:
+        with explained(DataError, f"{folder / METADATA} is damaged in line {number}. Delete that line and run again."):
             row: dict[str, Any] = json.loads(line)
             picture = by_name.get(row["file_name"])
-        except (ValueError, KeyError, TypeError) as problem:
-            raise DataError(
-                f"{folder / METADATA} is damaged in line {number}. Delete that line and run again."
-            ) from problem
         if picture is None or any(row.get(key) != getattr(picture, key) for key in _OF_PICTURE):
             raise DataError(
                 f"{folder} already holds pictures of another list or other settings ({row['file_name']}). Name another "

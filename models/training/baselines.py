@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ..errors import WeightsMissing, WeightsRefused
+from ..errors import WeightsMissing, WeightsRefused, explained
 
 #: Side of the pictures; the networks are built for no other.
 SIZE = 64
@@ -142,7 +141,7 @@ def load_baseline(folder: Path) -> Generator | Vae:
         raise WeightsMissing(
             f"No baseline in {folder}. Train one: scripts/start train models/recipes/baseline-dcgan.toml"
         )
-    try:
+    with explained(WeightsRefused, f"The baseline in {folder} cannot be used ({{problem}}). Train it again."):
         content = json.loads(config.read_text())
         model: Generator | Vae
         if content["kind"] == "vae":
@@ -150,8 +149,6 @@ def load_baseline(folder: Path) -> Generator | Vae:
         else:
             model = Generator(DcganShape(**content["shape"]))
         model.load_state_dict(load_file(weights))
-    except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as problem:
-        raise WeightsRefused(f"The baseline in {folder} cannot be used ({problem}). Train it again.") from problem
     return model.eval()
 
 

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ..errors import TrainingError
+from ..errors import TrainingError, explained
 
 #: One optimiser, or several by name. Moments of one lie under `optimizer/`, of several under `optimizer.<name>/`.
 Optimizers = Optimizer | Mapping[str, Optimizer]
@@ -59,14 +59,12 @@ def load(file: Path, modules: Mapping[str, nn.Module], optimizers: Optimizers) -
     Raises:
         TrainingError: the file is damaged or belongs to another recipe.
     """
-    try:
+    with explained(TrainingError, f"{file} is damaged ({{problem}}). Delete it to begin anew."):
         with safe_open(file, "pt") as opened:
             numbers = json.loads(opened.metadata()["numbers"])
             tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118  not a dict
         random, random_cuda = tensors.pop("random"), tensors.pop("random.cuda", None)
-    except (SafetensorError, OSError, KeyError, TypeError) as problem:
-        raise TrainingError(f"{file} is damaged ({problem}). Delete it to begin anew.") from problem
-    try:
+    with explained(TrainingError, f"{file} belongs to another recipe. Use another run folder, or delete it."):
         for name, module in modules.items():
             prefix = f"{name}/"
             module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
@@ -74,11 +72,9 @@ def load(file: Path, modules: Mapping[str, nn.Module], optimizers: Optimizers) -
         if "optimizer" not in by_prefix and any(key.startswith("optimizer/") for key in tensors):
             by_prefix = dict(zip(["optimizer", *list(by_prefix)[1:]], by_prefix.values(), strict=True))
         if strange := {key.split("/")[0] for key in tensors} - set(modules) - set(by_prefix):
-            raise ValueError(f"unknown parts: {', '.join(sorted(strange))}")  # noqa: TRY301  one message for all
+            raise ValueError(f"unknown parts: {', '.join(sorted(strange))}")
         for prefix, optimizer in by_prefix.items():
             _restore(optimizer, {k: v for k, v in tensors.items() if k.startswith(f"{prefix}/")})
-    except (RuntimeError, ValueError) as problem:
-        raise TrainingError(f"{file} belongs to another recipe. Use another run folder, or delete it.") from problem
     # Last, so that a refused file changes no chances.
     torch.set_rng_state(random)
     if random_cuda is not None and torch.cuda.is_available():

@@ -17,7 +17,7 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..data import SpriteSet
-from ..errors import TrainingError
+from ..errors import TrainingError, explained
 from . import losses, networks
 from .adversary import MultiScaleDiscriminator
 from .loop import Objective, State, Stop, never, require_finite, train
@@ -197,10 +197,8 @@ def begin(recipe: CodecRecipe, start: Path | None) -> AutoencoderKL:
         model = networks.codec(recipe.channels)
         quiet_residuals(model)
         return model
-    try:
+    with explained(TrainingError, f"Cannot start from {start}: {{problem}}"):
         model = AutoencoderKL.from_pretrained(start, local_files_only=True, use_safetensors=True).float()
-    except (OSError, ValueError, RuntimeError) as problem:
-        raise TrainingError(f"Cannot start from {start}: {problem}") from problem
     found = tuple(model.config.block_out_channels)
     if found != tuple(recipe.channels):
         raise TrainingError(f"The codec in {start} has channels {list(found)}; write them into the recipe.")

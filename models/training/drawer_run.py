@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
 from ..data import SpriteSet
 from ..drawer.network import DrawerDenoiser
-from ..errors import TrainingError
+from ..errors import TrainingError, explained
 from . import recipes
 from .drawer import DrawerRecipe, train_drawer
 from .drawer_feed import FeedRecipe
@@ -78,12 +78,10 @@ def open_start(wanted: DrawerRun) -> tuple[PreTrainedTokenizerFast, T5EncoderMod
     """
     words = Path(wanted.words)
     read = {"local_files_only": True, "use_safetensors": True}
-    try:
+    with explained(TrainingError, "Cannot begin from these weights: {problem}"):
         tokenizer = PreTrainedTokenizerFast.from_pretrained(words / "tokenizer", local_files_only=True)
         text = T5EncoderModel.from_pretrained(words / "text_encoder", **read)
         start = DrawerDenoiser.from_pretrained(wanted.start, **read) if wanted.start else None
-    except (OSError, ValueError) as problem:
-        raise TrainingError(f"Cannot begin from these weights: {problem}") from problem
     return tokenizer, text, start
 
 

@@ -17,12 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
-from ..errors import TrainingError
+from ..errors import TrainingError, explained
 from . import networks
 from .corpus import Corpus
 from .distil import known
@@ -263,11 +262,7 @@ def load_encoder(recipe: TextRecipe, tokens: int, file: Path) -> T5EncoderModel:
         TrainingError: the file is damaged, or of another recipe or tokenizer.
     """
     encoder = networks.text_encoder(tokens, recipe.width, recipe.layers)
-    try:
+    with explained(TrainingError, f"{file} is damaged or of another recipe ({{problem}}). Delete it to train anew."):
         weights = load_file(file)
         encoder.load_state_dict(weights | {TIED: weights["shared.weight"]})
-    except (OSError, KeyError, RuntimeError, SafetensorError) as problem:
-        raise TrainingError(
-            f"{file} is damaged or of another recipe ({problem}). Delete it to train anew."
-        ) from problem
     return encoder

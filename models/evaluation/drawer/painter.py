@@ -16,13 +16,12 @@ from typing import Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
 from ...data import SpriteSet
 from ...drawer.network import STYLE, THING, Context, DrawerDenoiser
-from ...errors import DataMissing, WeightsMissing, WeightsRefused
+from ...errors import DataMissing, WeightsMissing, WeightsRefused, explained
 from ...training.drawer import Words, native_bfloat16
 from .questions import MOST, Question
 
@@ -53,12 +52,10 @@ def open_denoiser(folder: Path) -> DrawerDenoiser:
     """
     if not (folder / "config.json").is_file():
         raise WeightsMissing(f"There is no denoiser in {folder}.")
-    try:
+    with explained(WeightsRefused, f"The denoiser in {folder} cannot be used: {{problem}}."):
         model, told = DrawerDenoiser.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, output_loading_info=True
         )
-    except (SafetensorError, OSError, ValueError, RuntimeError) as problem:
-        raise WeightsRefused(f"The denoiser in {folder} cannot be used: {problem}.") from problem
     if strange := [*told["unexpected_keys"], *told["missing_keys"]]:
         raise WeightsRefused(f"The denoiser in {folder} is of another version of this program: {strange[0]}.")
     return model.float().eval().requires_grad_(False)
@@ -72,11 +69,9 @@ def open_words(folder: Path) -> Words:
     """
     if not (folder / "text_encoder").is_dir():
         raise WeightsMissing(f"There is no text encoder in {folder}.")
-    try:
+    with explained(WeightsRefused, f"The text encoder in {folder} cannot be used: {{problem}}."):
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer", local_files_only=True)
         text = T5EncoderModel.from_pretrained(folder / "text_encoder", local_files_only=True, use_safetensors=True)
-    except (SafetensorError, OSError, ValueError, RuntimeError) as problem:
-        raise WeightsRefused(f"The text encoder in {folder} cannot be used: {problem}.") from problem
     return Words(text, tokenizer)
 
 

@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...errors import WeightsMissing, WeightsRefused
+from ...errors import WeightsMissing, WeightsRefused, explained
 from .features import GROUNDS, STYLE_SIZE, THING_SIZE, describe
 
 
@@ -112,7 +111,7 @@ def load(folder: Path) -> ThingRecogniser:
         raise WeightsMissing(
             f"There is no recogniser in {folder}. Train one: daguerre train models/recipes/recogniser-drawer.toml"
         )
-    try:
+    with explained(WeightsRefused, f"The recogniser in {folder} is damaged: {{problem}}."):
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         stored = load_file(file)
         state = {
@@ -122,6 +121,4 @@ def load(folder: Path) -> ThingRecogniser:
         }  # fmt: skip
         model = ThingRecogniser(config["things"], config["styles"], config["width"], config["hidden"])
         model.load_state_dict(state)
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as problem:
-        raise WeightsRefused(f"The recogniser in {folder} is damaged: {problem}.") from problem
     return model.eval()
