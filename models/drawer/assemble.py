@@ -24,7 +24,8 @@ from .colour_words import SPOKEN
 from .network import DrawerDenoiser
 from .pipeline import DrawerPipeline, scheduler
 from .reading import Reader
-from .search import SILENT, Vectors, plurals
+from .search import SILENT, Vectors
+from .spelling import plurals
 
 #: Weights in the repository are cut into files below 16 MB.
 SHARD = "15MB"

@@ -141,7 +141,6 @@ class Recognising(Objective):
         return drawn, pictures.contiguous(memory_format=torch.channels_last)
 
     def loss(self, step: int) -> tuple[Tensor, dict[str, float]]:
-        """See `Objective`."""
         drawn, pictures = self.batches(step)
         parts = detection_loss(self.model(pictures), targets(drawn, self._places, *pictures.shape[-2:]))
         return sum(parts.values(), torch.zeros(())), {name: value.item() for name, value in parts.items()}

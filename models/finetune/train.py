@@ -156,18 +156,15 @@ class Tuning(Objective):
         }  # fmt: skip
 
     def made_of(self) -> dict[str, Any]:
-        """See `Objective`."""
         base, pictures = self._base.digest, self._pictures.digest
         return {"made_of": {"base": base, "pictures": pictures, "size": self._size, "held_out": self.recipe.held_out}}
 
     def ready(self) -> None:
-        """See `Objective`."""
         parts = {name: self.accelerator.prepare(part) for name, part in self._adapted.items()}
         self._network = as_function(self._base, **parts)
         self.stepped = [self.accelerator.prepare(self.optimizers)]
 
     def loss(self, step: int) -> tuple[Tensor, dict[str, float]]:
-        """See `Objective`."""
         recipe, accelerator = self.recipe, self.accelerator
         choose = random.Random(f"{recipe.seed}/{step}/{accelerator.process_index}")
         generator = torch.Generator(accelerator.device).manual_seed(choose.getrandbits(60))

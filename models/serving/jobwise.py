@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -17,10 +16,11 @@ from PIL import Image
 from torch import Tensor
 
 from ..common import cut_out, native_size
-from ..errors import NoPicture, Unrenderable, WeightsRefused
+from ..errors import Unrenderable, WeightsRefused
 from . import sources
 from .attached import Attached
 from .drawing import last_step
+from .estimates import check_drawn, decoded, estimate_of
 from .inbox import Inbox
 from .jobs import Cancelled, Job
 from .previews import grid_file
@@ -273,7 +273,7 @@ class _EachStep:
         steps = min(end, int(getattr(pipeline, "num_timesteps", 0) or end))
         due = index + 1 < steps and preview_due(now, job.shown, others=bool(loop._waiting))
         latents = tensors.get("latents")
-        estimate = _estimate(pipeline, index, latents, self._before) if isinstance(latents, Tensor) else None
+        estimate = estimate_of(pipeline, index, latents, self._before) if isinstance(latents, Tensor) else None
         if due and estimate is not None and loop._previews and self._turn == (0, 1):
             preview = self._preview(pipeline, estimate)
         try:
@@ -293,7 +293,7 @@ class _EachStep:
         """A courtesy: nobody loses a picture by it, and who cannot give one is not asked again."""
         job = self._job
         try:
-            made = grid_file(_decoded(pipeline, estimate, self._size), (job.request.width, job.request.height))
+            made = grid_file(decoded(pipeline, estimate, self._size), (job.request.width, job.request.height))
         except torch.OutOfMemoryError:
             return None
         except Exception:
@@ -301,58 +301,3 @@ class _EachStep:
             return None
         job.shown = self._loop._clock()
         return made
-
-
-def check_drawn(picture: Image.Image) -> None:
-    """Refuse a picture that is no picture: what is not a number is shown as black.
-
-    Raises:
-        NoPicture: all of it is black to the bit.
-    """
-    if all(most == 0 for _, most in _extrema(picture)):
-        raise NoPicture(
-            "The model computed no picture: every pixel is black, as where its numbers overflow. Try another seed; the "
-            "operator may set [render] dtype to bfloat16 or float32."
-        )
-
-
-def _extrema(picture: Image.Image) -> Sequence[tuple[float, float]]:
-    found: Any = picture.convert("RGB").getextrema()
-    return found
-
-
-def _estimate(pipeline: Any, index: int, latents: Tensor, before: list[tuple[float, Tensor]]) -> Tensor | None:
-    """x0 by the slope of the last step: exact for Euler on a flow, where x moves along v; None at the first step."""
-    sigmas = getattr(pipeline.scheduler, "sigmas", None)
-    if sigmas is None or index + 1 >= len(sigmas):
-        return latents
-    now = float(sigmas[index + 1])
-    last = before[0] if before else None
-    before[:] = [(now, latents.clone())]
-    if last is None or last[0] == now or last[1].shape != latents.shape:
-        return None
-    return latents - now * (last[1] - latents) / (last[0] - now)
-
-
-def _decoded(pipeline: Any, latents: Tensor, size: tuple[int, int]) -> list[Image.Image]:
-    """The codec's pictures of latents as this family packs and scales them."""
-    vae = pipeline.vae
-    if hasattr(pipeline, "_unpack_latents") and latents.ndim == 3:
-        latents = pipeline._unpack_latents(latents, size[1], size[0], pipeline.vae_scale_factor)
-    made = vae.decode(raw_latents(vae, latents).to(vae.dtype), return_dict=False)[0]
-    if made.ndim == 5:
-        made = made[:, :, 0]
-    return pipeline.image_processor.postprocess(made, output_type="pil")
-
-
-def raw_latents(vae: Any, latents: Tensor) -> Tensor:
-    """What the codec decodes: some scale and shift all channels alike, some each by what was measured of it."""
-    scale = getattr(vae.config, "scaling_factor", None)
-    means, deviations = (getattr(vae.config, name, None) for name in ("latents_mean", "latents_std"))
-    if means is not None and deviations is not None:
-        shape = (1, -1, *[1] * (latents.ndim - 2))
-        mean, deviation = (torch.tensor(each, device=latents.device).view(shape) for each in (means, deviations))
-        return latents * deviation / (scale or 1.0) + mean
-    with suppress(TypeError):
-        return latents / float(scale or 1.0) + float(getattr(vae.config, "shift_factor", None) or 0.0)
-    return latents

@@ -81,7 +81,6 @@ class Baseline(Objective):
         return scalars | {"samples/s": state.pace()}
 
     def saved(self, state: State, *, last: bool) -> None:
-        """See `Objective`."""
         card = {"recipe": asdict(self.recipe), "step": state.step, "samples": state.samples}
         save_baseline(self.model, self.shape, self._run / self.name, card)
         drawn = sample(self.model, 64, seed=0)
@@ -109,7 +108,6 @@ class DcganTraining(Baseline):
         }
 
     def learn(self, step: int, checkpoint: Path) -> dict[str, float]:
-        """See `Objective`."""
         pictures, discriminator = self.pictures(), self.discriminator
         fakes = self.model(torch.randn(len(pictures), self.recipe.latent).to(self._device))
         # Real and fake go through in two batches, as in the paper: each has batch statistics of its own.
@@ -145,7 +143,6 @@ class VaeTraining(Baseline):
         self.optimizers, self.stepped = {"model": optimizer}, [optimizer]
 
     def loss(self, step: int) -> tuple[Tensor, dict[str, float]]:
-        """See `Objective`."""
         pictures = self.pictures()
         mean, log_variance = self.model.encode(pictures)
         noise = torch.randn(mean.shape).to(self._device)

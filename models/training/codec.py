@@ -153,11 +153,9 @@ class Coding(Objective):
         self._images = split(sprites.only(kinds=recipe.kinds))[0].to(device)
 
     def clipped(self) -> list[nn.Parameter]:
-        """See `Objective`."""
         return [weight for weight in self.model.parameters() if weight.requires_grad]
 
     def learn(self, step: int, checkpoint: Path) -> dict[str, float]:
-        """See `Objective`."""
         recipe, adversary = self.recipe, self._adversary
         cropped = step < recipe.crop_share * recipe.steps
         count, side = (2 * recipe.batch, recipe.crop) if cropped else (recipe.batch, recipe.size)
@@ -179,7 +177,6 @@ class Coding(Objective):
         return scalars
 
     def saved(self, state: State, *, last: bool) -> None:
-        """See `Objective`."""
         if not last:
             shown = torch.stack([self._made.target, self._made.decoded], 1).flatten(0, 1)
             self._progress.picture("codec", state.step, "reconstructions", grid(shown, 8, zoom=2))

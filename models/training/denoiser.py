@@ -167,13 +167,11 @@ class Denoising(Objective):
         self.modules = {"model": model, "average": self.average}
 
     def ready(self) -> None:
-        """See `Objective`."""
         trained, prepared = self.accelerator.prepare(self.model, self.optimizers)
         self.stepped = [prepared]
         self._network = torch.compile(trained) if self.recipe.compile else trained
 
     def loss(self, step: int) -> tuple[Tensor, dict[str, float]]:
-        """See `Objective`."""
         recipe, accelerator, source = self.recipe, self.accelerator, self._source
         choose = random.Random(f"{recipe.seed}/{step}/{accelerator.process_index}")
         generator = torch.Generator(accelerator.device).manual_seed(choose.getrandbits(60))
@@ -191,7 +189,6 @@ class Denoising(Objective):
         return loss, {"loss": loss.item()}
 
     def saved(self, state: State, *, last: bool) -> None:
-        """See `Objective`."""
         self._each_save(self.average.module, state.step, state.samples)
 
 

@@ -123,7 +123,6 @@ class Drawing(Objective):
         return self._feed.batch(self.recipe.batch, choose), seed
 
     def loss(self, step: int) -> tuple[Tensor, dict[str, float]]:
-        """See `Objective`."""
         batch, seed = self.batches(step)
         generator = torch.Generator(self._device).manual_seed(seed)
         with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._native):
@@ -131,11 +130,9 @@ class Drawing(Objective):
         return loss, {"loss": loss.item()}
 
     def saved(self, state: State, *, last: bool) -> None:
-        """See `Objective`."""
         self._each_save(self.average.module, state.step, state.samples)
 
     def about(self) -> dict[str, Any]:
-        """See `Objective`."""
         return asdict(self.recipe) | {"feed": asdict(self._said)}
 
 

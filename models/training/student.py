@@ -128,7 +128,6 @@ class Distilling(Objective):
         self.modules = {"adapter": self.adapter, "average": self.averages}
 
     def clipped(self) -> list[nn.Parameter]:
-        """See `Objective`."""
         return list(self.adapter.values())
 
     def loss(self, step: int) -> tuple[Tensor, dict[str, float]]:
@@ -148,7 +147,6 @@ class Distilling(Objective):
         return loss, {"loss": loss.item()}
 
     def update(self, loss: Tensor, step: int) -> None:
-        """See `Objective`."""
         super().update(loss, step)
         # The average of the first steps would be mostly the start: Keras' and Adam's way of growing the memory.
         self.averages.update(dict(self.adapter.items()), min(self.recipe.ema, (1 + step) / (10 + step)))

@@ -149,11 +149,9 @@ class TextTeaching(Objective):
         self._means: dict[str, float] = {}
 
     def clipped(self) -> list[nn.Parameter]:
-        """See `Objective`."""
         return [*self.encoder.parameters(), *self.examiner.parameters()]
 
     def loss(self, step: int) -> tuple[Tensor, dict[str, float]]:
-        """See `Objective`."""
         choose = random.Random(f"text/{self.recipe.seed}/{step}")
         loss, scalars = self._captions(choose)
         loss = self._names(loss, step, choose, scalars)

@@ -115,7 +115,6 @@ class Enlarging(Objective):
         self.modules = {"model": model, "average": self.average}
 
     def loss(self, step: int) -> tuple[Tensor, dict[str, float]]:
-        """See `Objective`."""
         recipe = self.recipe
         small, large = pairs(recipe, self._images, self._codec, cropped=step < recipe.crop_share * recipe.steps)
         made = self.model(small)

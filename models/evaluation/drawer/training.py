@@ -229,7 +229,6 @@ class Correcting(Objective):
         self.modules = {"model": model, "average": self.average}
 
     def loss(self, step: int) -> tuple[Tensor, dict[str, float]]:
-        """See `Objective`."""
         recipe = self.recipe
         generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
         at = torch.randint(len(self._views), (recipe.batch,), generator=generator)
@@ -247,7 +246,6 @@ class Correcting(Objective):
             progress.line(f"recogniser step {state.step}/{self.steps} thing {mean:.3f}")
 
     def save_due(self, seconds: float, took: float) -> bool:
-        """See `Objective`."""
         return seconds > 20
 
 
