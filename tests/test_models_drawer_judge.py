@@ -23,6 +23,8 @@ from daguerre.models.data.siblings import sibling_group
 from daguerre.models.data.store import SpriteSet, SpriteWriter
 from daguerre.models.drawer.network import DrawerDenoiser
 from daguerre.models.errors import DataMissing, WeightsMissing, WeightsRefused
+from daguerre.models.evaluation import command as pipelines
+from daguerre.models.evaluation.drawer import command
 from daguerre.models.evaluation.drawer import figures as drawer_figures
 from daguerre.models.evaluation.drawer.better import better
 from daguerre.models.evaluation.drawer.command import draws_from_drawings
@@ -478,6 +480,13 @@ def test_weights_of_another_version_are_refused(network: DrawerDenoiser, tmp_pat
         open_denoiser(tmp_path / "denoiser")
     with pytest.raises(WeightsMissing, match="nothing"):
         open_denoiser(tmp_path / "nothing")
+
+
+def test_what_ships_is_found_without_being_named() -> None:
+    """Both recognisers, and the weights that read words and that new ones are compared with."""
+    assert (command.RECOGNISER / "model.safetensors").is_file()
+    assert (pipelines.RECOGNISER / "model.safetensors").is_file()
+    assert (command.BEFORE / "model_index.json").is_file()
 
 
 def test_weights_are_better_where_a_figure_clearly_rose() -> None:

@@ -19,7 +19,7 @@ from .recogniser import load as load_recogniser
 from .scores import Judge
 
 #: Weights whose text encoder reads the words of a denoiser that has none, and that new weights are compared with.
-BEFORE = Path(__file__).parents[1] / "weights" / "first-light"
+BEFORE = Path(__file__).parents[2] / "weights" / "first-light"
 
 
 def draws_from_drawings(weights: Path) -> bool:

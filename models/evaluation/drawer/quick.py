@@ -25,7 +25,7 @@ from .recogniser import on_ground
 from .scores import Judge, Verdict, shares, told
 
 #: The judge that ships with the code.
-RECOGNISER = Path(__file__).parent / "weights" / "recogniser-drawer"
+RECOGNISER = Path(__file__).parents[1] / "weights" / "recogniser-drawer"
 
 
 @dataclass(frozen=True, slots=True)
