@@ -8,8 +8,8 @@ import logging
 
 from ..bot.client import run_bot
 from ..bot.errors import BotError, DiscordUnreachable
-from ..queue.service import Queue
-from ..queue.vocabulary import Vocabulary
+from ..queue.control import Queue
+from ..queue.prompt import Vocabulary
 from .settings import Configuration
 from .verify import read_origin_aside
 

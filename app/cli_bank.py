@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from .cli_models import settings_of
+
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="Settings; the project's config.toml if left out.")
 ]
@@ -57,7 +59,6 @@ def bank_remove(
 
 def _place(config: Path | None) -> tuple[Path, int]:
     """The folder of one's own bank, and the side that the configured weights draw at."""
-    from .cli_models import settings_of
     from .errors import Refused
     from .packages import need
 

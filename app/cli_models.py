@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from .cli_bank import bank_app
 from .packages import need
 
 if TYPE_CHECKING:
@@ -216,7 +215,6 @@ def reproduce(
 def add_to(app: typer.Typer) -> None:
     """Put these commands into the command line."""
     app.add_typer(data_app)
-    app.add_typer(bank_app)
     for command in (train, evaluate, synthesize, sheet, reproduce):
         app.command()(command)
 

@@ -14,7 +14,7 @@ from typing import Literal
 import aiohttp
 
 from ..queue.errors import QueueError
-from ..queue.nats_program import nats_server_binary
+from ..queue.nats import nats_server_binary
 from .devices import nvidia_gpus
 from .errors import AppError
 from .hiding import DISCORD_TOKEN

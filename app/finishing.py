@@ -22,8 +22,8 @@ from ..models.provenance import (
     load_judge,
     watermark,
 )
-from ..queue.moderation_options import ModerationOptions
-from ..queue.requests import ImageRequest
+from ..queue.moderation import ModerationOptions
+from ..queue.records import ImageRequest
 from .making import MAKING, Making
 
 log = logging.getLogger(__name__)

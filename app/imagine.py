@@ -12,11 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from ..models.errors import EngineError, Unfit, Unrenderable
 from ..queue.errors import InvalidRequest
-from ..queue.grammar import MalformedPrompt, fields, parse
-from ..queue.grammar import Wish as Typed
-from ..queue.names import unknown_name
-from ..queue.requests import MAX_SEED, ImageRequest, image_request
-from ..queue.vocabulary import Vocabulary
+from ..queue.prompt import MalformedPrompt, Vocabulary, fields, parse, unknown_name
+from ..queue.prompt import Wish as Typed
+from ..queue.records import MAX_SEED, ImageRequest, image_request
 from ..web.problems import beyond_one_job, explain, failure, malformed, unknown_words
 from ..web.problems import unknown as unknown_here
 from .errors import Refused
@@ -33,7 +31,7 @@ GUIDANCE: float = ImageRequest.model_fields["guidance"].default
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What was typed: None means "as the project decides". The prompt may hold flags (queue/grammar.py)."""
+    """What was typed: None means "as the project decides". The prompt may hold flags (queue/prompt/grammar.py)."""
 
     prompt: str
     out: Path

@@ -14,13 +14,13 @@ import aiohttp
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from ..queue.requests import ImageRequest
+from ..queue.records import ImageRequest
 from .errors import NoWorker, Refused, ServerUnreachable
 from .imagine import Wish, progress_bar
 from .output import check_writable, output_files, write_files
 
-#: Seconds to wait for the server to come back while it holds a job of ours.
-PATIENCE = 60
+#: Looks in vain, `LOOK` seconds apart, until a server that holds a job of ours is given up.
+MOST_FAILURES = 60
 #: Seconds between two looks at whether a worker can come at all, while none is connected.
 LOOK = 1.0
 NO_WORKER = "no worker is connected yet; the picture comes when one is. Ctrl-C cancels"
@@ -118,7 +118,7 @@ class _Client:
             except BROKEN:
                 pass
             failures += 1
-            if failures > PATIENCE:
+            if failures > MOST_FAILURES:
                 raise self._unreachable(f" The job {job} is kept; it goes on when the server runs again.")
             bar.update(task, description="waiting for the server")
             await asyncio.sleep(1)

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ..queue.requests import ImageRequest
+from ..queue.records import ImageRequest
 
 #: Keyword of the PNG text chunk.
 MAKING = "Daguerre"

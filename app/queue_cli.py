@@ -129,8 +129,8 @@ def _ask(
         ServerUnreachable: nobody answers.
         QueueFailed: the control process cannot do it; says why.
     """
+    from ..queue.control import ask
     from ..queue.errors import BrokerUnavailable, QueueError
-    from ..queue.steering import ask
     from .config import load
     from .logs import configure
 

@@ -13,6 +13,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Protocol
 
 from PIL import Image
@@ -20,10 +21,9 @@ from PIL import Image
 from ..models.errors import TooLate, Unrenderable
 from ..models.provenance import software
 from ..models.serving import OnProgress, Progress, RenderRequest, RenderResult, Source
-from ..queue.emoji_words import in_words
 from ..queue.errors import RenderRefused
-from ..queue.jobs import Rendered
-from ..queue.requests import ImageRequest
+from ..queue.prompt import in_words
+from ..queue.records import ImageRequest, Rendered
 from ..queue.worker import Handler, JobContext
 from .finishing import Finisher, job_number
 
@@ -64,24 +64,16 @@ def ask_of(
         RenderRefused: a source picture cannot be read.
     """
     source = request.source
-    return RenderRequest(
-        prompt=in_words(request.prompt),
-        seeds=request.seeds,
-        steps=request.steps,
-        guidance=request.guidance,
-        width=request.width,
-        height=request.height,
-        negative=in_words(request.negative),
-        parts=tuple((in_words(part.text), part.weight) for part in request.parts),
-        style=request.style,
-        chaos=request.chaos,
-        stop=request.stop,
-        tile=request.tile,
-        draft=request.draft,
-        transparent=request.transparent,
-        raw=request.raw,
-        adapters=request.adapters,
-        source=None
+    same = {
+        each.name: getattr(request, each.name)
+        for each in fields(RenderRequest)
+        if each.name in ImageRequest.model_fields
+    }
+    in_its_words: dict[str, Any] = same | {
+        "prompt": in_words(request.prompt),
+        "negative": in_words(request.negative),
+        "parts": tuple((in_words(part.text), part.weight) for part in request.parts),
+        "source": None
         if source is None
         else Source(
             _opened(files, source.picture),
@@ -92,9 +84,8 @@ def ask_of(
             source.seed,
             source.fit,
         ),
-        member=member,
-        seconds=seconds,
-    )
+    }
+    return RenderRequest(seeds=request.seeds, member=member, seconds=seconds, **in_its_words)
 
 
 def _opened(files: Mapping[str, bytes], name: str) -> Image.Image:

@@ -12,9 +12,9 @@ from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..queue.control import Queue, open_queue
 from ..queue.errors import Ousted, QueueError
-from ..queue.service import Queue, open_queue
-from ..queue.vocabulary import Vocabulary
+from ..queue.prompt import Vocabulary
 from ..web.connections import serve_app
 from ..web.server import make_app
 from .bot_keeper import BotKeeper

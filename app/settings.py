@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ..bot.options import DiscordOptions
-from ..queue.moderation_options import ModerationOptions
+from ..queue.moderation import ModerationOptions
 from ..queue.options import QueueOptions
 from ..web.options import WebOptions
 from .errors import ConfigError

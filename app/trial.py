@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..models.errors import EngineError
-from ..queue.requests import ImageRequest
+from ..queue.records import ImageRequest
 from .config import load
 from .errors import AppError, WorkerError
 from .packages import need
@@ -25,7 +25,7 @@ from .worker import check_weights, load_engine, load_finisher
 #: Side in pixels and denoising steps of the picture.
 SIDE, STEPS = 64, 4
 #: Seconds after which it is given up; large weights on a processor take their time.
-PATIENCE = 600.0
+TRIAL_TIMEOUT = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,9 @@ def try_drawing(config: Path | None) -> Trial | str:
     """Blocking: the trial, or why no picture can be drawn here and what to do."""
     command = [sys.executable, "-m", "daguerre.app.trial", *([str(config.resolve())] if config else [])]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)  # noqa: S603
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=TRIAL_TIMEOUT, check=False)  # noqa: S603
     except subprocess.TimeoutExpired:
-        return f"no picture within {PATIENCE:.0f} s"
+        return f"no picture within {TRIAL_TIMEOUT:.0f} s"
     except OSError as error:
         return f"the Python of this installation does not start: {error}"
     try:

@@ -7,7 +7,7 @@ import io
 import warnings
 from typing import TYPE_CHECKING
 
-from ..queue.moderation_origin import Origin
+from ..queue.moderation import Origin
 
 if TYPE_CHECKING:
     from PIL.Image import Image

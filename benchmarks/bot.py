@@ -31,11 +31,11 @@ from standin.openapi import OpenApi  # noqa: E402
 
 from daguerre.bot.client import run_bot  # noqa: E402
 from daguerre.bot.options import DiscordOptions  # noqa: E402
-from daguerre.queue.jobs import FINISHED, Rendered  # noqa: E402
+from daguerre.queue.control.service import open_queue  # noqa: E402
 from daguerre.queue.options import QueueOptions  # noqa: E402
-from daguerre.queue.requests import ImageRequest  # noqa: E402
-from daguerre.queue.service import open_queue  # noqa: E402
-from daguerre.queue.worker import JobContext, Worker  # noqa: E402
+from daguerre.queue.records.jobs import FINISHED, Rendered  # noqa: E402
+from daguerre.queue.records.requests import ImageRequest  # noqa: E402
+from daguerre.queue.worker.loop import JobContext, Worker  # noqa: E402
 
 #: Discord's deadline and the goal, in milliseconds.
 DEADLINE, GOAL = 3_000.0, 150.0
@@ -79,7 +79,7 @@ async def control(folder: Path, api_base: str, gateway: str, token: str) -> None
         while await loop.run_in_executor(None, sys.stdin.readline):
             counts = {state.value: number for state, number in (await queue.counts()).items()}
             live = sum(number for state, number in (await queue.counts()).items() if state not in FINISHED)
-            told = {"counts": counts, "live": live, "untold": len(await queue.untold())}
+            told = {"counts": counts, "live": live, "untold": len(await queue.pending_notifications())}
             print(json.dumps(told), flush=True)
         stop.set()
         await bot

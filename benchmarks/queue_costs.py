@@ -29,11 +29,12 @@ from typing import Any
 
 import psutil
 
-from daguerre.queue.jobs import Job, JobState, Progress, Rendered
+from daguerre.queue.control.queue import Queue
+from daguerre.queue.control.service import open_queue
 from daguerre.queue.options import QueueOptions
-from daguerre.queue.requests import ImageRequest, image_request
-from daguerre.queue.service import Queue, open_queue
-from daguerre.queue.worker import JobContext, Worker
+from daguerre.queue.records.jobs import Job, JobState, Progress, Rendered
+from daguerre.queue.records.requests import ImageRequest, image_request
+from daguerre.queue.worker.loop import JobContext, Worker
 
 REQUEST = image_request(prompt="a red apple", seed=7)
 #: Lease for the measurement of recovery, as in the notes' prototype; the default is 12 s.

@@ -26,8 +26,8 @@ import numpy as np
 from PIL import Image
 
 from daguerre.models.provenance import load_judge, watermark
-from daguerre.queue.rules import Rule, book_of
-from daguerre.queue.rules_default import default_rules
+from daguerre.queue.moderation.rules import Rule, book_of
+from daguerre.queue.moderation.rules_default import default_rules
 
 PROJECT = Path(__file__).resolve().parents[1]
 FILES = {".png", ".jpg", ".jpeg", ".webp"}

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 import discord
 from discord import app_commands
 
-from ..queue.explain import Why
-from ..queue.grammar import say
-from ..queue.jobs import LIVE, Job
-from ..queue.limits import day_ends
+from ..queue.dispatch import Why
+from ..queue.prompt import say
+from ..queue.records import LIVE, Job, day_ends
 from .ask import PRIVATE_SERVER, role_ids
 from .buttons import jobs_view
 from .cancel import may_touch

@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING
 import discord
 
 from ..queue.errors import UnknownJob
-from ..queue.jobs import Job
-from ..queue.moderation_privacy import NOBODY
-from ..queue.requests import MAX_SEED, ImageRequest, Source
-from ..queue.server_settings import ServerSettings
-from ..queue.showing import Use
+from ..queue.moderation import NOBODY, Use
+from ..queue.records import MAX_SEED, ImageRequest, Job, Source
+from ..queue.store import ServerSettings
 from .about import information
 from .ask import Order, ask
 from .buttons import view_of

@@ -16,8 +16,8 @@ import discord
 from discord import app_commands
 
 from ..queue.errors import NotShown, QueueUnavailable, UnknownJob
-from ..queue.jobs import Job
-from ..queue.showing import Use
+from ..queue.moderation import Use
+from ..queue.records import Job
 from .buttons import PictureButton
 from .cards import alt_text, short_id, shown
 from .errors import Refused
@@ -48,7 +48,7 @@ class Entry:
     #: A small WebP; None where it is not to be seen.
     data: bytes | None
     blurred: bool = False
-    #: Why not, as the gate says it (queue/showing.py).
+    #: Why not, as the gate says it (queue/moderation/showing.py).
     why: str = ""
 
     def file(self, place: int) -> str:

@@ -16,12 +16,8 @@ from typing import TYPE_CHECKING
 import discord
 
 from ..queue.errors import InvalidRequest, QueueError
-from ..queue.fair import Lane
-from ..queue.jobs import Job
-from ..queue.members import Origin
-from ..queue.requests import ImageRequest
-from ..queue.server_settings import ServerSettings
-from ..queue.service import Ticket
+from ..queue.records import ImageRequest, Job, Lane
+from ..queue.store import Origin, ServerSettings, Ticket
 from .address import Address
 from .buttons import view_of_card
 from .cancel import may_moderate
@@ -96,7 +92,7 @@ async def ask(interaction: Asked, make: Callable[[ServerSettings], Awaitable[Seq
                 # Rendered meanwhile: it comes as a message of its own rather than not at all.
                 services.followers.follow(ticket.job)
             else:
-                await services.queue.mark_told(ticket.job.id)
+                await services.queue.mark_notified(ticket.job.id)
         log.warning("interaction %s was answered too late; its jobs are cancelled", interaction.id)
         return
     await _follow(interaction, first, replace(address, message=message or None), card)

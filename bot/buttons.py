@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import discord
 
-from ..queue.jobs import LIVE, Job
+from ..queue.records import LIVE, Job
 from .cards import Card, short_id
 from .guard import guarded
 from .keys import EMOJI, TEMPLATE, Key, Rows

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import discord
 
 from ..queue.errors import UnknownJob
-from ..queue.jobs import Job
+from ..queue.records import Job
 from .errors import Refused
 
 if TYPE_CHECKING:

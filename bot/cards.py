@@ -12,12 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..queue.emoji_words import CUSTOM
-from ..queue.explain import Why
-from ..queue.fair import Ahead
-from ..queue.jobs import Job, JobState, Progress
-from ..queue.requests import MAX_SEED, ImageRequest
-from ..queue.vocabulary import UnknownWord, VocabularyReport
+from ..queue.dispatch import Ahead, Why
+from ..queue.prompt import CUSTOM, UnknownWord, VocabularyReport
+from ..queue.records import MAX_SEED, ImageRequest, Job, JobState, Progress
 from .keys import Rows, grid_rows, picture_rows, waiting_rows
 from .texts import ENGLISH, reason, text
 
@@ -140,7 +137,7 @@ def lost_card(job: Job, locale: str = ENGLISH) -> Card:
 
 
 def kept_card(job: Job, why: str, locale: str = ENGLISH) -> Card:
-    """Rendered, but it may not be shown: `why` as the gate says it (queue/showing.py)."""
+    """Rendered, but it may not be shown: `why` as the gate says it (queue/moderation/showing.py)."""
     if why == "gone":
         return lost_card(job, locale)
     return Card(text("report.held", locale) if why == "held" else text(f"shown.{why}", locale), locale=locale)

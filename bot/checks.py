@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from ..queue.errors import InvalidRequest
-from ..queue.grammar_flags import flag_of_field
-from ..queue.names import unknown_name
-from ..queue.requests import MAX_COUNT, MAX_PROMPT, MAX_SEED, ImageRequest
-from ..queue.server_settings import ServerSettings
-from ..queue.transport import WorkerInfo
-from ..queue.vocabulary import Vocabulary, VocabularyReport
+from ..queue.prompt import Vocabulary, VocabularyReport, flag_of_field, unknown_name
+from ..queue.records import MAX_COUNT, MAX_PROMPT, MAX_SEED, ImageRequest, WorkerInfo
+from ..queue.store import ServerSettings
 from .cards import shown, word_list
 from .errors import Refused
 

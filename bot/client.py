@@ -20,11 +20,11 @@ import yarl
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
+from ..queue.control import Queue
 from ..queue.errors import QueueError
-from ..queue.moderation_origin import ReadOrigin
-from ..queue.server_settings import ServerSettingsStore
-from ..queue.service import Queue
-from ..queue.vocabulary import Vocabulary
+from ..queue.moderation import ReadOrigin
+from ..queue.prompt import Vocabulary
+from ..queue.store import ServerSettingsStore
 from .actions import press, touched
 from .album import PageButton
 from .buttons import PictureButton

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import discord
 
-from ..queue.jobs import Job
-from ..queue.showing import Use
+from ..queue.moderation import Use
+from ..queue.records import Job
 from .cards import plain, shorten
 from .errors import Refused
 from .forms import Filled, field, modal_id, show

@@ -12,12 +12,11 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 
+from ..queue.control import Queue
 from ..queue.errors import NotShown, QueueError, QueueUnavailable, UnknownJob
-from ..queue.jobs import LIVE, Job, JobState, Progress
-from ..queue.permits import Asker, Permit
-from ..queue.service import Queue
-from ..queue.showing import Use
-from ..queue.vocabulary import Vocabulary, VocabularyReport
+from ..queue.moderation import Asker, Permit, Use
+from ..queue.prompt import Vocabulary, VocabularyReport
+from ..queue.records import LIVE, Job, JobState, Progress
 from .address import Address
 from .cards import Card, broken_card, finished_card, kept_card, live_card, lost_card, too_large_card
 from .delivery import Attached, Delivered, Delivery, TooLarge
@@ -69,7 +68,7 @@ class Followers:
 
     async def resume(self) -> None:
         """Follow every job whose asker has not been told the end: after a restart."""
-        jobs = await self._queue.untold()
+        jobs = await self._queue.pending_notifications()
         for job in jobs:
             self.follow(job)
         if jobs:
@@ -216,7 +215,7 @@ class Followers:
             known = replace(address, channel=done.channel, message=done.message, posting=None, posted=done.posted)
             if known != address:
                 await self._queue.update_reply(job.id, known.reply())
-        if await self._queue.mark_told(job.id):
+        if await self._queue.mark_notified(job.id):
             log.info("job %s: %s, told by %s", job.id[:8], job.state, done.way if done else "nobody")
 
     async def _card(self, job: Job, progress: Progress | None, report: VocabularyReport | None, locale: str) -> Card:

@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING, Any, cast
 import discord
 
 from ..queue.errors import NotShown
-from ..queue.grammar import say
-from ..queue.jobs import Job
-from ..queue.requests import MAX_PROMPT, ImageRequest
-from ..queue.server_settings import ServerSettings
+from ..queue.prompt import say
+from ..queue.records import MAX_PROMPT, ImageRequest, Job
+from ..queue.store import ServerSettings
 from .errors import Refused
 from .guard import explain
 from .imagine import handle

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord import app_commands
 
-from ..queue.grammar_flags import FLAGS
+from ..queue.records import FLAGS
 from .guard import guarded
 from .keys import EMOJI
 from .language import speaks

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any
 
 import discord
 from discord import app_commands
 
-from ..queue import names
-from ..queue.emoji_words import custom_alone
-from ..queue.grammar import say
-from ..queue.grammar_flags import FITS, MOST_REQUESTS
-from ..queue.members import Preferences
-from ..queue.requests import MAX_COUNT, MAX_PROMPT, MAX_SEED, Source
-from ..queue.server_settings import ServerSettings
-from ..queue.uploads import size_of
+from ..queue.pictures import size_of
+from ..queue.prompt import custom_alone, names, say
+from ..queue.records import FLAGS, MAX_PROMPT, MOST_REQUESTS, Flag, Source
+from ..queue.store import Preferences, ServerSettings
 from .ask import PRIVATE_SERVER, Order, ask
 from .cards import shorten
 from .confirm import confirm_view
@@ -38,71 +35,72 @@ SUGGESTIONS, SUGGESTION = 25, 100
 ASPECTS = ("1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "2:1", "1:2")
 #: Longest prompt with its flags.
 TYPED = 2 * MAX_PROMPT
-#: Options that describe themselves: `command.imagine.<option>`.
-OPTIONS = (
-    *(
-        "prompt",
-        "count",
-        "aspect",
-        "no",
-        "style",
-        "seed",
-        "image",
-        "image_weight",
-        "fit",
-        "stylize",
-        "chaos",
-        "quality",
-    ),
-    *("steps", "stop", "tile", "draft", "transparent", "raw", "model", "lora", "repeat", "relaxed"),
+#: Options of the command that are flags too, in the order in which Discord offers them; a new one comes last.
+ORDER = (
+    *("count", "aspect", "no", "style", "seed", "image_weight", "fit", "stylize", "chaos", "quality", "steps", "stop"),
+    *("tile", "draft", "transparent", "raw", "model", "lora", "repeat", "relaxed"),
 )
+FLAG_OPTIONS = sorted(FLAGS, key=lambda flag: ORDER.index(flag.option) if flag.option in ORDER else len(ORDER))
+#: The picture to begin from stands before the flags about it.
+BEFORE_IMAGE = "image_weight"
 
 
 def add_imagine(tree: app_commands.CommandTree[DaguerreClient]) -> None:
     """The command as Discord shows it."""
 
-    @tree.command(name="imagine", description=text("command.imagine"))
-    @app_commands.describe(**{option: text(f"command.imagine.{option}") for option in OPTIONS})
-    @app_commands.choices(fit=[app_commands.Choice(name=text(f"name.fit.{one}"), value=one) for one in FITS])
-    @app_commands.allowed_installs(guilds=True, users=True)
-    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
-    async def imagine(
-        interaction: discord.Interaction[DaguerreClient],
-        prompt: app_commands.Range[str, 1, TYPED],
-        count: app_commands.Range[int, 1, MAX_COUNT] | None = None,
-        aspect: str | None = None,
-        no: app_commands.Range[str, 1, MAX_PROMPT] | None = None,
-        style: app_commands.Range[str, 1, 100] | None = None,
-        seed: app_commands.Range[int, 0, MAX_SEED] | None = None,
-        image: discord.Attachment | None = None,
-        image_weight: app_commands.Range[float, 0.0, 3.0] | None = None,
-        fit: app_commands.Choice[str] | None = None,
-        stylize: app_commands.Range[float, 0.0, 1000.0] | None = None,
-        chaos: app_commands.Range[int, 0, 100] | None = None,
-        quality: app_commands.Range[float, 0.25, 4.0] | None = None,
-        steps: app_commands.Range[int, 1, 100] | None = None,
-        stop: app_commands.Range[int, 10, 100] | None = None,
-        tile: bool = False,
-        draft: bool = False,
-        transparent: bool = False,
-        raw: bool = False,
-        model: app_commands.Range[str, 1, 100] | None = None,
-        lora: app_commands.Range[str, 1, 100] | None = None,
-        repeat: app_commands.Range[int, 1, MOST_REQUESTS] | None = None,
-        relaxed: bool = False,
-    ) -> None:
-        options = {
-            "count": count, "aspect": aspect, "no": no, "style": style, "seed": seed, "image_weight": image_weight,
-            "fit": fit and fit.value, "stylize": stylize, "chaos": chaos, "quality": quality, "steps": steps,
-            "stop": stop, "tile": tile, "draft": draft, "transparent": transparent, "raw": raw, "model": model,
-            "lora": lora, "repeat": repeat, "relaxed": relaxed,
-        }  # fmt: skip
+    parameters = [
+        Parameter("interaction", Parameter.POSITIONAL_OR_KEYWORD, annotation=discord.Interaction),
+        Parameter("prompt", Parameter.POSITIONAL_OR_KEYWORD, annotation=app_commands.Range[str, 1, TYPED]),
+    ]
+    for flag in FLAG_OPTIONS:
+        if flag.option == BEFORE_IMAGE:
+            parameters.append(_optional("image", discord.Attachment))
+        parameters.append(_optional(flag.option, _option_type(flag)))
+
+    async def imagine(interaction: Asked, prompt: str, image: discord.Attachment | None = None, **options: Any) -> None:
         await guarded(interaction, lambda: handle(interaction, prompt, options, image))
 
-    imagine.autocomplete("prompt")(last_prompts)
-    imagine.autocomplete("style")(known_styles)
-    imagine.autocomplete("model")(known_models)
-    imagine.autocomplete("aspect")(usual_aspects)
+    # discord.py reads the options from the signature, so that a flag of the grammar is an option by itself.
+    imagine.__signature__ = Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
+    described = [parameter.name for parameter in parameters[1:]]
+    for decorate in (
+        app_commands.describe(**{option: text(f"command.imagine.{option}") for option in described}),
+        app_commands.choices(**{flag.option: _choices_of(flag) for flag in FLAG_OPTIONS if flag.choices}),
+        app_commands.allowed_installs(guilds=True, users=True),
+        app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True),
+    ):
+        decorate(imagine)
+    command = tree.command(name="imagine", description=text("command.imagine"))(imagine)
+    command.autocomplete("prompt")(last_prompts)
+    command.autocomplete("style")(known_styles)
+    command.autocomplete("model")(known_models)
+    command.autocomplete("aspect")(usual_aspects)
+
+
+def _optional(name: str, of: Any) -> Parameter:
+    usual = False if of is bool else None
+    return Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=usual, annotation=of if of is bool else of | None)
+
+
+def _choices_of(flag: Flag) -> list[app_commands.Choice[str]]:
+    return [app_commands.Choice(name=text(f"name.{flag.field}.{one}"), value=one) for one in flag.choices]
+
+
+def _option_type(flag: Flag) -> Any:
+    """As discord.py says what an option takes."""
+    match flag.kind:
+        case "switch":
+            return bool
+        case "whole":
+            return app_commands.Range[int, int(flag.low), int(flag.high)]
+        case "number":
+            return app_commands.Range[float, float(flag.low), float(flag.high)]
+        case "words":
+            return app_commands.Range[str, 1, MAX_PROMPT]
+        case "ratio":
+            return str
+        case "name":
+            return str if flag.choices else app_commands.Range[str, 1, 100]
 
 
 async def handle(

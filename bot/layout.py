@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Literal
 
-from ..queue.requests import ImageRequest
+from ..queue.records import ImageRequest
 from .cards import alt_text, file_name
 from .delivery import Attached
 from .encode import Encoded, grid

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord import app_commands
 
+from ..queue.control import Queue
 from ..queue.errors import UnknownJob
-from ..queue.jobs import Job
-from ..queue.service import Queue
-from ..queue.showing import Use
+from ..queue.moderation import Use
+from ..queue.records import Job
 from .about import information
 from .errors import Refused
 from .forms import TYPED, field, show

@@ -1,4 +1,4 @@
-"""What a server allows, asked before a request is queued; queue/moderation.py asks about its words."""
+"""What a server allows, asked before a request is queued; queue/moderation/gate.py asks about its words."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import discord
 
-from ..queue.server_settings import ServerSettings
+from ..queue.store import ServerSettings
 from .checks import channel_list
 from .errors import Refused
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import discord
 from discord import app_commands
 
-from ..queue.audit import export, first_break
-from ..queue.moderation_store import Ban, BanKind
+from ..queue.moderation import Ban, BanKind
+from ..queue.store import export, first_break
 from .cards import shown
 from .errors import Refused
 from .faults import FAILURES

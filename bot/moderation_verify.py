@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import discord
 from discord import app_commands
 
-from ..queue.moderation_origin import Origin
+from ..queue.moderation import Origin
 from .cards import shown
 from .errors import Refused
 from .faults import FAILURES

@@ -103,6 +103,6 @@ async def erase(interaction: Asked, who: str) -> None:
     await interaction.response.defer(ephemeral=True, thinking=True)
     for job in await queue.members.waiting(who, MOST_LIVE):
         await queue.cancel(job.id)
-        await queue.mark_told(job.id)
+        await queue.mark_notified(job.id)
     count = await queue.privacy.forget(who)
     await answer(interaction, text("mydata.forgotten", locale, count=count))

@@ -13,7 +13,7 @@ import discord
 import yarl
 
 from ..queue.errors import InvalidPicture
-from ..queue.uploads import MAX_PIXELS, MAX_SCALED, SHORTEST
+from ..queue.pictures import MAX_PIXELS, MAX_SCALED, SHORTEST
 from .errors import Refused
 from .faults import FAILURES
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import discord
 from discord import app_commands
 
-from ..queue.grammar import parse
-from ..queue.members import Preferences
-from ..queue.requests import MAX_COUNT, image_request
+from ..queue.prompt import parse
+from ..queue.records import MAX_COUNT, image_request
+from ..queue.store import Preferences
 from .cards import shown
 from .checks import check_names
 from .guard import guarded

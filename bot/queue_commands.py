@@ -12,7 +12,7 @@ import discord
 from discord import app_commands
 
 from ..queue.errors import UnknownJob
-from ..queue.jobs import BROKEN, Job
+from ..queue.records import BROKEN, Job
 from .about import list_mine
 from .cancel import may_moderate
 from .cards import short_id

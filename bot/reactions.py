@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 import discord
 
 from ..queue.errors import QueueError
-from ..queue.jobs import LIVE, Job
-from ..queue.members import WITH_PICTURES
-from ..queue.permits import Asker
-from ..queue.showing import Use
+from ..queue.moderation import Asker, Use
+from ..queue.records import LIVE, Job
+from ..queue.store import WITH_PICTURES
 from .address import Address
 from .cards import finished_card
 from .delivery import Delivery

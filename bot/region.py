@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 import discord
 
 from ..queue.errors import InvalidPicture
-from ..queue.jobs import Job
-from ..queue.requests import MAX_SEED, Source, image_request
-from ..queue.server_settings import ServerSettings
-from ..queue.showing import Use
-from ..queue.uploads import mask
+from ..queue.moderation import Use
+from ..queue.pictures import mask
+from ..queue.records import MAX_SEED, Job, Source, image_request
+from ..queue.store import ServerSettings
 from .ask import Order, ask
 from .delivery import Attached
 from .errors import Refused

@@ -16,11 +16,9 @@ import discord
 from discord import app_commands
 
 from ..queue.errors import NotShown, QueueError, UnknownJob
-from ..queue.jobs import Job
-from ..queue.members import WITH_PICTURES
-from ..queue.moderation_reports import Report, State
-from ..queue.permits import Asker, Permit
-from ..queue.showing import Place, Use
+from ..queue.moderation import Asker, Permit, Place, Report, State, Use
+from ..queue.records import Job
+from ..queue.store import WITH_PICTURES
 from .address import Address
 from .cards import Card, finished_card, kept_card
 from .delivery import Attached

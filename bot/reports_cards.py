@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..queue.jobs import Job
-from ..queue.moderation import highest_score
-from ..queue.moderation_reports import Report
+from ..queue.moderation import Report, highest_score
+from ..queue.records import Job
 from .address import Address
 from .cards import short_id, shown
 from .texts import text

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import discord
 
 from ..queue.errors import UnknownJob
-from ..queue.jobs import Job
+from ..queue.records import Job
 from .cards import plain
 from .forms import Filled, field, modal_id, show
 from .keys import Key

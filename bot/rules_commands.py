@@ -8,8 +8,7 @@ import discord
 from discord import app_commands
 from pydantic import ValidationError
 
-from ..queue.moderation_store import TooManyRules
-from ..queue.rules import MAX_PATTERN, MAX_RULES, Action, BadRule, Rule, book_of, checked_rule
+from ..queue.moderation import MAX_PATTERN, MAX_RULES, Action, BadRule, Rule, TooManyRules, book_of, checked_rule
 from .cards import shown
 from .errors import Refused
 from .guard import guarded

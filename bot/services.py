@@ -8,10 +8,10 @@ from typing import Any
 
 import discord
 
-from ..queue.moderation_origin import ReadOrigin
-from ..queue.server_settings import ServerSettingsStore
-from ..queue.service import Queue
-from ..queue.vocabulary import Vocabulary
+from ..queue.control import Queue
+from ..queue.moderation import ReadOrigin
+from ..queue.prompt import Vocabulary
+from ..queue.store import ServerSettingsStore
 from .follow import Followers
 from .keys import Key
 

@@ -12,7 +12,7 @@ import discord
 from discord import app_commands
 from pydantic import ValidationError
 
-from ..queue.server_settings import ServerSettings
+from ..queue.store import ServerSettings
 from .cards import shorten
 from .checks import channel_list
 from .errors import Refused

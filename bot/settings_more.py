@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 import discord
 from discord import app_commands
 
-from ..queue.moderation_dryrun import DryRun, dry_run, last_week
-from ..queue.rules import Rule
-from ..queue.server_settings import ServerSettings
+from ..queue.moderation import DryRun, Rule, dry_run, last_week
+from ..queue.store import ServerSettings
 from .cards import shorten, shown
 from .errors import Refused
 from .guard import guarded

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ..queue.server_settings import ServerSettings
+from ..queue.store import ServerSettings
 from .errors import Refused
 
 #: Every setting, in its order.

@@ -5,7 +5,7 @@ No embeds: discord.py sends a field with them that Discord's own description of 
 
 from __future__ import annotations
 
-from ..queue.server_settings import ServerSettings
+from ..queue.store import ServerSettings
 from .help import pages
 from .settings_values import LISTS, NAMES, say
 from .texts import text

@@ -1,4 +1,4 @@
-"""What the gate before anybody's eyes (queue/showing.py) needs to know of an interaction."""
+"""What the gate before anybody's eyes (queue/moderation/showing.py) needs to know of an interaction."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import discord
 
-from ..queue.jobs import Job
-from ..queue.permits import Asker, Permit
-from ..queue.server_settings import ServerSettings
-from ..queue.showing import Place, Use
+from ..queue.moderation import Asker, Permit, Place, Use
+from ..queue.records import Job
+from ..queue.store import ServerSettings
 from .ask import PRIVATE_SERVER, role_ids
 from .cancel import may_moderate
 from .delivery import Attached

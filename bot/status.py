@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from ..queue.errors import QueueError
-from ..queue.jobs import FINISHED, Job, JobState, Progress
+from ..queue.records import FINISHED, Job, JobState, Progress
 from .address import Address
 from .cards import Card, alt_text
 from .delivery import Attached, Delivered, Delivery

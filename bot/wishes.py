@@ -6,28 +6,26 @@ import math
 import random
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from ..queue.errors import InvalidRequest
-from ..queue.fair import Lane
-from ..queue.grammar import (
+from ..queue.prompt import (
     STRENGTH,
     MalformedPrompt,
     Wish,
     fields,
     fill_in,
+    half,
     parse,
     plan,
     pointer,
     source,
+    value_of,
     wish_of,
 )
-from ..queue.grammar_chars import half
-from ..queue.grammar_flags import BY_NAME, MOST_ASPECT, value_of
-from ..queue.members import Preferences
-from ..queue.requests import MAX_SEED, ImageRequest, Source, image_request
-from ..queue.server_settings import ServerSettings
+from ..queue.records import FLAGS, MAX_SEED, MOST_ASPECT, ImageRequest, Lane, Source, image_request
+from ..queue.store import Preferences, ServerSettings
 from .ask import Order
 from .cards import plain
 from .checks import refusal_of
@@ -36,8 +34,8 @@ from .texts import text
 
 #: More requests than this from one prompt are asked back about.
 UNCONFIRMED = 4
-#: Options of /imagine that are fields of a wish by another name.
-_FIELDS = {"aspect": "ratio", "no": "negative", "lora": "adapters"}
+#: Options of /imagine, by the flags that do the same.
+BY_OPTION = {flag.option: flag for flag in FLAGS}
 
 
 def wishes(typed: str, options: Mapping[str, Any], preferences: Preferences) -> tuple[Wish, ...]:
@@ -51,7 +49,7 @@ def wishes(typed: str, options: Mapping[str, Any], preferences: Preferences) -> 
     with pointing(typed):
         planned = plan(typed)
     preferred = preferred_wish(preferences)
-    found = [fill_in(replace(wish, **chosen), preferred) for wish in planned]
+    found = [fill_in(wish.saying(**chosen), preferred) for wish in planned]
     return tuple(wish for wish in found for _ in range(repeat))
 
 
@@ -61,11 +59,11 @@ def _chosen(options: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in options.items():
         if value is None or value is False or value == "":
             continue
-        field = _FIELDS.get(name, name)
-        if name == "aspect":
+        flag = BY_OPTION[name]
+        if flag.kind == "ratio":
             with pointing(str(value)):
-                value = value_of(BY_NAME["ar"], str(value).strip(), 0)
-        found[field] = (value,) if field == "adapters" else value
+                value = value_of(flag, str(value).strip(), 0)
+        found[flag.field] = (value,) if flag.field == "adapters" else value
     if "steps" in found:
         found["quality"] = None
     return found
@@ -110,7 +108,7 @@ def preferred_wish(preferences: Preferences) -> Wish:
         suffix = parse(preferences.suffix, needs_prompt=False)
     except MalformedPrompt:
         suffix = Wish()
-    usual = Wish(style=preferences.style, count=preferences.count if preferences.count > 1 else None)
+    usual = Wish().saying(style=preferences.style, count=preferences.count if preferences.count > 1 else None)
     return fill_in(suffix, usual)
 
 
@@ -157,7 +155,7 @@ def orders(found: Sequence[Wish], settings: ServerSettings, begun: Beginning | N
             raise Refused("refused.prompt.empty")
         seed = random.randrange(MAX_SEED + 1) if wish.seed is None else wish.seed
         if begun.shape is not None and wish.ratio is None and not wish.fit:
-            wish = replace(wish, ratio=like(begun.shape))
+            wish = wish.saying(ratio=like(begun.shape))
         given = fields(wish, size=settings.size, steps=settings.steps, guidance=settings.guidance)
         try:
             request = image_request(seed=seed, source=_source(wish, begun), **given)
@@ -190,7 +188,7 @@ def _source(wish: Wish, begun: Beginning) -> Source | None:
 def said_again(request: ImageRequest, settings: ServerSettings, *, seed: bool = False, relaxed: bool = False) -> Wish:
     """What would have to be typed for this request in a server with these defaults, its picture apart. Pure."""
     wish = wish_of(request, size=settings.size, steps=settings.steps, guidance=settings.guidance, seed=seed)
-    return replace(wish, relaxed=relaxed, image_weight=_weight(request.source))
+    return wish.saying(relaxed=relaxed, image_weight=_weight(request.source))
 
 
 def _weight(begun: Source | None) -> float | None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from .limits import Limits, parse_roles
+from .records import Limits, parse_roles
 
 
 class QueueOptions(BaseModel):

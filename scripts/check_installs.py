@@ -43,7 +43,7 @@ NEED_QUEUE = (
 IMPORTS = """
 import importlib, pathlib, sys
 folders = {"bot", "queue", "web"}
-names = [".".join(("daguerre", *file.with_suffix("").parts)) for folder in sorted(folders)
+names = [".".join(("daguerre", *file.with_suffix("").parts)).removesuffix(".__init__") for folder in sorted(folders)
          for file in sorted(pathlib.Path(folder).rglob("*.py")) if "migrations" not in file.parts]
 names += [f"daguerre.app.{file.stem}" for file in sorted(pathlib.Path("app").glob("*.py")) if file.stem != "__main__"]
 for name in names:

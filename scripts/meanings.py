@@ -1,4 +1,4 @@
-"""Makes queue/meanings.npz: words of many languages and where they lie by their meaning, for "the nearest that I know".
+"""Makes queue/prompt/meanings.npz: words of many languages and where they lie by meaning: "the nearest that I know".
 
     apt-get download wordnet-base && dpkg-deb -x wordnet-base_*.deb wordnet      # 3.0-37, Debian
     pip download --no-deps jieba==0.42.1 && tar xzf jieba-0.42.1.tar.gz
@@ -7,7 +7,7 @@
 Words are names and keywords of emoji in 16 languages (emojibase, CLDR, emojilib), English nouns that WordNet counted
 in texts, Chinese nouns that are common in jieba's list. Vectors are the Universal Sentence Encoder's (`data` extra),
 cut to their main directions and rounded to bytes: the bot needs numpy alone to read them. The table knows nothing of
-any weights: what is offered is chosen at run time among what the model in use was taught (queue/meanings.py).
+any weights: what is offered is chosen at run time among what the model in use was taught (queue/prompt/meanings.py).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from opencc import OpenCC
 from daguerre.models.data import CLDR, CLDR_DERIVED, EMOJIBASE, EMOJILIB, code_of, fetch, plain_code
 
 PROJECT = Path(__file__).resolve().parents[1]
-OUT = PROJECT / "queue" / "meanings.npz"
+OUT = PROJECT / "queue" / "prompt" / "meanings.npz"
 #: Languages that the encoder was trained on; Arabic and Turkish names come from CLDR.
 LANGUAGES = ("en", "zh", "zh-hant", "ja", "ko", "fr", "de", "es", "pt", "it", "ru", "pl", "nl", "th", "ar", "tr")
 #: Directions that are kept of 512.

@@ -10,7 +10,7 @@ from botkit import Easel, a_queue
 from standin.driver import StandIn
 from standin.world import Channel, Member
 
-from daguerre.queue.service import Queue
+from daguerre.queue.control.queue import Queue
 
 
 @pytest.fixture

@@ -19,14 +19,15 @@ from standin.driver import StandIn
 
 from daguerre.bot.client import run_bot
 from daguerre.bot.options import DiscordOptions
+from daguerre.queue.control.queue import Queue
+from daguerre.queue.control.service import open_queue
 from daguerre.queue.errors import RenderRefused
-from daguerre.queue.jobs import Job, JobState, Rendered
-from daguerre.queue.moderation_origin import ReadOrigin
+from daguerre.queue.moderation.origin import ReadOrigin
 from daguerre.queue.options import QueueOptions
-from daguerre.queue.requests import ImageRequest
-from daguerre.queue.service import Queue, open_queue
-from daguerre.queue.vocabulary import Vocabulary
-from daguerre.queue.worker import JobContext, Worker
+from daguerre.queue.prompt.vocabulary import Vocabulary
+from daguerre.queue.records.jobs import Job, JobState, Rendered
+from daguerre.queue.records.requests import ImageRequest
+from daguerre.queue.worker.loop import JobContext, Worker
 
 WORDS = Vocabulary(["apple", "pizza", "rocket"], ["apple", "apples", "pizza", "rocket"], ["a", "red", "on", "green"])
 
@@ -167,7 +168,7 @@ async def told(queue: Queue, seconds: float = 30) -> None:
     """Every asker has been told the end of every job."""
 
     async def nothing_left() -> bool:
-        return not await queue.untold()
+        return not await queue.pending_notifications()
 
     await until(nothing_left, seconds)
 
@@ -179,7 +180,7 @@ async def in_state(queue: Queue, state: JobState) -> int:
 
 async def only_job(queue: Queue) -> Job:
     """The one job whose asker has not been told."""
-    (job,) = await queue.untold()
+    (job,) = await queue.pending_notifications()
     return job
 
 

@@ -23,13 +23,13 @@ from standin.records import SeenAttachment
 from standin.tracks import InteractionRecord
 from standin.world import Channel, Member, User
 
-from daguerre.queue.jobs import Job, JobState, Rendered
-from daguerre.queue.requests import ImageRequest, image_request
-from daguerre.queue.rules import Action, Rule
-from daguerre.queue.schema import JOBS
-from daguerre.queue.server_settings import ServerSettings
-from daguerre.queue.service import Queue
-from daguerre.queue.worker import JobContext
+from daguerre.queue.control.queue import Queue
+from daguerre.queue.moderation.rules import Action, Rule
+from daguerre.queue.records.jobs import Job, JobState, Rendered
+from daguerre.queue.records.requests import ImageRequest, image_request
+from daguerre.queue.store.schema import JOBS
+from daguerre.queue.store.server_settings import ServerSettings
+from daguerre.queue.worker.loop import JobContext
 
 #: What can have happened to a picture.
 STATES = ("clean", "held", "spoilered", "hidden", "reported", "deleted", "expired", "relaxed", "private", "dm")
@@ -174,7 +174,7 @@ class House:
             return (await self.queue.job(job.id)).state is JobState.RENDERED
 
         await until(rendered)
-        await self.queue.mark_told(job.id)
+        await self.queue.mark_notified(job.id)
         store = self.queue.moderation.store
         match state:
             case "held":

@@ -12,11 +12,11 @@ from standin.records import SeenMessage
 from standin.tracks import InteractionRecord
 from standin.world import Channel, Guild, Member
 
-from daguerre.queue.jobs import Job, Rendered
-from daguerre.queue.requests import ImageRequest
-from daguerre.queue.server_settings import ServerSettings
-from daguerre.queue.service import Queue
-from daguerre.queue.worker import JobContext
+from daguerre.queue.control.queue import Queue
+from daguerre.queue.records.jobs import Job, Rendered
+from daguerre.queue.records.requests import ImageRequest
+from daguerre.queue.store.server_settings import ServerSettings
+from daguerre.queue.worker.loop import JobContext
 
 
 class ScoringEasel(Easel):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from queuekit import QUICK, asked
 
-from daguerre.queue.service import open_queue
+from daguerre.queue.control.service import open_queue
 
 
 async def main(folder: str, *prompts: str) -> None:

@@ -7,9 +7,9 @@ import os
 import signal
 from pathlib import Path
 
-from daguerre.queue.jobs import Rendered
-from daguerre.queue.requests import ImageRequest
-from daguerre.queue.worker import JobContext, Worker
+from daguerre.queue.records.jobs import Rendered
+from daguerre.queue.records.requests import ImageRequest
+from daguerre.queue.worker.loop import JobContext, Worker
 
 
 def note(attempt: str) -> None:

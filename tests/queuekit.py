@@ -13,11 +13,11 @@ from inspect import isawaitable
 from pathlib import Path
 from typing import Any
 
-from daguerre.queue.jobs import Job, JobState, Rendered
+from daguerre.queue.control.queue import Queue
 from daguerre.queue.options import QueueOptions
-from daguerre.queue.requests import ImageRequest, image_request
-from daguerre.queue.service import Queue
-from daguerre.queue.worker import Handler, JobContext, Worker
+from daguerre.queue.records.jobs import Job, JobState, Rendered
+from daguerre.queue.records.requests import ImageRequest, image_request
+from daguerre.queue.worker.loop import Handler, JobContext, Worker
 
 #: Short leases and frequent mending, so that a test of a crash takes a second.
 QUICK = QueueOptions(ack_wait_seconds=1.0, reconcile_seconds=1.0, worker_timeout_seconds=1.5)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from queuekit import asked
 
-from daguerre.queue.database import Database, database_url
-from daguerre.queue.jobs import Job
-from daguerre.queue.schema import migrate
-from daguerre.queue.table import JobTable
+from daguerre.queue.records.jobs import Job
+from daguerre.queue.store.database import Database, database_url
+from daguerre.queue.store.migrate import migrate
+from daguerre.queue.store.table import JobTable
 
 
 @asynccontextmanager

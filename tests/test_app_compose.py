@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 from daguerre.app.settings import PROJECT
-from daguerre.queue.embedded import Answer, probe
-from daguerre.queue.nats_program import nats_server_binary
+from daguerre.queue.nats.embedded import Answer, probe
+from daguerre.queue.nats.program import nats_server_binary
 
 COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "compose.yaml").read_text(encoding="utf-8"))
 

@@ -20,8 +20,8 @@ from daguerre.models.provenance.certificates import CertificateUnusable, develop
 from daguerre.models.provenance.manifest import Signer, read_statement
 from daguerre.models.provenance.metadata import TRAINED_MEDIA
 from daguerre.models.provenance.safety import JudgeMissing, load_judge
-from daguerre.queue.moderation_options import ModerationOptions
-from daguerre.queue.requests import ImageRequest, image_request
+from daguerre.queue.moderation.options import ModerationOptions
+from daguerre.queue.records.requests import ImageRequest, image_request
 
 JOB = "19f0123456789abc00112233445566ff"
 ASKED = image_request(prompt="a red apple", seed=7, steps=9, width=256, height=256)

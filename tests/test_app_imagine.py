@@ -17,12 +17,13 @@ from daguerre.app.cli import main
 from daguerre.app.errors import Refused, ServerUnreachable
 from daguerre.app.imagine import Wish, check_words
 from daguerre.app.imagine_server import imagine_on_server
-from daguerre.queue.jobs import JobState, Rendered
+from daguerre.queue.control.queue import Queue
+from daguerre.queue.control.service import open_queue
 from daguerre.queue.options import QueueOptions
-from daguerre.queue.requests import ImageRequest
-from daguerre.queue.service import Queue, open_queue
-from daguerre.queue.vocabulary import Vocabulary
-from daguerre.queue.worker import JobContext
+from daguerre.queue.prompt.vocabulary import Vocabulary
+from daguerre.queue.records.jobs import JobState, Rendered
+from daguerre.queue.records.requests import ImageRequest
+from daguerre.queue.worker.loop import JobContext
 
 
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str]:

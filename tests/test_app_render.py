@@ -26,8 +26,8 @@ from daguerre.models.provenance.manifest import Signer
 from daguerre.models.serving.engine import Engine
 from daguerre.models.serving.previews import drawing
 from daguerre.queue.errors import RenderRefused
-from daguerre.queue.jobs import Rendered
-from daguerre.queue.requests import image_request
+from daguerre.queue.records.jobs import Rendered
+from daguerre.queue.records.requests import image_request
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from daguerre.app.render import ask_of, files_of
 from daguerre.app.reproduce import compare, read_picture, reproduce
 from daguerre.models.serving.engine import Engine
 from daguerre.models.serving.previews import drawing
-from daguerre.queue.requests import image_request
+from daguerre.queue.records.requests import image_request
 
 JOB = "00ff00ff00ff00ff0000000000000000"
 

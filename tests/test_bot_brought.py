@@ -15,10 +15,10 @@ from standin.tracks import InteractionRecord
 from standin.world import Channel, Member, Upload
 
 from daguerre.bot.wishes import Beginning, like, orders
-from daguerre.queue.grammar import MalformedPrompt, Wish, parse, say
-from daguerre.queue.jobs import Job
-from daguerre.queue.server_settings import ServerSettings
-from daguerre.queue.service import Queue
+from daguerre.queue.control.queue import Queue
+from daguerre.queue.prompt.grammar import MalformedPrompt, Wish, parse, say
+from daguerre.queue.records.jobs import Job
+from daguerre.queue.store.server_settings import ServerSettings
 
 pytest_plugins = ("botfixtures",)
 
@@ -81,7 +81,7 @@ def test_a_request_takes_the_shape_of_its_picture() -> None:
 
 def test_the_flag() -> None:
     """Two words, and nothing else."""
-    assert parse("a cat --fit pad") == Wish(prompt="a cat", fit="pad")
+    assert parse("a cat --fit pad") == Wish(prompt="a cat").saying(fit="pad")
     assert parse(say(parse("a cat --fit crop"))).fit == "crop"
     with pytest.raises(MalformedPrompt):
         parse("a cat --fit stretch")

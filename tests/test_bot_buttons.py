@@ -16,10 +16,10 @@ from standin.world import Channel, Member, Upload
 
 from daguerre.bot.actions import drawn_on, enlarged, varied
 from daguerre.bot.keys import EMOJI, more_rows
-from daguerre.queue.jobs import Job
-from daguerre.queue.members import Origin
-from daguerre.queue.requests import Source, image_request
-from daguerre.queue.service import Queue
+from daguerre.queue.control.queue import Queue
+from daguerre.queue.records.jobs import Job
+from daguerre.queue.records.requests import Source, image_request
+from daguerre.queue.store.members import Origin
 
 pytest_plugins = ("botfixtures",)
 
@@ -342,7 +342,7 @@ def test_a_rectangle_is_read(typed: str, place: str, box: tuple[int, int, int, i
 def test_pictures_stay_what_they_are() -> None:
     """A single picture is the worker's own file, bit for bit."""
     from daguerre.bot.layout import laid_out
-    from daguerre.queue.requests import image_request
+    from daguerre.queue.records.requests import image_request
 
     request = image_request(prompt="x", seed=5, count=2)
     files = [png(5, 64, 64), png(6, 64, 64)]

@@ -29,10 +29,10 @@ from daguerre.bot.encode import XMP, grid, ladder
 from daguerre.bot.keys import EMOJI, TEMPLATE, Key, grid_rows, more_rows, picture_rows, waiting_rows
 from daguerre.bot.reports_cards import card_words
 from daguerre.bot.reports_form import REASON
-from daguerre.queue.jobs import Job, JobState, Progress
-from daguerre.queue.moderation_reports import Report
-from daguerre.queue.requests import MAX_PROMPT, MAX_SEED, image_request
-from daguerre.queue.vocabulary import UnknownWord, VocabularyReport
+from daguerre.queue.moderation.reports import Report
+from daguerre.queue.prompt.vocabulary import UnknownWord, VocabularyReport
+from daguerre.queue.records.jobs import Job, JobState, Progress
+from daguerre.queue.records.requests import MAX_PROMPT, MAX_SEED, image_request
 
 
 def a_job(state: JobState = JobState.QUEUED, **request: object) -> Job:

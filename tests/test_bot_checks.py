@@ -12,10 +12,10 @@ from daguerre.bot.errors import Refused
 from daguerre.bot.settings import changed
 from daguerre.bot.wishes import Malformed, orders, wishes
 from daguerre.queue.errors import InvalidRequest
-from daguerre.queue.members import Preferences
-from daguerre.queue.requests import MAX_PROMPT, ImageRequest, image_request
-from daguerre.queue.server_settings import ServerSettings
-from daguerre.queue.vocabulary import Vocabulary
+from daguerre.queue.prompt.vocabulary import Vocabulary
+from daguerre.queue.records.requests import MAX_PROMPT, ImageRequest, image_request
+from daguerre.queue.store.members import Preferences
+from daguerre.queue.store.server_settings import ServerSettings
 
 WORDS = Vocabulary(["apple", "pizza", "rocket"], ["apple", "apples", "pizza", "rocket"], ["a", "red", "on"])
 
@@ -209,11 +209,11 @@ def test_options_are_the_same_as_flags(flag: str, option: dict[str, Any]) -> Non
 
 def test_every_flag_is_an_option() -> None:
     """The command offers all that the grammar knows."""
-    from daguerre.bot.imagine import OPTIONS
-    from daguerre.bot.wishes import _FIELDS
-    from daguerre.queue.grammar_flags import FLAGS
+    from daguerre.bot.imagine import FLAG_OPTIONS, ORDER
+    from daguerre.queue.records import FLAGS
 
-    assert {_FIELDS.get(option, option) for option in OPTIONS} - {"prompt", "image"} == {flag.field for flag in FLAGS}
+    assert {flag.field for flag in FLAG_OPTIONS} == {flag.field for flag in FLAGS}
+    assert set(ORDER) <= {flag.option for flag in FLAG_OPTIONS}
 
 
 def test_an_error_of_the_grammar_shows_its_place() -> None:

@@ -14,9 +14,9 @@ from PIL import Image
 from standin.driver import StandIn
 from standin.world import Channel, Member
 
+from daguerre.queue.control.queue import Queue
 from daguerre.queue.errors import BrokerUnavailable, StorageFull
-from daguerre.queue.jobs import JobState
-from daguerre.queue.service import Queue
+from daguerre.queue.records.jobs import JobState
 
 pytest_plugins = ("botfixtures",)
 
@@ -187,7 +187,7 @@ async def test_nothing_is_queued_that_cannot_be_drawn(
             asked = await standin.slash(ada, studio, "imagine", checked=False, options=options)
             assert (await asked.ack()).ephemeral
             assert says in (await asked.message()).content
-    assert await queue.untold() == []
+    assert await queue.pending_notifications() == []
     assert standin.messages(studio) == ()
 
 
@@ -200,7 +200,7 @@ async def test_a_bot_that_may_not_attach_files_says_so_before_rendering(
         asked = await standin.slash(ada, studio, "imagine", prompt="a red apple")
         assert (await asked.ack()).ephemeral
         assert "Attach Files" in (await asked.message()).content
-    assert await queue.untold() == []
+    assert await queue.pending_notifications() == []
 
 
 async def test_a_member_with_too_many_waiting_jobs_is_told_the_limit(
@@ -213,7 +213,7 @@ async def test_a_member_with_too_many_waiting_jobs_is_told_the_limit(
         asked = await standin.slash(ada, studio, "imagine", prompt="a red apple")
         assert (await asked.ack()).ephemeral
         assert "already have 2 jobs" in (await asked.message()).content
-        assert len(await queue.untold()) == 2
+        assert len(await queue.pending_notifications()) == 2
 
 
 async def test_a_bug_becomes_a_number_for_the_member_and_a_traceback_for_the_log(

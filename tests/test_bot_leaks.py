@@ -24,13 +24,13 @@ from test_bot_presses import dynamic_items
 
 from daguerre.bot.keys import EMOJI, Key
 from daguerre.bot.reports_cards import LABELS
-from daguerre.queue import permits
-from daguerre.queue.jobs import JobState
-from daguerre.queue.moderation_store import Marks
-from daguerre.queue.schema_moderation import REPORTS
-from daguerre.queue.server_settings import ServerSettings
-from daguerre.queue.showing import Decision, Judged, Origin, Sight, Use, Viewer, decide
-from daguerre.queue.showing import Place as Where
+from daguerre.queue.moderation import permits
+from daguerre.queue.moderation.showing import Decision, Judged, Origin, Sight, Use, Viewer, decide
+from daguerre.queue.moderation.showing import Place as Where
+from daguerre.queue.moderation.store import Marks
+from daguerre.queue.records.jobs import JobState
+from daguerre.queue.store.schema_moderation import REPORTS
+from daguerre.queue.store.server_settings import ServerSettings
 
 PROJECT = Path(__file__).resolve().parents[1]
 #: What is put into a form, by its action.
@@ -287,7 +287,9 @@ async def test_after_a_restart_nothing_is_brought_that_was_decided_about(tmp_pat
             for kind, who in (("held", ada), ("deleted", ada), ("banned", ada), ("spoiler", eve)):
                 asked[kind] = await standin.slash(who, studio, "imagine", prompt=f"a {kind} apple")
                 await asked[kind].message()
-        jobs = {kind: job for kind in asked for job in await queue.untold() if kind in job.request.prompt}
+        jobs = {
+            kind: job for kind in asked for job in await queue.pending_notifications() if kind in job.request.prompt
+        }
         store = queue.moderation.store
         for kind, changes in (
             ("held", {"review": "held"}),
@@ -330,13 +332,13 @@ def calls_of(name: str) -> list[tuple[str, ast.Call, ast.AST]]:
 
 def test_only_the_gate_makes_permits_and_only_a_permit_opens_the_store() -> None:
     """Bytes of pictures leave the store in three places: for a permit, for a worker, and nowhere else."""
-    assert {file for file, _, _ in calls_of("Permit")} == {"queue/permits.py"}
+    assert {file for file, _, _ in calls_of("Permit")} == {"queue/moderation/permits.py"}
     reading = {
         file
         for file, call, _ in calls_of("get")
         if isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value).endswith("_pictures")
     }
-    assert reading == {"queue/permits.py", "queue/sources.py"}
+    assert reading == {"queue/moderation/permits.py", "queue/pictures/sources.py"}
     stores = {
         path.name
         for folder in ("app", "bot", "web")

@@ -17,8 +17,8 @@ from moderationkit import House
 from standin.records import ClientRefused
 from standin.world import Upload
 
-from daguerre.queue.audit import first_break, read_export
-from daguerre.queue.server_settings import ServerSettings
+from daguerre.queue.store.audit import first_break, read_export
+from daguerre.queue.store.server_settings import ServerSettings
 
 pytest_plugins = ("moderationfixtures",)
 #: One loop for all, as they share a bot.

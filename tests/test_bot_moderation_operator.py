@@ -17,12 +17,13 @@ from test_models_watermark import drawn
 
 from daguerre.app.finishing import Finisher
 from daguerre.app.verify import read_origin_aside
-from daguerre.queue.moderation_options import ModerationOptions
+from daguerre.queue.control.queue import Queue
+from daguerre.queue.control.service import open_queue
+from daguerre.queue.control.steering import Steering
+from daguerre.queue.moderation.options import ModerationOptions
 from daguerre.queue.options import QueueOptions
-from daguerre.queue.requests import ImageRequest, Source
-from daguerre.queue.server_settings import ServerSettings
-from daguerre.queue.service import Queue, open_queue
-from daguerre.queue.steering import Steering
+from daguerre.queue.records.requests import ImageRequest, Source
+from daguerre.queue.store.server_settings import ServerSettings
 
 pytest_plugins = ("botfixtures",)
 

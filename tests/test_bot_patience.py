@@ -14,9 +14,10 @@ from standin.world import Channel, Member
 from daguerre.bot.ask import PATIENCE_SECONDS
 from daguerre.bot.client import TURNS
 from daguerre.bot.lag import Lag
+from daguerre.queue.control.queue import Queue
 from daguerre.queue.errors import BrokerUnavailable, QueueFull
-from daguerre.queue.jobs import JobState
-from daguerre.queue.service import Queue, Ticket
+from daguerre.queue.records.jobs import JobState
+from daguerre.queue.store.table import Ticket
 
 #: Where messages behind the first answer go.
 FOLLOWUP = "/webhooks/{webhook_id}/{webhook_token}"

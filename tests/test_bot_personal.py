@@ -15,10 +15,10 @@ from standin.world import Channel, Member, Upload
 
 from daguerre.bot.help import about, pages
 from daguerre.bot.texts import languages, text
-from daguerre.queue.grammar_flags import FLAGS
-from daguerre.queue.members import Preferences
-from daguerre.queue.server_settings import ServerSettings
-from daguerre.queue.service import Queue
+from daguerre.queue.control.queue import Queue
+from daguerre.queue.records import FLAGS
+from daguerre.queue.store.members import Preferences
+from daguerre.queue.store.server_settings import ServerSettings
 
 pytest_plugins = ("botfixtures",)
 
@@ -237,7 +237,7 @@ async def test_private_pictures_never_come_into_the_channel(
 
 async def told_but_one(queue: Queue) -> None:
     async def one_left() -> bool:
-        return len(await queue.untold()) == 1
+        return len(await queue.pending_notifications()) == 1
 
     await until(one_left)
 

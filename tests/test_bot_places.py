@@ -11,8 +11,8 @@ from standin.driver import StandIn
 from standin.records import ClientRefused
 from standin.world import Channel, Member, Thread
 
-from daguerre.queue.server_settings import ServerSettings
-from daguerre.queue.service import Queue
+from daguerre.queue.control.queue import Queue
+from daguerre.queue.store.server_settings import ServerSettings
 
 pytest_plugins = ("botfixtures",)
 

@@ -22,9 +22,9 @@ from standin.world import Channel, Member
 
 from daguerre.bot.keys import EMOJI, Key
 from daguerre.bot.reports_cards import LABELS
-from daguerre.queue.jobs import Job
-from daguerre.queue.server_settings import ServerSettings
-from daguerre.queue.service import Queue
+from daguerre.queue.control.queue import Queue
+from daguerre.queue.records.jobs import Job
+from daguerre.queue.store.server_settings import ServerSettings
 
 pytest_plugins = ("botfixtures",)
 BOT = Path(__file__).resolve().parents[1] / "bot"
@@ -161,7 +161,7 @@ async def test_a_restart_before_each_press(
         async with a_bot(standin, queue, tmp_path):
             scene = await a_scene(standin, queue, easel, tmp_path, studio, ada, mona)
         easel.go.set()
-        await until(lambda: queue.untold())
+        await until(lambda: queue.pending_notifications())
 
         async def press(who: Member, custom_id: str, values: list[str] | None = None) -> Any:
             async with a_bot(standin, queue, tmp_path, sync_commands=False):

@@ -17,11 +17,11 @@ from daguerre.bot.address import Address
 from daguerre.bot.cards import live_card
 from daguerre.bot.guard import explain
 from daguerre.bot.pace import MOST, YIELD, Pace, bucket_of
+from daguerre.queue.control.queue import Queue
+from daguerre.queue.dispatch.explain import Why
+from daguerre.queue.dispatch.fair import Ahead
 from daguerre.queue.errors import QueueFull
-from daguerre.queue.explain import Why
-from daguerre.queue.fair import Ahead
-from daguerre.queue.jobs import JobState
-from daguerre.queue.service import Queue
+from daguerre.queue.records.jobs import JobState
 
 pytest_plugins = ("botfixtures",)
 

@@ -21,8 +21,8 @@ from daguerre.bot.client import DaguerreClient
 from daguerre.bot.delivery import Delivery
 from daguerre.bot.follow import Followers
 from daguerre.bot.options import DiscordOptions
-from daguerre.queue.jobs import Job, JobState
-from daguerre.queue.service import Queue
+from daguerre.queue.control.queue import Queue
+from daguerre.queue.records.jobs import Job, JobState
 
 pytest_plugins = ("botfixtures",)
 
@@ -82,7 +82,7 @@ async def test_refusals_are_private_and_make_no_job(queue: Queue, tmp_path: Path
         assert result.ephemeral
         assert result.response is not None
         assert "I know none of these words" in result.response.content
-        assert await queue.untold() == []
+        assert await queue.pending_notifications() == []
 
 
 async def test_settings_are_hidden_from_ordinary_members(queue: Queue, tmp_path: Path) -> None:

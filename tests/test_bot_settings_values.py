@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from daguerre.bot.errors import Refused
 from daguerre.bot.settings_values import LONGEST_FILE, NAMES, allowed, changed, choices, from_toml, say, to_toml, typed
 from daguerre.bot.settings_view import messages
-from daguerre.queue.server_settings import ServerSettings
+from daguerre.queue.store.server_settings import ServerSettings
 
 #: Values that are near what settings take.
 VALUES = st.one_of(

@@ -14,9 +14,9 @@ from standin.records import SeenMessage
 from standin.tracks import InteractionRecord
 
 from daguerre.queue.errors import InvalidRequest
-from daguerre.queue.jobs import Job
-from daguerre.queue.requests import Source, image_request
-from daguerre.queue.server_settings import ServerSettings
+from daguerre.queue.records.jobs import Job
+from daguerre.queue.records.requests import Source, image_request
+from daguerre.queue.store.server_settings import ServerSettings
 
 pytest_plugins = ("moderationfixtures",)
 #: One loop for all, as they share a bot.

@@ -16,7 +16,7 @@ from standin.world import Channel, Member
 from daguerre.bot.client import DaguerreClient
 from daguerre.bot.errors import ApiUnreachable, BadToken, GatewayRefused, GatewayUnreachable, IntentsRefused
 from daguerre.bot.options import DiscordOptions
-from daguerre.queue.service import Queue
+from daguerre.queue.control.queue import Queue
 
 pytest_plugins = ("botfixtures",)
 ORIGINAL = "PATCH /webhooks/*/*/messages/@original"

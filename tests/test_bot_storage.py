@@ -13,7 +13,7 @@ from sqlalchemy import text
 from standin.driver import StandIn
 from standin.world import Channel, Member
 
-from daguerre.queue.service import Queue
+from daguerre.queue.control.queue import Queue
 
 pytest_plugins = ("botfixtures",)
 __all__ = ["small_disk"]

@@ -11,7 +11,7 @@ from botkit import WORDS, Easel, a_bot, a_worker, told, until
 from standin.driver import StandIn
 from standin.world import Channel, Member
 
-from daguerre.queue.service import Queue
+from daguerre.queue.control.queue import Queue
 
 pytest_plugins = ("botfixtures",)
 ORIGINAL = "PATCH /webhooks/*/*/messages/@original"

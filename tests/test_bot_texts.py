@@ -21,10 +21,10 @@ from daguerre.bot.keys import EMOJI
 from daguerre.bot.options import DiscordOptions
 from daguerre.bot.texts import ENGLISH, LOCALES, codes, language_of, languages, reason, text
 from daguerre.bot.translate import Translator
-from daguerre.queue.grammar import MalformedPrompt
-from daguerre.queue.grammar_flags import FLAGS
-from daguerre.queue.jobs import JobState
-from daguerre.queue.showing import Why
+from daguerre.queue.moderation.showing import Why
+from daguerre.queue.prompt.grammar import MalformedPrompt
+from daguerre.queue.records import FLAGS
+from daguerre.queue.records.jobs import JobState
 
 BOT = Path(__file__).parents[1] / "bot"
 #: Codes that are put together at run time; each family has a test of its own, here or beside what it belongs to.

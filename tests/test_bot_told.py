@@ -15,12 +15,12 @@ from standin.records import SeenMessage
 from standin.tracks import InteractionRecord
 from standin.world import Channel, Member, Upload
 
-from daguerre.queue.jobs import Job, Rendered
-from daguerre.queue.members import Preferences
-from daguerre.queue.requests import ImageRequest, Source, image_request
-from daguerre.queue.server_settings import ServerSettings
-from daguerre.queue.service import Queue
-from daguerre.queue.worker import JobContext
+from daguerre.queue.control.queue import Queue
+from daguerre.queue.records.jobs import Job, Rendered
+from daguerre.queue.records.requests import ImageRequest, Source, image_request
+from daguerre.queue.store.members import Preferences
+from daguerre.queue.store.server_settings import ServerSettings
+from daguerre.queue.worker.loop import JobContext
 
 pytest_plugins = ("botfixtures",)
 
@@ -173,7 +173,7 @@ async def test_who_waited_long_is_mentioned(
 def _older(job: str) -> Any:
     from sqlalchemy import update
 
-    from daguerre.queue.schema import JOBS
+    from daguerre.queue.store.schema import JOBS
 
     return update(JOBS).where(JOBS.c.id == job).values(created=time.time() - 200)
 

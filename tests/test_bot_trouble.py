@@ -16,8 +16,8 @@ from PIL import Image
 from standin.driver import StandIn
 from standin.world import Channel, Member
 
-from daguerre.queue.jobs import JobState
-from daguerre.queue.service import Queue
+from daguerre.queue.control.queue import Queue
+from daguerre.queue.records.jobs import JobState
 
 pytest_plugins = ("botfixtures",)
 ORIGINAL = "PATCH /webhooks/*/*/messages/@original"

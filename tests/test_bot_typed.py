@@ -12,8 +12,8 @@ from PIL import Image
 from standin.driver import StandIn
 from standin.world import Channel, Member
 
-from daguerre.queue.service import Queue
-from daguerre.queue.vocabulary import Vocabulary
+from daguerre.queue.control.queue import Queue
+from daguerre.queue.prompt.vocabulary import Vocabulary
 
 pytest_plugins = ("botfixtures",)
 NUMBER = "123456789012345678"

@@ -36,6 +36,22 @@ PARTS = {
     "evaluation": {"common", "data", "drawer", "layout", "serving", "training"},
     "commands": {"common", "data", "drawer", "evaluation", "finetune", "serving", "training"},
 }
+#: What each feature of a folder may import besides itself: the faces of these. Files at the folder's top that have no
+#: state of their own (`errors`, `tasks`, `logs`) are everybody's.
+FEATURES = {
+    "queue": {
+        "records": set[str](),
+        "prompt": {"records"},
+        "store": {"records"},
+        "pictures": {"records", "store"},
+        "dispatch": {"pictures", "records", "store"},
+        "nats": {"records"},
+        "moderation": {"pictures", "prompt", "records", "store"},
+        "worker": {"nats", "records"},
+        "control": {"dispatch", "moderation", "nats", "options", "pictures", "records", "store"},
+    },
+}
+EVERYBODYS = {"errors", "tasks", "logs"}
 #: Folders that only those who build data, train and evaluate have the packages for.
 TRAINS = {"data", "training", "finetune", "evaluation"}
 #: Files that stand on those; everything else serves.
@@ -75,6 +91,54 @@ def test_imports_point_one_way(folder: str) -> None:
         for file in sources(folder)
         for target, line in imported_folders(file)
         if target not in ALLOWED[folder] | {folder}
+    ]
+    assert wrong == []
+
+
+def features_imported(file: Path, folder: str) -> Iterator[tuple[list[str], int]]:
+    """Each module of the folder that one of its files imports from, as names below the folder, with the line."""
+    package = [*file.relative_to(PROJECT).parts[:-1]]
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            target = [*package[: len(package) - node.level + 1], *(node.module or "").split(".")]
+            target = [part for part in target if part]
+            if target[0] == folder and len(target) > 1:
+                yield target[1:], node.lineno
+
+
+@pytest.mark.parametrize(("folder", "feature"), [(folder, name) for folder in FEATURES for name in FEATURES[folder]])
+def test_features_import_one_way_and_by_their_faces(folder: str, feature: str) -> None:
+    """A feature stands on the faces of those named above, so that what lies behind a face may change alone."""
+    allowed = FEATURES[folder][feature]
+    wrong: list[str] = []
+    for file in sources(f"{folder}/{feature}"):
+        for (name, *inside), line in features_imported(file, folder):
+            place = f"{file.relative_to(PROJECT)}:{line}"
+            if name not in allowed | {feature} | EVERYBODYS:
+                wrong.append(f"{place} imports {name}")
+            elif name != feature and name in FEATURES[folder] and inside:
+                wrong.append(f"{place} reaches behind the face of {name}")
+    assert wrong == []
+
+
+@pytest.mark.parametrize("folder", FEATURES)
+def test_features_make_no_circle_and_are_whole(folder: str) -> None:
+    """Every sub-folder is listed, and all can be put in an order in which each stands on earlier ones."""
+    present = {file.parent.name for file in (PROJECT / folder).glob("*/*.py")}
+    assert present == FEATURES[folder].keys()
+    tuple(TopologicalSorter(FEATURES[folder]).static_order())
+
+
+def test_others_use_the_faces_of_features() -> None:
+    """From outside its folder, a feature is its face."""
+    wrong = [
+        f"{file.relative_to(PROJECT)}:{node.lineno}"
+        for outside in FOLDERS
+        for file in sources(outside)
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.level
+        for parts in [(node.module or "").split(".")]
+        if parts[0] in FEATURES and parts[0] != outside and len(parts) > 2
     ]
     assert wrong == []
 
@@ -218,7 +282,7 @@ def test_no_init_files() -> None:
     """With `queue/__init__.py` on the path, the standard library's `import queue` would find ours."""
     found = [
         str(file.relative_to(PROJECT))
-        for folder in (*FOLDERS, "tests", "tests/queue")
+        for folder in (*FOLDERS, "tests", "tests/queue", "tests/bot")
         for file in PROJECT.glob(f"{folder}/__init__.py")
     ]
     assert found == []
@@ -227,7 +291,7 @@ def test_no_init_files() -> None:
 def test_importing_control_side_loads_no_torch_and_does_nothing() -> None:
     """Every module of bot, web and queue, and what `daguerre serve` starts with: no torch, no models, no output."""
     modules = [
-        ".".join(("daguerre", *file.relative_to(PROJECT).with_suffix("").parts))
+        ".".join(("daguerre", *file.relative_to(PROJECT).with_suffix("").parts)).removesuffix(".__init__")
         for folder in ("bot", "queue", "web")
         for file in sources(folder)
         if "migrations" not in file.parts

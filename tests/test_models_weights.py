@@ -13,7 +13,7 @@ from daguerre.models.common.folder import check_folder
 from daguerre.models.data.firstlight import CONCEPTS
 from daguerre.models.evaluation.figures import KEYS
 from daguerre.models.serving.engine import Engine
-from daguerre.queue.vocabulary import Vocabulary
+from daguerre.queue.prompt.vocabulary import Vocabulary
 
 SHIPPED = Path(__file__).parents[1] / "models" / "weights"
 WEIGHTS = SHIPPED / "first-light"

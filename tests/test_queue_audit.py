@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from daguerre.queue.audit import Audit, Entry, export, first_break, read_export
-from daguerre.queue.database import Database, database_url
 from daguerre.queue.errors import QueueUnavailable
-from daguerre.queue.schema import migrate
+from daguerre.queue.store.audit import Audit, Entry, export, first_break, read_export
+from daguerre.queue.store.database import Database, database_url
+from daguerre.queue.store.migrate import migrate
 
 
 @pytest.fixture

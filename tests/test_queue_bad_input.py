@@ -14,11 +14,11 @@ import pytest
 from queue_disks import fill, read_only_disk, small_disk
 from queuekit import QUICK, paint, state, submit, until, worker
 
+from daguerre.queue.control.service import open_queue
 from daguerre.queue.errors import QueueUnavailable, StorageFull
-from daguerre.queue.jobs import Job, JobState, Rendered
-from daguerre.queue.requests import ImageRequest
-from daguerre.queue.service import open_queue
-from daguerre.queue.worker import JobContext
+from daguerre.queue.records.jobs import Job, JobState, Rendered
+from daguerre.queue.records.requests import ImageRequest
+from daguerre.queue.worker.loop import JobContext
 
 __all__ = ["read_only_disk", "small_disk"]
 
@@ -105,7 +105,7 @@ async def test_a_clock_that_jumps_loses_nothing(
             await state(queue, job, JobState.RENDERED)
         await asyncio.wait_for(following, 10)
         assert (heard[0], heard[-1]) == (JobState.RUNNING, JobState.RENDERED)
-        assert await queue.mark_told(first.id)
+        assert await queue.mark_notified(first.id)
         for job in (first, second, third):
             assert (await queue.job(job.id)).attempts == 1
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]

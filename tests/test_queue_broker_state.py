@@ -17,11 +17,12 @@ from nats.js import JetStreamContext
 from PIL import Image
 from queuekit import QUICK, paint, state, submit, until, worker
 
-from daguerre.queue.jobs import JobState
-from daguerre.queue.nats_program import nats_server_binary
+from daguerre.queue.control.queue import Queue
+from daguerre.queue.control.service import open_queue
+from daguerre.queue.nats.program import nats_server_binary
 from daguerre.queue.options import QueueOptions
-from daguerre.queue.requests import Source
-from daguerre.queue.service import Queue, open_queue
+from daguerre.queue.records.jobs import JobState
+from daguerre.queue.records.requests import Source
 
 
 @pytest.fixture

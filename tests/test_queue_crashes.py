@@ -15,12 +15,13 @@ import pytest
 from queuekit import QUICK, Address, WorkerProcess, asked, paint, state, stored_pictures, submit, until, worker
 from sqlalchemy import text
 
-from daguerre.queue.jobs import Job, JobState, Rendered
-from daguerre.queue.requests import ImageRequest
-from daguerre.queue.service import Queue, open_queue
-from daguerre.queue.table import Carried
-from daguerre.queue.transport import JobMessage
-from daguerre.queue.worker import JobContext
+from daguerre.queue.control.queue import Queue
+from daguerre.queue.control.service import open_queue
+from daguerre.queue.records.jobs import Job, JobState, Rendered
+from daguerre.queue.records.requests import ImageRequest
+from daguerre.queue.records.transport import JobMessage
+from daguerre.queue.store.table import Carried
+from daguerre.queue.worker.loop import JobContext
 
 CONTROL_PROCESS = Path(__file__).parent / "queue_control_process.py"
 
@@ -252,7 +253,7 @@ async def test_killed_control_process(tmp_path: Path) -> None:
             attempts = Counter(apart.attempts())
             assert len(attempts) == len(prompts)
             assert set(attempts.values()) == {1}
-            for job in await queue.untold():
+            for job in await queue.pending_notifications():
                 assert await stored_pictures(queue, job.id) == (b"png from a process",)
 
 

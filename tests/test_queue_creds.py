@@ -18,12 +18,12 @@ import nkeys
 import pytest
 from queuekit import QUICK, paint, state, submit, until
 
-from daguerre.queue.embedded import nats_server_binary
+from daguerre.queue.control.service import open_queue
 from daguerre.queue.errors import BrokerUnavailable, QueueUnavailable
-from daguerre.queue.jobs import JobState
-from daguerre.queue.nats import Credentials
-from daguerre.queue.service import open_queue
-from daguerre.queue.worker import Worker
+from daguerre.queue.nats.connection import Credentials
+from daguerre.queue.nats.embedded import nats_server_binary
+from daguerre.queue.records.jobs import JobState
+from daguerre.queue.worker.loop import Worker
 
 #: Everything allowed; -1 is no limit.
 UNLIMITED: dict[str, Any] = {

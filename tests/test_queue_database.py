@@ -16,11 +16,12 @@ from queuekit import asked
 from sqlalchemy import text
 from tablekit import add, opened
 
-from daguerre.queue.database import database_url
 from daguerre.queue.errors import QueueUnavailable, StorageFull
-from daguerre.queue.jobs import JobState
-from daguerre.queue.schema import METADATA, MIGRATIONS, newest_revision
-from daguerre.queue.server_settings import ServerSettings, ServerSettingsStore
+from daguerre.queue.records.jobs import JobState
+from daguerre.queue.store.database import database_url
+from daguerre.queue.store.migrate import MIGRATIONS, newest_revision
+from daguerre.queue.store.schema import METADATA
+from daguerre.queue.store.server_settings import ServerSettings, ServerSettingsStore
 
 
 async def test_an_earlier_queue_is_brought_up_to_date(tmp_path: Path) -> None:

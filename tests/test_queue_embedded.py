@@ -14,9 +14,9 @@ import psutil
 import pytest
 from queuekit import until
 
-from daguerre.queue.embedded import Answer, EmbeddedServer, probe
 from daguerre.queue.errors import BrokerUnavailable, StorageFull
-from daguerre.queue.nats_program import nats_server_binary
+from daguerre.queue.nats.embedded import Answer, EmbeddedServer, probe
+from daguerre.queue.nats.program import nats_server_binary
 
 
 @asynccontextmanager

@@ -8,9 +8,9 @@ import pytest
 
 from daguerre.app.render import ask_of
 from daguerre.models.layout.reading import names_of_weights, read
-from daguerre.queue.emoji_words import custom_alone, emoji_in, in_words
-from daguerre.queue.requests import Part, image_request
-from daguerre.queue.vocabulary import Vocabulary
+from daguerre.queue.prompt.emoji_words import custom_alone, emoji_in, in_words
+from daguerre.queue.prompt.vocabulary import Vocabulary
+from daguerre.queue.records.requests import Part, image_request
 
 WEIGHTS = Path(__file__).parents[1] / "models" / "weights" / "first-light"
 

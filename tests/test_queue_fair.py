@@ -9,9 +9,10 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daguerre.queue.capability import Capability, Needs
-from daguerre.queue.fair import Ahead, Entry, FairQueue, Lane
-from daguerre.queue.ordered import Ordered
+from daguerre.queue.dispatch.fair import Ahead, FairQueue
+from daguerre.queue.dispatch.ordered import Ordered
+from daguerre.queue.records.capability import Capability, Needs
+from daguerre.queue.records.waiting import Entry, Lane
 
 #: Each example plays a whole queue.
 few = settings(max_examples=60)

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from daguerre.queue.errors import QueueUnavailable
-from daguerre.queue.fresh import MOST, SECONDS, Fresh
+from daguerre.queue.store.ttl_cache import MOST, SECONDS, TtlCache
 
 
 class Table:
@@ -20,7 +20,7 @@ class Table:
         self.open = asyncio.Event()
         self.open.set()
         self.problem: Exception | None = None
-        self.memory = Fresh(self.read, lambda: self.now)
+        self.memory = TtlCache(self.read, lambda: self.now)
 
     async def read(self, key: str) -> str:
         self.reads.append(key)

@@ -17,14 +17,15 @@ import pytest_asyncio
 from queuekit import asked, until
 from sqlalchemy import event, insert
 
-from daguerre.queue.limits import day
-from daguerre.queue.moderation import Forbidden
-from daguerre.queue.moderation_store import ModerationStore
+from daguerre.queue.control.queue import Queue
+from daguerre.queue.control.service import open_queue
+from daguerre.queue.moderation.gate import Forbidden
+from daguerre.queue.moderation.rules import checked_rule
+from daguerre.queue.moderation.store import ModerationStore
 from daguerre.queue.options import QueueOptions
-from daguerre.queue.rules import checked_rule
-from daguerre.queue.schema_moderation import GRANTS
-from daguerre.queue.server_settings import ServerSettings
-from daguerre.queue.service import Queue, open_queue
+from daguerre.queue.records.limits import day
+from daguerre.queue.store.schema_moderation import GRANTS
+from daguerre.queue.store.server_settings import ServerSettings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 #: Tables that the gate looks into.

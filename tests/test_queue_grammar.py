@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daguerre.queue.grammar import (
+from daguerre.queue.prompt.flags import known_fields
+from daguerre.queue.prompt.grammar import (
     MOST_GUIDANCE,
     MalformedPrompt,
     Wish,
@@ -24,8 +25,8 @@ from daguerre.queue.grammar import (
     source,
     wish_of,
 )
-from daguerre.queue.grammar_flags import FLAGS, known_fields
-from daguerre.queue.requests import MAX_SEED, ImageRequest, Part, image_request
+from daguerre.queue.records import FLAGS
+from daguerre.queue.records.requests import MAX_SEED, ImageRequest, Part, image_request
 
 SERVER = {"size": 256, "steps": 16, "guidance": 3.0}
 
@@ -201,7 +202,7 @@ def test_shapes_are_near_what_was_wished(ratio: tuple[int, int], size: int) -> N
 
 def test_a_heavier_picture_is_changed_less() -> None:
     """--iw 0 forgets it, 3 keeps most."""
-    strengths = [source(replace(Wish("x"), image_weight=weight), "a").strength for weight in (0.0, 0.5, 1.0, 2.0, 3.0)]
+    strengths = [source(Wish("x").saying(image_weight=weight), "a").strength for weight in (0.0, 0.5, 1.0, 2.0, 3.0)]
     assert strengths[0] == 1.0
     assert strengths == sorted(strengths, reverse=True)
     assert source(Wish("x"), "a").strength == 0.6
@@ -239,6 +240,7 @@ def wishes(draw: st.DrawFn) -> Wish:
         prompt=prompt,
         parts=parts,
         link=draw(st.just("") | st.from_regex(r"https://cdn\.example/[a-z{},\\:]{1,20}", fullmatch=True)),
+    ).saying(
         negative=draw(st.just("") | PROMPTS),
         ratio=draw(maybe | st.sampled_from([(1, 1), (3, 2), (4, 1), (9, 16)])),
         seed=draw(maybe | st.integers(0, MAX_SEED)),

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from daguerre.queue.grammar import MalformedPrompt, fields, parse, plan, say, sides, wish_of
-from daguerre.queue.grammar_flags import BY_NAME, FLAGS, flag_of_field, value_of
-from daguerre.queue.grammar_foreign import FOREIGN, FOREIGN_ENGLISH
-from daguerre.queue.grammar_shape import USUAL
-from daguerre.queue.requests import ImageRequest, image_request
+from daguerre.queue.prompt.flags import BY_NAME, flag_of_field, value_of
+from daguerre.queue.prompt.foreign import FOREIGN, FOREIGN_ENGLISH
+from daguerre.queue.prompt.grammar import MalformedPrompt, fields, parse, plan, say, sides, wish_of
+from daguerre.queue.prompt.shape import USUAL
+from daguerre.queue.records import FLAGS
+from daguerre.queue.records.requests import ImageRequest, image_request
 
 SERVER = {"size": 256, "steps": 16, "guidance": 3.0}
 

@@ -16,12 +16,13 @@ import pytest
 from campaign.proxy import Proxy
 from queuekit import QUICK, WORKER_PROCESS, paint, state, submit, until, worker
 
+from daguerre.queue.control.queue import Queue
+from daguerre.queue.control.service import open_queue
 from daguerre.queue.errors import BrokerUnavailable, UnknownJob
-from daguerre.queue.jobs import JobState, Rendered
-from daguerre.queue.nats import Credentials
-from daguerre.queue.requests import ImageRequest
-from daguerre.queue.service import Queue, open_queue
-from daguerre.queue.worker import Handler, JobContext, Worker
+from daguerre.queue.nats.connection import Credentials
+from daguerre.queue.records.jobs import JobState, Rendered
+from daguerre.queue.records.requests import ImageRequest
+from daguerre.queue.worker.loop import Handler, JobContext, Worker
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ async def test_a_worker_whose_lease_was_lost_stops_its_job(queue: Queue) -> None
         await asyncio.wait_for(begun.wait(), 20)
         proxy.partition()
         async with worker(queue, peer, name="peer"):
-            await until(lambda: queue._hearing.known.get(job.id) == 2)
+            await until(lambda: queue._worker_events.known.get(job.id) == 2)
             assert not stopped.is_set()
             proxy.mend()
             await asyncio.wait_for(stopped.wait(), 20)
@@ -101,7 +102,7 @@ async def test_slow_and_fast_workers_share_by_pull(queue: Queue) -> None:
         return render
 
     async with worker(queue, takes(0.05), name="fast"), worker(queue, takes(0.5), name="slow"):
-        await until(lambda: len(queue._roster.workers(asyncio.get_running_loop().time())) == 2)
+        await until(lambda: len(queue._registry.workers(asyncio.get_running_loop().time())) == 2)
         jobs = [await submit(queue, str(number), member=f"m{number}") for number in range(22)]
         done = [await state(queue, job, JobState.RENDERED, seconds=60) for job in jobs]
     share = Counter(job.worker for job in done)
@@ -143,7 +144,7 @@ async def test_draining_finishes_what_runs_and_gives_back_the_rest(queue: Queue)
     with pytest.raises(UnknownJob, match="nobody"):
         await queue.drain("nobody")
     assert len(await queue.drain("old")) == 1
-    await until(lambda: not queue._roster.groups(asyncio.get_running_loop().time()))
+    await until(lambda: not queue._registry.groups(asyncio.get_running_loop().time()))
     async with worker(queue, name="new"):
         following = await submit(queue, "next")
         assert (await state(queue, following, JobState.RENDERED)).worker == "new"

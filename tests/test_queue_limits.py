@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from queuekit import QUICK, asked, paint, state, submit, until, worker
 
+from daguerre.queue.control.service import open_queue
 from daguerre.queue.errors import QueueFull
-from daguerre.queue.jobs import JobState, Rendered
-from daguerre.queue.limits import Limits, Standing, check, day, day_ends, learned, of_roles, parse_roles, work
 from daguerre.queue.options import QueueOptions
-from daguerre.queue.requests import ImageRequest
-from daguerre.queue.service import open_queue
-from daguerre.queue.worker import JobContext
+from daguerre.queue.records.jobs import JobState, Rendered
+from daguerre.queue.records.limits import Limits, Standing, check, day, day_ends, learned, of_roles, parse_roles, work
+from daguerre.queue.records.requests import ImageRequest
+from daguerre.queue.worker.loop import JobContext
 
 NOON = 1_795_348_800.0  # 2026-11-22 12:00 UTC
 IDLE = Standing(member=0, server=0, total=0, seconds=0.0)

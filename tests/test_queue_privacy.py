@@ -14,15 +14,16 @@ from typing import Any
 import pytest
 from queuekit import asked, state, worker
 
-from daguerre.queue.jobs import JobState
-from daguerre.queue.members import Origin, Preferences
-from daguerre.queue.moderation_dryrun import dry_run, last_week
-from daguerre.queue.moderation_options import ModerationOptions
-from daguerre.queue.moderation_privacy import ERASED, NOBODY
+from daguerre.queue.control.queue import Queue
+from daguerre.queue.control.service import open_queue
+from daguerre.queue.moderation.dryrun import dry_run, last_week
+from daguerre.queue.moderation.options import ModerationOptions
+from daguerre.queue.moderation.privacy import ERASED, NOBODY
+from daguerre.queue.moderation.rules import Action, Rule
 from daguerre.queue.options import QueueOptions
-from daguerre.queue.rules import Action, Rule
-from daguerre.queue.server_settings import ServerSettings
-from daguerre.queue.service import Queue, open_queue
+from daguerre.queue.records.jobs import JobState
+from daguerre.queue.store.members import Origin, Preferences
+from daguerre.queue.store.server_settings import ServerSettings
 
 DAY = 86_400.0
 KEEP = ModerationOptions(keep_pictures_days=10, keep_prompts_days=30)
@@ -40,7 +41,7 @@ async def drawn(queue: Queue, prompt: str, member: str = "ada", server: str = "1
         asked(prompt, **fields), key=prompt, member=member, server=server, reply={"user": member}
     )
     await state(queue, ticket.job, JobState.RENDERED)
-    await queue.mark_told(ticket.job.id)
+    await queue.mark_notified(ticket.job.id)
     return ticket.job.id
 
 

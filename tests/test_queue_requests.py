@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daguerre.queue.errors import InvalidRequest
-from daguerre.queue.requests import MAX_COUNT, MAX_PROMPT, MAX_SEED, ImageRequest, image_request
+from daguerre.queue.records.requests import MAX_COUNT, MAX_PROMPT, MAX_SEED, ImageRequest, image_request
 
 visible = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FFF, exclude_categories=["C", "Z"]), min_size=1)
 

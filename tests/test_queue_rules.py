@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from daguerre.queue.rules import MAX_RULES, Action, BadRule, Book, Rule, _any_of, book_of, checked_rule
-from daguerre.queue.rules_default import default_rules
+from daguerre.queue.moderation.rules import MAX_RULES, Action, BadRule, Book, Rule, _any_of, book_of, checked_rule
+from daguerre.queue.moderation.rules_default import default_rules
 
 FORBIDDEN = tuple(Rule(pattern=word) for word in (*WORDS, *PHRASES))
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from daguerre.queue.moderation import highest_score
-from daguerre.queue.server_settings import ServerSettings
+from daguerre.queue.moderation.gate import highest_score
+from daguerre.queue.store.server_settings import ServerSettings
 
 
 @pytest.mark.parametrize(

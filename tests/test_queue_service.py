@@ -11,14 +11,15 @@ from pathlib import Path
 import pytest
 from queuekit import QUICK, asked, paint, state, stored_pictures, submit, until, worker
 
+from daguerre.queue.control.queue import Queue
+from daguerre.queue.control.service import open_queue
+from daguerre.queue.dispatch.event_bus import EventBus
 from daguerre.queue.errors import AlreadyRunning, BrokerUnavailable, QueueUnavailable, RenderRefused, UnknownJob
-from daguerre.queue.jobs import Job, JobState, Progress, Rendered
-from daguerre.queue.nats_worker import NatsWorker
-from daguerre.queue.news import News
-from daguerre.queue.requests import ImageRequest
-from daguerre.queue.service import Queue, open_queue
-from daguerre.queue.transport import Outcome
-from daguerre.queue.worker import JobContext, Worker
+from daguerre.queue.nats.worker import NatsWorker
+from daguerre.queue.records.jobs import Job, JobState, Progress, Rendered
+from daguerre.queue.records.requests import ImageRequest
+from daguerre.queue.records.transport import Outcome
+from daguerre.queue.worker.loop import JobContext, Worker
 
 
 @pytest.fixture
@@ -67,19 +68,19 @@ async def test_one_prompts_way(queue: Queue) -> None:
     job = await queue.job(ticket.job.id)
     assert (job.metadata, job.attempts, job.reply) == ({"digest": "d"}, 1, {"token": "t"})
     assert job.seconds > 0
-    assert [one.id for one in await queue.untold()] == [job.id]
-    assert await queue.mark_told(job.id)
-    assert not await queue.mark_told(job.id)
+    assert [one.id for one in await queue.pending_notifications()] == [job.id]
+    assert await queue.mark_notified(job.id)
+    assert not await queue.mark_notified(job.id)
     assert (await queue.counts())[JobState.DELIVERED] == 1
 
 
 async def test_progress_is_the_latest_only() -> None:
     """Pitfall 7: a slow follower finds the newest step, and every change of the job."""
-    news = News()
-    with news.watch("1") as watch:
+    bus = EventBus()
+    with bus.watch("1") as watch:
         for step in range(5):
-            news.progress(Progress("1", step, 5))
-        news.progress(Progress("2", 1, 1))
+            bus.progress(Progress("1", step, 5))
+        bus.progress(Progress("2", 1, 1))
         await asyncio.wait_for(watch.wait(), 1)
         assert watch.progress == Progress("1", 4, 5)
         assert not watch.changes
@@ -182,7 +183,7 @@ async def test_refused_for_good(queue: Queue) -> None:
     async with worker(queue, handler):
         job = await state(queue, await submit(queue), JobState.FAILED)
     assert (job.error, attempts, job.pictures) == ("too_large", [1], ())
-    assert await queue.mark_told(job.id)
+    assert await queue.mark_notified(job.id)
 
 
 async def test_broken_three_times_is_dead(queue: Queue, caplog: pytest.LogCaptureFixture) -> None:
@@ -225,7 +226,7 @@ async def test_a_stopping_worker_finishes_first(queue: Queue) -> None:
         job = await submit(queue, "running")
         await state(queue, job, JobState.RUNNING)
         stop.set()
-        await until(lambda: queue._roster.slots(time.monotonic()) == 0)
+        await until(lambda: queue._registry.slots(time.monotonic()) == 0)
         late = await submit(queue, "late")
         gate.open.set()
         await state(queue, job, JobState.RENDERED)

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from queuekit import QUICK, state, submit, worker
 
+from daguerre.queue.control.queue import Queue
+from daguerre.queue.control.service import open_queue
 from daguerre.queue.errors import NotShown
-from daguerre.queue.jobs import Job, JobState
-from daguerre.queue.permits import Asker
-from daguerre.queue.service import Queue, open_queue
-from daguerre.queue.showing import Place, Use
+from daguerre.queue.moderation.permits import Asker
+from daguerre.queue.moderation.showing import Place, Use
+from daguerre.queue.records.jobs import Job, JobState
 
 
 @pytest.fixture
@@ -97,7 +98,7 @@ async def test_a_picture_that_the_check_would_hold_elsewhere_is_not_brought_ther
     (job,) = await drawn(queue, 1)
     from dataclasses import replace
 
-    from daguerre.queue.server_settings import ServerSettings
+    from daguerre.queue.store.server_settings import ServerSettings
 
     await queue.server_settings.put("s", ServerSettings(hold_from=90), "1")
     scored = replace(job, metadata={"scores": [0.85]})

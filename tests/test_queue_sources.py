@@ -18,16 +18,17 @@ import pytest
 from PIL import Image
 from queuekit import QUICK, WorkerProcess, asked, paint, state, stored_pictures, submit, until, worker
 
+from daguerre.queue.control.queue import Queue
+from daguerre.queue.control.service import open_queue
 from daguerre.queue.errors import InvalidPicture, InvalidRequest
-from daguerre.queue.jobs import JobState, Rendered
-from daguerre.queue.nats import SOURCES
-from daguerre.queue.nats_program import nats_server_binary
-from daguerre.queue.nats_worker import NatsWorker
-from daguerre.queue.requests import ImageRequest, Source
-from daguerre.queue.service import Queue, open_queue
-from daguerre.queue.transport import JobMessage
-from daguerre.queue.uploads import LONGEST, MAX_KEPT, MAX_UPLOAD, clean
-from daguerre.queue.worker import JobContext
+from daguerre.queue.nats.connection import SOURCES
+from daguerre.queue.nats.program import nats_server_binary
+from daguerre.queue.nats.worker import NatsWorker
+from daguerre.queue.pictures.uploads import LONGEST, MAX_KEPT, MAX_UPLOAD, clean
+from daguerre.queue.records.jobs import JobState, Rendered
+from daguerre.queue.records.requests import ImageRequest, Source
+from daguerre.queue.records.transport import JobMessage
+from daguerre.queue.worker.loop import JobContext
 
 
 @pytest.fixture

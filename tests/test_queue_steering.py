@@ -16,14 +16,15 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from daguerre.app.queue_cli import app
+from daguerre.queue.control.queue import Queue
+from daguerre.queue.control.service import open_queue
+from daguerre.queue.control.steering import ask
+from daguerre.queue.dispatch.fair import Ahead
 from daguerre.queue.errors import BrokerUnavailable, QueueError
-from daguerre.queue.fair import Ahead
-from daguerre.queue.jobs import Job, JobState, Progress, Rendered
-from daguerre.queue.nats import Credentials
-from daguerre.queue.requests import ImageRequest
-from daguerre.queue.service import Queue, open_queue
-from daguerre.queue.steering import ask
-from daguerre.queue.worker import JobContext
+from daguerre.queue.nats.connection import Credentials
+from daguerre.queue.records.jobs import Job, JobState, Progress, Rendered
+from daguerre.queue.records.requests import ImageRequest
+from daguerre.queue.worker.loop import JobContext
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ async def test_late_joiners_get_the_latest(queue: Queue) -> None:
     async with worker(queue, hold):
         job = await submit(queue)
         await state(queue, job, JobState.RUNNING)
-        await until(lambda: queue._news.share_done(job.id) == 0.5)
+        await until(lambda: queue._bus.share_done(job.id) == 0.5)
         events = queue.events(job.id, taught=True)
         first, second = await anext(events), await asyncio.wait_for(anext(events), 5)
         assert isinstance(first, Job)
@@ -155,7 +156,7 @@ async def test_a_dead_job_can_be_retried(queue: Queue) -> None:
     async with worker(queue, handler):
         job = await submit(queue, "my secret wish")
         await state(queue, job, JobState.DEAD)
-        await queue.mark_told(job.id)
+        await queue.mark_notified(job.id)
         (listed,) = await queue.dead()
         assert listed.detail is not None
         assert listed.detail.startswith("ValueError at test_queue_steering.py:")
@@ -208,7 +209,7 @@ async def test_asking_from_another_process(queue: Queue) -> None:
         await ask(queue.nats_url, credentials, "cancel", "ffff")
     assert (await ask(queue.nats_url, credentials, "cancel", job.id))["cancelled"] == "queued"
     with pytest.raises(BrokerUnavailable, match="refuses the token"):
-        await ask(queue.nats_url, Credentials(token="wrong"), "status", patience=1.0)
+        await ask(queue.nats_url, Credentials(token="wrong"), "status", answer_seconds=1.0)
     with pytest.raises(QueueError, match="does not know such a question"):
         await ask(queue.nats_url, credentials, "dance")
 

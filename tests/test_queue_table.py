@@ -13,11 +13,11 @@ from queuekit import asked
 from sqlalchemy import event, text
 from tablekit import add, opened
 
-from daguerre.queue.database import Database, database_url
 from daguerre.queue.errors import UnknownJob
-from daguerre.queue.jobs import Job, JobState
-from daguerre.queue.life import may
-from daguerre.queue.table import Carried, JobTable
+from daguerre.queue.records.jobs import Job, JobState
+from daguerre.queue.records.life import may
+from daguerre.queue.store.database import Database, database_url
+from daguerre.queue.store.table import Carried, JobTable
 
 
 async def sent(table: JobTable, *jobs: Job) -> list[Job | None]:
@@ -58,8 +58,8 @@ async def test_late_and_doubled_results_change_nothing(tmp_path: Path) -> None:
         assert (await table.requeue(job.id, generation=1)) is None
         assert (await table.cancel(job.id)) is None
         assert (await table.job(job.id)).pictures == ("a",)
-        assert await table.mark_told(job.id)
-        assert not await table.mark_told(job.id)
+        assert await table.mark_notified(job.id)
+        assert not await table.mark_notified(job.id)
         assert (await table.job(job.id)).state is JobState.DELIVERED
 
 
@@ -86,13 +86,13 @@ async def test_cancelled_before_its_result(tmp_path: Path) -> None:
     async with opened(tmp_path) as (_, table):
         job = await add(table, "k")
         await sent(table, job)
-        assert not await table.mark_told(job.id)
+        assert not await table.mark_notified(job.id)
         assert await table.cancel(job.id)
         assert (await table.rendered(job.id, pictures=["a"], metadata={}, seconds=1, attempts=1)) is None
-        assert [one.id for one in await table.untold()] == [job.id]
-        assert await table.mark_told(job.id)
+        assert [one.id for one in await table.pending_notifications()] == [job.id]
+        assert await table.mark_notified(job.id)
         assert (await table.job(job.id)).state is JobState.CANCELLED
-        assert await table.untold() == []
+        assert await table.pending_notifications() == []
 
 
 async def test_requeue_minds_the_generation(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ async def test_only_the_drawn_ways_are_gone(tmp_path: Path, before: JobState) ->
                 lambda job: table.broken(job.id, state=JobState.FAILED, error="e", attempts=1),
                 lambda job: table.broken(job.id, state=JobState.DEAD, error="e", attempts=1),
                 lambda job: table.cancel(job.id),
-                lambda job: table.mark_told(job.id),
+                lambda job: table.mark_notified(job.id),
             )
         ):
             job = await add(table, str(number))
@@ -162,7 +162,7 @@ async def test_changes_keep_their_order_when_the_clock_is_put_back(
     async with opened(tmp_path) as (_, table):
         job = await add(table, "k")
         now = time.time()
-        monkeypatch.setattr("daguerre.queue.table.time.time", lambda: now - 3600)
+        monkeypatch.setattr("daguerre.queue.store.table.time.time", lambda: now - 3600)
         (out,) = await sent(table, job)
         assert out is not None
         running = await table.running(job.id, attempt=1)
@@ -182,7 +182,7 @@ async def test_damaged_rows_hide_no_others(tmp_path: Path) -> None:
             ):
                 change = text(f"UPDATE jobs SET {column} = :value WHERE id = :id")
                 await connection.execute(change, {"value": value, "id": job.id})
-        read = {job.id: job for job in await table.untold()}
+        read = {job.id: job for job in await table.pending_notifications()}
         assert read[good.id].error is None
         assert (read[broken.id].error, read[broken.id].reply) == ("unreadable", {"channel": 5})
         assert read[newer.id].error == "other_version"
@@ -227,11 +227,11 @@ async def test_questions_asked_often_use_an_index(tmp_path: Path) -> None:
         await sent(table, job)
         await table.running(job.id, attempt=1)
         await table.rendered(job.id, pictures=[], metadata={}, seconds=1.0, attempts=1)
-        await table.mark_told(job.id)
+        await table.mark_notified(job.id)
         await table.update_reply(job.id, {})
         await table.out()
         await table.waiting()
-        await table.untold()
+        await table.pending_notifications()
         await table.broken_jobs()
         await table.history(job.id)
         await table.beginning_with(job.id[:8])
@@ -256,7 +256,7 @@ async def test_unknown_jobs(tmp_path: Path) -> None:
         with pytest.raises(UnknownJob):
             await table.update_reply("0" * 32, {})
         with pytest.raises(UnknownJob):
-            await table.mark_told("0" * 32)
+            await table.mark_notified("0" * 32)
         assert await table.cancel("0" * 32) is None
 
 

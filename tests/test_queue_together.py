@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from daguerre.queue.together import Answer, Together
+from daguerre.queue.store.batcher import Answer, Batcher
 
 
 async def test_what_waits_is_done_together() -> None:
@@ -19,7 +19,7 @@ async def test_what_waits_is_done_together() -> None:
         await asyncio.sleep(0.01)
         return [(True, number * 2) for number in batch]
 
-    together = Together(do, most=4, name="test")
+    together = Batcher(do, most=4, name="test")
     first = asyncio.create_task(together.do(0))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -37,7 +37,7 @@ async def test_one_at_fault_fails_alone() -> None:
             raise ValueError("13")
         return [(number >= 0, number if number >= 0 else KeyError(number)) for number in batch]
 
-    together = Together(do, most=10, name="test")
+    together = Batcher(do, most=10, name="test")
     answers = await asyncio.gather(*map(together.do, (1, 13, -5, 2)), return_exceptions=True)
     assert [type(answer) for answer in answers] == [int, ValueError, KeyError, int]
     assert await together.do(3) == 3
@@ -52,7 +52,7 @@ async def test_whoever_gives_up_waiting_harms_nobody() -> None:
         done.extend(batch)
         return [(True, None)] * len(batch)
 
-    together = Together(do, most=10, name="test")
+    together = Batcher(do, most=10, name="test")
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.001):
             await together.do(1)

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
 from daguerre.queue.errors import InvalidPicture
-from daguerre.queue.uploads import LONGEST, clean, mask, size_of
+from daguerre.queue.pictures.uploads import LONGEST, clean, mask, size_of
 
 
 def file(one: Image.Image, kind: str = "PNG", **settings: Any) -> bytes:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daguerre.queue.vocabulary import Vocabulary
+from daguerre.queue.prompt.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary(
     concepts=("red apple", "cat face", "french fries", "pizza"),

@@ -13,12 +13,13 @@ import pytest
 from PIL import Image
 from webkit import Client, api, worker
 
-from daguerre.queue.jobs import JobState, Rendered
+from daguerre.queue.control.queue import Queue
+from daguerre.queue.control.service import open_queue
 from daguerre.queue.options import QueueOptions
-from daguerre.queue.requests import ImageRequest, image_request
-from daguerre.queue.service import Queue, open_queue
-from daguerre.queue.vocabulary import Vocabulary
-from daguerre.queue.worker import JobContext
+from daguerre.queue.prompt.vocabulary import Vocabulary
+from daguerre.queue.records.jobs import JobState, Rendered
+from daguerre.queue.records.requests import ImageRequest, image_request
+from daguerre.queue.worker.loop import JobContext
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ async def test_a_prompt_becomes_pictures(queue: Queue, client: Client) -> None:
         assert Image.open(io.BytesIO(await picture.read())).getpixel((0, 0)) == (seed, 0, 0)
     assert (await client.get(f"/api/v1/jobs/{job['id']}/pictures/3")).status == 404
     assert (await (await client.get(f"/api/v1/jobs/{job['id']}")).json())["state"] == "delivered"
-    assert await queue.untold() == []
+    assert await queue.pending_notifications() == []
 
 
 async def test_a_refused_job_says_why(queue: Queue, client: Client) -> None:
@@ -77,7 +78,7 @@ async def test_a_refused_job_says_why(queue: Queue, client: Client) -> None:
     assert (ended["state"], ended["error"], ended["pictures"]) == ("failed", "unrenderable", [])
     assert "cannot render" in ended["message"]
     assert (await client.get(f"/api/v1/jobs/{job['id']}/pictures/1")).status == 404
-    assert await queue.untold() == []
+    assert await queue.pending_notifications() == []
 
 
 async def test_the_same_key_is_the_same_job(client: Client) -> None:

@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 from webkit import Client, api
 
 from daguerre.app.machine import listen
+from daguerre.queue.control.queue import Queue
+from daguerre.queue.control.service import open_queue
 from daguerre.queue.errors import QueueFull
 from daguerre.queue.options import QueueOptions
-from daguerre.queue.requests import image_request
-from daguerre.queue.service import Queue, open_queue
+from daguerre.queue.records.requests import image_request
 from daguerre.web import connections
 from daguerre.web.connections import Doors, origin_of, serve_app
 from daguerre.web.guard import may_use_api

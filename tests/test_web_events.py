@@ -15,10 +15,11 @@ from PIL import Image
 from queuekit import QUICK
 from webkit import Client, api, worker
 
-from daguerre.queue.jobs import Job, Progress, Rendered
-from daguerre.queue.requests import ImageRequest
-from daguerre.queue.service import Queue, open_queue
-from daguerre.queue.worker import JobContext
+from daguerre.queue.control.queue import Queue
+from daguerre.queue.control.service import open_queue
+from daguerre.queue.records.jobs import Job, Progress, Rendered
+from daguerre.queue.records.requests import ImageRequest
+from daguerre.queue.worker.loop import JobContext
 from daguerre.web.events import MAX_PREVIEW, progress_body, send_events
 
 

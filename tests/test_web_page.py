@@ -10,8 +10,9 @@ import pytest
 from browserkit import CHROMIUM, Page, browser
 from webkit import Client, api, worker
 
+from daguerre.queue.control.queue import Queue
+from daguerre.queue.control.service import open_queue
 from daguerre.queue.options import QueueOptions
-from daguerre.queue.service import Queue, open_queue
 from daguerre.web.page import FILES, FOLDER
 
 

@@ -14,11 +14,12 @@ from queuekit import state
 from test_web_api import events
 from webkit import Client, api, paint, worker
 
-from daguerre.queue.jobs import JobState
+from daguerre.queue.control.queue import Queue
+from daguerre.queue.control.service import open_queue
 from daguerre.queue.options import QueueOptions
-from daguerre.queue.requests import ImageRequest, image_request
-from daguerre.queue.service import Queue, open_queue
-from daguerre.queue.worker import JobContext
+from daguerre.queue.records.jobs import JobState
+from daguerre.queue.records.requests import ImageRequest, image_request
+from daguerre.queue.worker.loop import JobContext
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ from typing import Any
 from aiohttp.test_utils import TestClient, TestServer
 from PIL import Image
 
+from daguerre.queue.control.queue import Queue
 from daguerre.queue.errors import RenderRefused
-from daguerre.queue.jobs import Rendered
-from daguerre.queue.requests import ImageRequest
-from daguerre.queue.service import Queue
-from daguerre.queue.vocabulary import Vocabulary
-from daguerre.queue.worker import JobContext, Worker
+from daguerre.queue.prompt.vocabulary import Vocabulary
+from daguerre.queue.records.jobs import Rendered
+from daguerre.queue.records.requests import ImageRequest
+from daguerre.queue.worker.loop import JobContext, Worker
 from daguerre.web.options import WebOptions
 from daguerre.web.server import make_app
 

@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from ..queue.errors import InvalidRequest
-from ..queue.grammar import MalformedPrompt, parse
-from ..queue.grammar import fields as fields_of
-from ..queue.jobs import FINISHED, Job, JobState
-from ..queue.requests import MAX_SEED, ImageRequest, image_request
+from ..queue.prompt import MalformedPrompt, parse
+from ..queue.prompt import fields as fields_of
+from ..queue.records import FINISHED, MAX_SEED, ImageRequest, Job, JobState, image_request
 from .problems import FIELDS, Problem, beyond_one_job, failure, malformed
 
 #: What a request is that says nothing else, as the record has it.
@@ -27,7 +26,7 @@ WITH_PICTURES = frozenset({JobState.RENDERED, JobState.DELIVERED})
 def parse_request(text: str) -> tuple[ImageRequest, bool]:
     """The request in a JSON body, and whether its seed was drawn here for want of one.
 
-    The prompt is read by the one grammar (queue/grammar.py); a field beside it wins over a flag in it.
+    The prompt is read by the one grammar (queue/prompt/grammar.py); a field beside it wins over a flag in it.
 
     Raises:
         Problem: the body is not a JSON object, or the prompt breaks the grammar; points at the character.

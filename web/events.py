@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from typing import Any
 
-from ..queue.jobs import Job, Progress
+from ..queue.records import Job, Progress
 
 #: Seconds of silence after which a comment is sent: proxies cut off connections that say nothing for a minute.
 KEEP_ALIVE = 15.0

@@ -14,11 +14,9 @@ from ..queue.errors import (
     StorageFull,
     UnknownJob,
 )
-from ..queue.grammar import MalformedPrompt, Wish, pointer
 from ..queue.moderation import Forbidden
-from ..queue.names import UnknownName
-from ..queue.requests import ImageRequest
-from ..queue.vocabulary import VocabularyReport
+from ..queue.prompt import MalformedPrompt, UnknownName, VocabularyReport, Wish, pointer
+from ..queue.records import ImageRequest
 
 
 class Problem(Exception):

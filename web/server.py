@@ -19,12 +19,10 @@ from typing import Any
 
 from aiohttp import web
 
-from ..queue.jobs import FINISHED, Job, JobState
-from ..queue.names import unknown_name
-from ..queue.permits import Asker
-from ..queue.service import Queue
-from ..queue.showing import Place, Use
-from ..queue.vocabulary import Vocabulary
+from ..queue.control import Queue
+from ..queue.moderation import Asker, Place, Use
+from ..queue.prompt import Vocabulary, unknown_name
+from ..queue.records import FINISHED, Job, JobState
 from .bodies import WITH_PICTURES, job_body, parse_request
 from .events import send_events
 from .guard import answer_problems, is_stranger, make_guard
@@ -127,7 +125,7 @@ class _Api:
         job = await self._local_job(request)
         body = await self._body(job)
         if job.state in FINISHED and job.state not in WITH_PICTURES:
-            await self._queue.mark_told(job.id)
+            await self._queue.mark_notified(job.id)
         return web.json_response(body)
 
     async def events(self, request: web.Request) -> web.StreamResponse:
@@ -163,7 +161,7 @@ class _Api:
         permit = await self._queue.showing.permit(Use.LOOK, job, Place(SERVER, private=True), Asker(MEMBER))
         data = (await self._queue.pictures(permit))[number - 1]
         if number == len(job.pictures):
-            await self._queue.mark_told(job.id)
+            await self._queue.mark_notified(job.id)
         return web.Response(body=data, content_type="image/png", headers={"Cache-Control": "private, max-age=86400"})
 
     async def cancel(self, request: web.Request) -> web.Response:

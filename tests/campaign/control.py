@@ -8,8 +8,8 @@ from pathlib import Path
 
 from daguerre.bot.client import run_bot
 from daguerre.bot.options import DiscordOptions
+from daguerre.queue.control.service import open_queue
 from daguerre.queue.options import QueueOptions
-from daguerre.queue.service import open_queue
 
 #: Short leases; as many attempts as there are faults, so that none is given up.
 OPTIONS = QueueOptions(

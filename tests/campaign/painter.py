@@ -8,9 +8,9 @@ import random
 
 from PIL import Image
 
-from daguerre.queue.jobs import Rendered
-from daguerre.queue.requests import ImageRequest
-from daguerre.queue.worker import JobContext, Worker
+from daguerre.queue.records.jobs import Rendered
+from daguerre.queue.records.requests import ImageRequest
+from daguerre.queue.worker.loop import JobContext, Worker
 
 
 async def paint(request: ImageRequest, context: JobContext) -> Rendered:

@@ -1,0 +1,107 @@
+"""Opening the queue: lock, lease, job table, nats-server, in the order in which each needs the one before.
+
+What `bot`, `web` and `app` import of the queue is here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from ..dispatch import Why
+from ..moderation import ModerationOptions
+from ..nats import Credentials, EmbeddedServer
+from ..options import QueueOptions
+from ..pictures import PictureStore
+from ..records import WorkerInfo
+from ..store import Database, JobTable, Lease, Ticket, database_url, folder_lock, make_private, migrate
+from ..tasks import end
+from .health import Health
+from .queue import Queue
+
+__all__ = ["Health", "Queue", "Ticket", "Why", "WorkerInfo", "open_queue"]
+
+
+@asynccontextmanager
+async def open_queue(
+    options: QueueOptions, data_dir: Path, *, nats_token: str = "", moderation: ModerationOptions | None = None
+) -> AsyncGenerator[Queue]:
+    """The queue of a data folder (an absolute path): `async with open_queue(options, data_dir) as queue`.
+
+    Starts or adopts the embedded nats-server, unless `options.nats_url` names another (whose token is `nats_token`),
+    brings the job table to the present revision and mends what a crash left behind. Leaving stops the embedded
+    server; workers should be gone by then. On a PostgreSQL database that another control process works on, it waits
+    until that one is gone.
+
+    Raises:
+        AlreadyRunning: another process works on this folder.
+        StorageFull: the folder cannot be written.
+        BrokerUnavailable: the embedded server cannot be started. Another server may be away: jobs then wait.
+        QueueUnavailable: the database cannot be reached, or a setting is wrong.
+    """
+    async with AsyncExitStack() as stack:
+        stack.enter_context(folder_lock(data_dir))
+        url = database_url(options.database_url, data_dir)
+        make_private(url)
+        database = Database(url)
+        stack.push_async_callback(database.close)
+        pictures = PictureStore(options.pictures_url or data_dir / "pictures")
+        stack.callback(pictures.close)
+        table = JobTable(database)
+        credentials = Credentials(
+            token=nats_token,
+            creds_file=options.nats_creds_file,
+            ca_file=options.nats_ca_file,
+            cert_file=options.nats_cert_file if options.nats_url else "",
+            key_file=options.nats_key_file if options.nats_url else "",
+        )
+        credentials.check()
+        ousted = asyncio.Event()
+        if url.get_backend_name() == "postgresql":
+            ousted = await _hold_lease(stack, database)
+
+        # The server starts while the table is brought up to date.
+        server = None
+        if not options.nats_url:
+            files = (options.nats_cert_file, options.nats_key_file)
+            server = EmbeddedServer(data_dir / "nats", port=options.nats_port, host=options.nats_host, tls=files)
+        starting: list[Awaitable[None]] = [migrate(database)]
+        if server is not None:
+            stack.push_async_callback(server.stop)
+            starting.append(server.start())
+        for problem in await asyncio.gather(*starting, return_exceptions=True):
+            if problem is not None:
+                raise problem
+
+        queue = Queue(
+            table,
+            database,
+            pictures,
+            options=options,
+            nats_url=options.nats_url if server is None else server.url,
+            credentials=credentials if server is None else replace(credentials, token=server.token, creds_file=""),
+            server=server,
+            ousted=ousted,
+            moderation=moderation,
+        )
+        stack.push_async_callback(queue.stop)
+        await queue.start()
+        yield queue
+
+
+async def _hold_lease(stack: AsyncExitStack, database: Database) -> asyncio.Event:
+    """Be the one who writes; gives the event that is set when that is over."""
+    lease = Lease(database)
+    await lease.acquire()
+    stack.push_async_callback(lease.release)
+    keeping = asyncio.create_task(lease.keep(), name="queue lease")
+
+    async def let_go() -> None:
+        await end([keeping])
+
+    stack.push_async_callback(let_go)
+    database.fence = lease.fence
+    return lease.lost

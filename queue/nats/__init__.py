@@ -1,0 +1,18 @@
+"""NATS JetStream, as the control process and the workers use it, and the embedded nats-server."""
+
+from .connection import ERRORS, QUESTIONS, Connection, Credentials
+from .control import NatsControl
+from .embedded import EmbeddedServer
+from .program import nats_server_binary
+from .worker import NatsWorker
+
+__all__ = [
+    "ERRORS",
+    "QUESTIONS",
+    "Connection",
+    "Credentials",
+    "EmbeddedServer",
+    "NatsControl",
+    "NatsWorker",
+    "nats_server_binary",
+]

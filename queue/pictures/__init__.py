@@ -1,0 +1,15 @@
+"""Pictures on disk: what was drawn, and what members sent to begin from."""
+
+from .picture_store import PictureStore
+from .sources import Sources
+from .uploads import MAX_PIXELS, MAX_SCALED, SHORTEST, mask, size_of
+
+__all__ = [
+    "MAX_PIXELS",
+    "MAX_SCALED",
+    "SHORTEST",
+    "PictureStore",
+    "Sources",
+    "mask",
+    "size_of",
+]

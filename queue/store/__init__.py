@@ -1,0 +1,57 @@
+"""The database: the job table, members, settings, the audit log. SQLite or PostgreSQL."""
+
+from . import prepared
+from .audit import Audit, append, export, first_break
+from .batcher import Answer, Batcher
+from .database import Database, database_url, make_private
+from .folder_lock import folder_lock
+from .lease import Lease
+from .members import WITH_PICTURES, MemberStore, Origin, Preferences
+from .migrate import migrate
+from .rows import OTHER_VERSION, UNREADABLE, entry_of, job_of
+from .schema import JOBS, SERVER_SETTINGS, USAGE
+from .schema_moderation import BANS, COPIES, GRANTS, JOB_MARKS, JOB_PLACES, REPORTS, RULES, WARNINGS
+from .server_settings import ServerSettings, ServerSettingsStore
+from .table import Carried, JobTable, Ticket
+from .ttl_cache import TtlCache
+
+__all__ = [
+    "BANS",
+    "COPIES",
+    "GRANTS",
+    "JOBS",
+    "JOB_MARKS",
+    "JOB_PLACES",
+    "OTHER_VERSION",
+    "REPORTS",
+    "RULES",
+    "SERVER_SETTINGS",
+    "UNREADABLE",
+    "USAGE",
+    "WARNINGS",
+    "WITH_PICTURES",
+    "Answer",
+    "Audit",
+    "Batcher",
+    "Carried",
+    "Database",
+    "JobTable",
+    "Lease",
+    "MemberStore",
+    "Origin",
+    "Preferences",
+    "ServerSettings",
+    "ServerSettingsStore",
+    "Ticket",
+    "TtlCache",
+    "append",
+    "database_url",
+    "entry_of",
+    "export",
+    "first_break",
+    "folder_lock",
+    "job_of",
+    "make_private",
+    "migrate",
+    "prepared",
+]
