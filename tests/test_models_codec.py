@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from codecfixtures import decode_prior
 from diffusers import AutoencoderKL
 from modelkit import CODEC as TOY
 from modelkit import interrupted_after, same
@@ -20,7 +21,6 @@ from daguerre.models.errors import TrainingError
 from daguerre.models.training import checkpoints, losses, networks
 from daguerre.models.training.adversary import MultiScaleDiscriminator
 from daguerre.models.training.codec import Adversary, CodecRecipe, codec_loss, reconstruct, train_codec
-from daguerre.models.training.codec_figures import decode_prior
 from daguerre.models.training.pictures import random_pictures, split
 from daguerre.models.training.progress import Lines
 from daguerre.models.training.recipes import section

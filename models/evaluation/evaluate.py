@@ -12,7 +12,7 @@ from typing import Any
 
 from ..common import digest
 from ..layout import names_of_weights
-from ..training.codec_figures import heldout_pictures
+from ..training.pictures import heldout_pictures
 from . import optional, parts, sheets
 from .features import imagenet_features
 from .fidelity import codec_psnr, reconstruct

@@ -56,6 +56,13 @@ def split(sprites: SpriteSet) -> tuple[Tensor, Tensor]:
     return _images(sprites, kept or held), _images(sprites, held or kept)
 
 
+def heldout_pictures(sprites: SpriteSet, count: int = 64, size: int = 64, seed: int = 1234) -> Tensor:
+    """(count, 3, size, size), always the same for the same sprite set: placed at random over white or any colour."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return random_pictures(split(sprites)[1], count, size)
+
+
 def of_concepts(sprites: SpriteSet, concepts: Container[str]) -> Tensor:
     """(N, S, S, 4) uint8 of the tier A sprites of some concepts."""
     chosen = [row["i"] for row in sprites.rows if row["caption_en"] in concepts and row["tier"] == "A"]
