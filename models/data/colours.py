@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -226,6 +228,15 @@ def looks(images: Tensor) -> list[Looks]:
         Looks(WORDS[word] if known else None, share > PLAIN)
         for word, known, share in zip(words.tolist(), clear.tolist(), found.share.tolist(), strict=True)
     ]
+
+
+def looks_of(images: NDArray[np.uint8], places: Sequence[int], batch: int) -> dict[int, Looks]:
+    """`looks` of some drawings of a set (N, S, S, 4), by place; `batch` at a time, on which last bits may depend."""
+    found: dict[int, Looks] = {}
+    for begin in range(0, len(places), batch):
+        part = list(places[begin : begin + batch])
+        found |= dict(zip(part, looks(torch.from_numpy(images[part])), strict=True))
+    return found
 
 
 def dominant(images: Tensor) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..data import Drawer, DrawerThing, SpriteSet
-from ..data.colours import COLOURS, WORDS, Looks, looks, recolour
+from ..data.colours import COLOURS, WORDS, looks_of, recolour
 from ..drawer.network import STYLE, THING
 
 #: Most references that show the thing; one more shows the style.
@@ -72,7 +72,7 @@ class Feed:
             (EMOJI if thing.emoji else 1.0) * len(thing.drawings) ** 0.5 if drawer.targets(thing) else 0.0
             for thing in self._things
         ]
-        self._looks = _all_looks(sprites)
+        self._looks = looks_of(sprites.images, [row["i"] for row in sprites.rows], 256)
         self._of_style: dict[str, list[int]] = {}
         for thing in self._things:
             for i in drawer.targets(thing):
@@ -165,12 +165,3 @@ def premultiplied(pixels: Tensor) -> Tensor:
     """Straight RGBA in [0, 1] → premultiplied in [-1, 1], (B, 4, S, S)."""
     alpha = pixels[:, 3:]
     return torch.cat([pixels[:, :3] * alpha, alpha], 1) * 2 - 1
-
-
-def _all_looks(sprites: SpriteSet) -> Mapping[int, Looks]:
-    found: dict[int, Looks] = {}
-    indexes = [row["i"] for row in sprites.rows]
-    for begin in range(0, len(indexes), 256):
-        part = indexes[begin : begin + 256]
-        found |= dict(zip(part, looks(torch.from_numpy(sprites.images[np.asarray(part)])), strict=True))
-    return found

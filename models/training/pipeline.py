@@ -15,13 +15,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
 from ..common import check_folder
 from ..data import CONCEPTS, EMOJIBASE, SpriteSet
-from ..data.colours import Looks, looks
+from ..data.colours import Looks, looks_of
 from ..data.compose import render
 from ..data.describe import Names, names_of
 from ..data.sampler import KINDS, SceneSampler
@@ -113,7 +112,7 @@ def scenery(recipe: PipelineRecipe, sprites: SpriteSet) -> Scenery:
     """Everything that scenes are drawn from."""
     concepts = CONCEPT_LISTS[recipe.concepts]
     names = names_of(sprites.rows, concepts)
-    known = measure_looks(sprites, names)
+    known = looks_of(sprites.images, [row["i"] for row in sprites.rows if row["caption_en"] in names], 64)
     weights = asdict(recipe.scenes)
     plain, drawings = weights.pop("plain"), weights.pop("drawings")
     rows = sprites.only(kinds=drawings).rows
@@ -124,16 +123,6 @@ def scenery(recipe: PipelineRecipe, sprites: SpriteSet) -> Scenery:
 def names_only(concepts: Aliases, names: Names) -> Aliases:
     """The concepts that the data set has."""
     return {concept: aliases for concept, aliases in concepts.items() if concept in names}
-
-
-def measure_looks(sprites: SpriteSet, names: Names) -> dict[int, Looks]:
-    """Colours of the drawings of all concepts, by row."""
-    places = [row["i"] for row in sprites.rows if row["caption_en"] in names]
-    found: dict[int, Looks] = {}
-    for begin in range(0, len(places), 64):
-        part = places[begin : begin + 64]
-        found |= dict(zip(part, looks(torch.from_numpy(sprites.images[part])), strict=True))
-    return found
 
 
 def train_pipeline(
