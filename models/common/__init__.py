@@ -9,10 +9,11 @@ from .cutout import cut_out, ground_of
 from .english import PLURALS, singulars, with_article
 from .folder import UNUSED, check_folder, class_of, digest, digest_of, index_of, native_size, variant_of
 from .progress import Lines, Progress
+from .replacing import replacing, without_paths
 from .stopping import stopping
 
 __all__ = [
     "BACKGROUNDS", "COLOURS", "PLURALS", "UNUSED", "WORDS", "Lines", "Progress", "check_folder", "class_of", "cut_out",
-    "digest", "digest_of", "ground_of", "index_of", "native_size", "singulars", "stopping", "variant_of",
-    "with_article",
+    "digest", "digest_of", "ground_of", "index_of", "native_size", "replacing", "singulars", "stopping", "variant_of",
+    "with_article", "without_paths",
 ]  # fmt: skip

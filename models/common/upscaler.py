@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import WeightsRefused, explained
+from .replacing import without_paths
 
 #: Folder below a weights folder.
 FOLDER = "upscaler"
@@ -130,9 +131,7 @@ def save(model: Upscaler, folder: Path) -> None:
     copy.deepcopy(model).half().save_pretrained(folder, safe_serialization=True)
     # safetensors writes 0600, which another user's worker could not read.
     (folder / FILE).chmod(0o644)
-    settings = folder / "config.json"
-    values = {key: value for key, value in json.loads(settings.read_text()).items() if key != "_name_or_path"}
-    settings.write_text(json.dumps(values, indent=2) + "\n")
+    without_paths(folder)
 
 
 def load(folder: Path, *, kind: torch.dtype = torch.float32, device: str = "cpu") -> Upscaler:

@@ -6,5 +6,6 @@ What needs torch is imported by its own name: `network`, `pipeline`, `reading`, 
 from . import bank, own
 from .bank import BankThing, Entry, Reference
 from .search import NEAR, Found, Search
+from .spelling import worded
 
-__all__ = ["NEAR", "BankThing", "Entry", "Found", "Reference", "Search", "bank", "own"]
+__all__ = ["NEAR", "BankThing", "Entry", "Found", "Reference", "Search", "bank", "own", "worded"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from ..common import COLOURS
+
 #: Emoji with what changes or joins them, flags, runs of scripts without spaces, words with their marks.
 _PICTURE = "[\U0001f200-\U0001faff\u2190-\u21ff\u2300-\u2bff\u3030\u303d\u3297\u3299]"
 _PIECES = re.compile(
@@ -70,3 +72,15 @@ def singulars(word: str) -> tuple[str, ...]:
     if word.endswith(("'s", "s'")):
         forms.append(word[:-2])
     return tuple(forms)
+
+
+def worded(caption: str, colour: str | None) -> str:
+    """A caption with a colour, which takes the place of one that it begins with.
+
+    >>> worded("red apple", "blue")
+    'blue apple'
+    """
+    if not colour:
+        return caption
+    first, _, rest = caption.partition(" ")
+    return f"{colour} {rest if rest and first.lower() in COLOURS else caption}"

@@ -6,18 +6,17 @@ Stock programs need the weights file only: `pipeline.load_lora_weights(folder)`.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from diffusers import StableDiffusionPipeline
 from peft.utils import get_peft_model_state_dict
-from safetensors import SafetensorError
 from torch import nn
 
-from ..common.adapter import SETTINGS, WEIGHTS
-from ..errors import TrainingError
+from ..common import replacing
+from ..common.adapter import SETTINGS
+from ..errors import TrainingError, explained
 
 
 def write_adapter(folder: Path, parts: Mapping[str, nn.Module], settings: Mapping[str, Any], card: str) -> None:
@@ -29,7 +28,6 @@ def write_adapter(folder: Path, parts: Mapping[str, nn.Module], settings: Mappin
     Raises:
         TrainingError: the disk is full or cannot be written.
     """
-    part = folder.with_name(folder.name + ".part")
     arguments: dict[str, Any] = {}
     for name, module in parts.items():
         tensors = get_peft_model_state_dict(module, adapter_name="default")
@@ -38,22 +36,14 @@ def write_adapter(folder: Path, parts: Mapping[str, nn.Module], settings: Mappin
         }
         # Without it a reader takes the rank for alpha.
         arguments[f"{name}_lora_adapter_metadata"] = _plain(module.peft_config["default"].to_dict())
-    try:
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
+    message = (
+        f"Cannot write the adapter {folder} ({{problem}}). The run's checkpoint is kept; free some disk space and run "
+        "the same command again."
+    )
+    with explained(TrainingError, message), replacing(folder) as part:
         StableDiffusionPipeline.save_lora_weights(part, safe_serialization=True, **arguments)
-        (part / WEIGHTS).chmod(0o644)  # safetensors writes 0600, which another user's worker could not read
         (part / SETTINGS).write_text(json.dumps(dict(settings), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         (part / "README.md").write_text(card, encoding="utf-8")
-        if folder.exists():
-            shutil.rmtree(folder)
-        part.rename(folder)
-    except (OSError, SafetensorError) as problem:
-        shutil.rmtree(part, ignore_errors=True)
-        raise TrainingError(
-            f"Cannot write the adapter {folder} ({problem}). The run's checkpoint is kept; free some disk space and "
-            "run the same command again."
-        ) from problem
 
 
 def _plain(value: Any) -> Any:

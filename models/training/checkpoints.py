@@ -82,6 +82,15 @@ def load(file: Path, modules: Mapping[str, nn.Module], optimizers: Optimizers) -
     return numbers
 
 
+def write_weights(tensors: Mapping[str, Tensor], folder: Path) -> None:
+    """Write `model.safetensors`, readable by others; a reader never sees half of it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / "model.part"
+    save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, part)
+    part.chmod(0o644)  # safetensors writes 0600
+    part.replace(folder / "model.safetensors")
+
+
 def _by_prefix(optimizers: Optimizers) -> dict[str, Optimizer]:
     if isinstance(optimizers, Optimizer):
         return {"optimizer": optimizers}

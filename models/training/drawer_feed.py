@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from ..data import Drawer, DrawerThing, SpriteSet
-from ..data.colours import COLOURS, WORDS, looks_of, recolour
+from ..data.colours import WORDS, looks_of, recolour
+from ..drawer import worded
 from ..drawer.network import STYLE, THING
 
 #: Most references that show the thing; one more shows the style.
@@ -137,18 +138,6 @@ class Feed:
                 thing.caption, colour or (self._looks[target].natural if choose.random() < recipe.natural else None)
             )
         return name if choose.random() < recipe.unstyled else styled(name, self.drawer.styles[target])
-
-
-def worded(caption: str, colour: str | None) -> str:
-    """A caption with a colour, which takes the place of one that it begins with.
-
-    >>> worded("red apple", "blue")
-    'blue apple'
-    """
-    if colour is None:
-        return caption
-    first, _, rest = caption.partition(" ")
-    return f"{colour} {rest if rest and first.lower() in COLOURS else caption}"
 
 
 def styled(name: str, style: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
+from ..common import replacing
 from ..data import SpriteSet
 from ..drawer.network import DrawerDenoiser
 from ..errors import TrainingError, explained
@@ -89,15 +90,5 @@ def export_denoiser(model: DrawerDenoiser, folder: Path) -> None:
     """Write half-precision weights; an older folder is replaced at the end only."""
     halved = DrawerDenoiser.from_config(model.config)
     halved.load_state_dict(model.state_dict())
-    part = folder.with_name(folder.name + ".part")
-    halved.to(torch.float16).save_pretrained(part, safe_serialization=True, max_shard_size=SHARD)
-    for file in part.rglob("*.safetensors"):
-        file.chmod(0o644)  # safetensors writes 0600, which another user's worker could not read
-    old = folder.with_name(folder.name + ".old")
-    if folder.exists():
-        folder.rename(old)
-    part.rename(folder)
-    if old.exists():
-        for file in old.iterdir():
-            file.unlink()
-        old.rmdir()
+    with replacing(folder) as part:
+        halved.to(torch.float16).save_pretrained(part, safe_serialization=True, max_shard_size=SHARD)

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ...errors import WeightsMissing, WeightsRefused, explained
+from ...training import checkpoints
 from .features import GROUNDS, STYLE_SIZE, THING_SIZE, describe
 
 
@@ -74,7 +75,6 @@ def on_ground(pictures: Tensor, ground: float) -> Tensor:
 
 def save(model: ThingRecogniser, folder: Path, card: Mapping[str, Any]) -> None:
     """Write `model.safetensors` (8 bits for each weight, a scale for each row) and `config.json`."""
-    folder.mkdir(parents=True, exist_ok=True)
     tensors: dict[str, Tensor] = {}
     for name, value in model.state_dict().items():
         plain = value.detach().cpu().contiguous()
@@ -84,10 +84,7 @@ def save(model: ThingRecogniser, folder: Path, card: Mapping[str, Any]) -> None:
             tensors[name] = (plain / scale.view(-1, *[1] * (plain.ndim - 1))).round().to(torch.int8)
         else:
             tensors[name] = plain
-    part = folder / "model.part"
-    save_file(tensors, part)
-    part.chmod(0o644)  # safetensors writes 0600
-    part.replace(folder / "model.safetensors")
+    checkpoints.write_weights(tensors, folder)
     config = {"things": model.things, "styles": model.styles, "width": model.width, "hidden": model.hidden, **card}
     (folder / "config.json").write_text(json.dumps(config, ensure_ascii=False) + "\n", encoding="utf-8")
 
