@@ -35,7 +35,8 @@ from daguerre.queue.control.service import open_queue  # noqa: E402
 from daguerre.queue.options import QueueOptions  # noqa: E402
 from daguerre.queue.records.jobs import FINISHED, Rendered  # noqa: E402
 from daguerre.queue.records.requests import ImageRequest  # noqa: E402
-from daguerre.queue.worker.loop import JobContext, Worker, WorkerSettings  # noqa: E402
+from daguerre.queue.worker.loop import Worker  # noqa: E402
+from daguerre.queue.worker.settings import JobContext, WorkerSettings  # noqa: E402
 
 #: Discord's deadline and the goal, in milliseconds.
 DEADLINE, GOAL = 3_000.0, 150.0

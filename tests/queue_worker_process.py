@@ -9,7 +9,8 @@ from pathlib import Path
 
 from daguerre.queue.records.jobs import Rendered
 from daguerre.queue.records.requests import ImageRequest
-from daguerre.queue.worker.loop import JobContext, Worker, WorkerSettings
+from daguerre.queue.worker.loop import Worker
+from daguerre.queue.worker.settings import JobContext, WorkerSettings
 
 
 def note(attempt: str) -> None:

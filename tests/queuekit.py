@@ -17,7 +17,8 @@ from daguerre.queue.control.queue import Queue
 from daguerre.queue.options import QueueOptions
 from daguerre.queue.records.jobs import Job, JobState, Rendered
 from daguerre.queue.records.requests import ImageRequest, image_request
-from daguerre.queue.worker.loop import Handler, JobContext, Worker, WorkerSettings
+from daguerre.queue.worker.loop import Worker
+from daguerre.queue.worker.settings import Handler, JobContext, WorkerSettings
 
 #: Short leases and frequent mending, so that a test of a crash takes a second.
 QUICK = QueueOptions(ack_wait_seconds=1.0, reconcile_seconds=1.0, worker_timeout_seconds=1.5)

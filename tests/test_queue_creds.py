@@ -20,10 +20,11 @@ from queuekit import QUICK, paint, state, submit, until
 
 from daguerre.queue.control.service import open_queue
 from daguerre.queue.errors import BrokerUnavailable, QueueUnavailable
-from daguerre.queue.nats.connection import Credentials
+from daguerre.queue.nats.credentials import Credentials
 from daguerre.queue.nats.embedded import nats_server_binary
 from daguerre.queue.records.jobs import JobState
-from daguerre.queue.worker.loop import Worker, WorkerSettings
+from daguerre.queue.worker.loop import Worker
+from daguerre.queue.worker.settings import WorkerSettings
 
 #: Everything allowed; -1 is no limit.
 UNLIMITED: dict[str, Any] = {

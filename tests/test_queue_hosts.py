@@ -19,10 +19,11 @@ from queuekit import QUICK, WORKER_PROCESS, paint, state, submit, until, worker
 from daguerre.queue.control.queue import Queue
 from daguerre.queue.control.service import open_queue
 from daguerre.queue.errors import BrokerUnavailable, UnknownJob
-from daguerre.queue.nats.connection import Credentials
+from daguerre.queue.nats.credentials import Credentials
 from daguerre.queue.records.jobs import JobState, Rendered
 from daguerre.queue.records.requests import ImageRequest
-from daguerre.queue.worker.loop import Handler, JobContext, Worker, WorkerSettings
+from daguerre.queue.worker.loop import Worker
+from daguerre.queue.worker.settings import Handler, JobContext, WorkerSettings
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ from daguerre.queue.nats.worker import NatsWorker
 from daguerre.queue.records.jobs import Job, JobState, Progress, Rendered
 from daguerre.queue.records.requests import ImageRequest
 from daguerre.queue.records.transport import Outcome
-from daguerre.queue.worker.loop import JobContext, Worker, WorkerSettings
+from daguerre.queue.worker.loop import Worker
+from daguerre.queue.worker.settings import JobContext, WorkerSettings
 
 
 @pytest.fixture

@@ -21,10 +21,10 @@ from daguerre.queue.control.service import open_queue
 from daguerre.queue.control.steering import ask
 from daguerre.queue.dispatch.fair import Ahead
 from daguerre.queue.errors import BrokerUnavailable, QueueError
-from daguerre.queue.nats.connection import Credentials
+from daguerre.queue.nats.credentials import Credentials
 from daguerre.queue.records.jobs import Job, JobState, Progress, Rendered
 from daguerre.queue.records.requests import ImageRequest
-from daguerre.queue.worker.loop import JobContext
+from daguerre.queue.worker.settings import JobContext
 
 
 @pytest.fixture

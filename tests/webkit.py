@@ -16,7 +16,8 @@ from daguerre.queue.errors import RenderRefused
 from daguerre.queue.prompt.vocabulary import Vocabulary
 from daguerre.queue.records.jobs import Rendered
 from daguerre.queue.records.requests import ImageRequest
-from daguerre.queue.worker.loop import JobContext, Worker, WorkerSettings
+from daguerre.queue.worker.loop import Worker
+from daguerre.queue.worker.settings import JobContext, WorkerSettings
 from daguerre.web.options import WebOptions
 from daguerre.web.server import make_app
 

@@ -38,10 +38,10 @@ from .connection import (
     SOURCES,
     TROUBLE,
     Connection,
-    Credentials,
-    Puller,
     Session,
 )
+from .credentials import Credentials
+from .puller import Puller
 from .streams import repair
 
 log = logging.getLogger(__name__)

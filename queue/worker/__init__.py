@@ -1,6 +1,7 @@
 """The loop of a worker process: take jobs, render, report. It knows the transport and nothing else."""
 
-from .loop import Handler, JobContext, Worker, WorkerSettings
+from .loop import Worker
+from .settings import Handler, JobContext, WorkerSettings
 
 __all__ = [
     "Handler",

@@ -10,7 +10,8 @@ from PIL import Image
 
 from daguerre.queue.records.jobs import Rendered
 from daguerre.queue.records.requests import ImageRequest
-from daguerre.queue.worker.loop import JobContext, Worker, WorkerSettings
+from daguerre.queue.worker.loop import Worker
+from daguerre.queue.worker.settings import JobContext, WorkerSettings
 
 
 async def paint(request: ImageRequest, context: JobContext) -> Rendered:
