@@ -18,7 +18,7 @@ from pathlib import Path
 from ..models.errors import EngineError
 from ..queue.errors import BrokerUnavailable, QueueUnavailable
 from ..queue.nats import Credentials
-from ..queue.worker import Worker
+from ..queue.worker import Worker, WorkerSettings
 from .engine_thread import EngineThread
 from .errors import WorkerError
 from .finishing import Finisher, make_finisher
@@ -142,16 +142,18 @@ async def run_worker(configuration: Configuration, *, nats_url: str, device: str
     drawing.add_done_callback(lambda _: stop.set())
     worker = Worker(
         make_handler(engine, finisher, seconds=render.longest_seconds),
-        nats_url=nats_url,
-        credentials=worker_credentials(configuration),
-        name=f"{socket.gethostname()}-{about['device']}",
-        device=str(about["device"]),
-        models=(str(about["model"]),),
-        slots=render.slots or engine.slots,
-        pool=render.pool,
-        side=render.largest_side,
-        adapters=engine.adapters,
-        drain_seconds=render.drain_seconds,
+        WorkerSettings(
+            nats_url=nats_url,
+            credentials=worker_credentials(configuration),
+            name=f"{socket.gethostname()}-{about['device']}",
+            device=str(about["device"]),
+            models=(str(about["model"]),),
+            slots=render.slots or engine.slots,
+            pool=render.pool,
+            side=render.largest_side,
+            adapters=engine.adapters,
+            drain_seconds=render.drain_seconds,
+        ),
     )
     try:
         await worker.run(stop, ready_logger(about["device"]))

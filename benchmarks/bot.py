@@ -35,7 +35,8 @@ from daguerre.queue.control.service import open_queue  # noqa: E402
 from daguerre.queue.options import QueueOptions  # noqa: E402
 from daguerre.queue.records.jobs import FINISHED, Rendered  # noqa: E402
 from daguerre.queue.records.requests import ImageRequest  # noqa: E402
-from daguerre.queue.worker.loop import JobContext, Worker  # noqa: E402
+from daguerre.queue.worker.loop import Worker  # noqa: E402
+from daguerre.queue.worker.settings import JobContext, WorkerSettings  # noqa: E402
 
 #: Discord's deadline and the goal, in milliseconds.
 DEADLINE, GOAL = 3_000.0, 150.0
@@ -102,7 +103,7 @@ async def work(url: str, token: str, slots: int, milliseconds: float) -> None:
         await asyncio.to_thread(burn)
         return Rendered((picture,) * request.count, {"model": "bench"}, milliseconds / 1000)
 
-    worker = Worker(paint, nats_url=url, nats_token=token, name="bench", slots=slots)
+    worker = Worker(paint, WorkerSettings(nats_url=url, nats_token=token, name="bench", slots=slots))
     await worker.run(asyncio.Event(), lambda: print("ready", flush=True))
 
 

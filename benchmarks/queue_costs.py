@@ -34,7 +34,8 @@ from daguerre.queue.control.service import open_queue
 from daguerre.queue.options import QueueOptions
 from daguerre.queue.records.jobs import Job, JobState, Progress, Rendered
 from daguerre.queue.records.requests import ImageRequest, image_request
-from daguerre.queue.worker.loop import JobContext, Worker
+from daguerre.queue.worker.loop import Worker
+from daguerre.queue.worker.settings import JobContext, WorkerSettings
 
 REQUEST = image_request(prompt="a red apple", seed=7)
 #: Lease for the measurement of recovery, as in the notes' prototype; the default is 12 s.
@@ -69,7 +70,7 @@ async def paint(request: ImageRequest, context: JobContext) -> Rendered:
 
 
 async def work(url: str, token: str, slots: int, name: str) -> None:
-    worker = Worker(paint, nats_url=url, nats_token=token, name=name, slots=slots, drain_seconds=0.1)
+    worker = Worker(paint, WorkerSettings(nats_url=url, nats_token=token, name=name, slots=slots, drain_seconds=0.1))
     await worker.run(asyncio.Event())
 
 

@@ -27,7 +27,8 @@ from daguerre.queue.options import QueueOptions
 from daguerre.queue.prompt.vocabulary import Vocabulary
 from daguerre.queue.records.jobs import Job, JobState, Rendered
 from daguerre.queue.records.requests import ImageRequest
-from daguerre.queue.worker.loop import JobContext, Worker
+from daguerre.queue.worker.loop import Worker
+from daguerre.queue.worker.settings import JobContext, WorkerSettings
 
 WORDS = Vocabulary(["apple", "pizza", "rocket"], ["apple", "apples", "pizza", "rocket"], ["a", "red", "on", "green"])
 
@@ -86,13 +87,15 @@ async def a_worker(
     stop, ready = asyncio.Event(), asyncio.Event()
     worker = Worker(
         easel,
-        nats_url=queue.nats_url,
-        nats_token=queue.nats_token,
-        name="easel",
-        slots=slots,
-        drain_seconds=0.1,
-        models=models,
-        adapters=None if adapters is None else lambda: adapters,
+        WorkerSettings(
+            nats_url=queue.nats_url,
+            nats_token=queue.nats_token,
+            name="easel",
+            slots=slots,
+            drain_seconds=0.1,
+            models=models,
+            adapters=None if adapters is None else lambda: adapters,
+        ),
     )
     task = asyncio.create_task(worker.run(stop, ready.set))
     try:

@@ -29,7 +29,7 @@ from daguerre.queue.records.jobs import Job, JobState, Rendered
 from daguerre.queue.records.requests import ImageRequest, image_request
 from daguerre.queue.store.schema import JOBS
 from daguerre.queue.store.server_settings import ServerSettings
-from daguerre.queue.worker.loop import JobContext
+from daguerre.queue.worker.settings import JobContext
 
 #: What can have happened to a picture.
 STATES = ("clean", "held", "spoilered", "hidden", "reported", "deleted", "expired", "relaxed", "private", "dm")

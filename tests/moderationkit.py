@@ -16,7 +16,7 @@ from daguerre.queue.control.queue import Queue
 from daguerre.queue.records.jobs import Job, Rendered
 from daguerre.queue.records.requests import ImageRequest
 from daguerre.queue.store.server_settings import ServerSettings
-from daguerre.queue.worker.loop import JobContext
+from daguerre.queue.worker.settings import JobContext
 
 
 class ScoringEasel(Easel):

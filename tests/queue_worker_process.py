@@ -9,7 +9,8 @@ from pathlib import Path
 
 from daguerre.queue.records.jobs import Rendered
 from daguerre.queue.records.requests import ImageRequest
-from daguerre.queue.worker.loop import JobContext, Worker
+from daguerre.queue.worker.loop import Worker
+from daguerre.queue.worker.settings import JobContext, WorkerSettings
 
 
 def note(attempt: str) -> None:
@@ -37,11 +38,13 @@ async def main() -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     worker = Worker(
         handler,
-        nats_url=os.environ["NATS_URL"],
-        nats_token=os.environ["NATS_TOKEN"],
-        name=os.environ.get("NAME", "apart"),
-        slots=int(os.environ["SLOTS"]),
-        drain_seconds=5,
+        WorkerSettings(
+            nats_url=os.environ["NATS_URL"],
+            nats_token=os.environ["NATS_TOKEN"],
+            name=os.environ.get("NAME", "apart"),
+            slots=int(os.environ["SLOTS"]),
+            drain_seconds=5,
+        ),
     )
     await worker.run(stop, lambda: print("ready", flush=True))
 

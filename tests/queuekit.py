@@ -17,7 +17,8 @@ from daguerre.queue.control.queue import Queue
 from daguerre.queue.options import QueueOptions
 from daguerre.queue.records.jobs import Job, JobState, Rendered
 from daguerre.queue.records.requests import ImageRequest, image_request
-from daguerre.queue.worker.loop import Handler, JobContext, Worker
+from daguerre.queue.worker.loop import Worker
+from daguerre.queue.worker.settings import Handler, JobContext, WorkerSettings
 
 #: Short leases and frequent mending, so that a test of a crash takes a second.
 QUICK = QueueOptions(ack_wait_seconds=1.0, reconcile_seconds=1.0, worker_timeout_seconds=1.5)
@@ -76,7 +77,7 @@ async def worker(queue: Queue, handler: Handler = paint, **settings: Any) -> Asy
     """A worker in this process; gives the event that stops it."""
     stop, ready = asyncio.Event(), asyncio.Event()
     settings = {"name": "here", "drain_seconds": 0.2, **settings}
-    process = Worker(handler, nats_url=queue.nats_url, nats_token=queue.nats_token, **settings)
+    process = Worker(handler, WorkerSettings(nats_url=queue.nats_url, nats_token=queue.nats_token, **settings))
     running = asyncio.create_task(process.run(stop, ready.set))
     try:
         await until(lambda: ready.is_set() or running.done())

@@ -23,7 +23,7 @@ from daguerre.queue.options import QueueOptions
 from daguerre.queue.prompt.vocabulary import Vocabulary
 from daguerre.queue.records.jobs import JobState, Rendered
 from daguerre.queue.records.requests import ImageRequest
-from daguerre.queue.worker.loop import JobContext
+from daguerre.queue.worker.settings import JobContext
 
 
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str]:

@@ -25,9 +25,9 @@ from test_bot_presses import dynamic_items
 from daguerre.bot.keys import EMOJI, Key
 from daguerre.bot.reports_cards import LABELS
 from daguerre.queue.moderation import permits
+from daguerre.queue.moderation.records import Marks
 from daguerre.queue.moderation.showing import Decision, Judged, Origin, Sight, Use, Viewer, decide
 from daguerre.queue.moderation.showing import Place as Where
-from daguerre.queue.moderation.store import Marks
 from daguerre.queue.records.jobs import JobState
 from daguerre.queue.store.schema_moderation import REPORTS
 from daguerre.queue.store.server_settings import ServerSettings

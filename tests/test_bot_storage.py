@@ -78,7 +78,7 @@ async def test_a_row_that_cannot_be_read_is_told_to_who_waits_for_it(
         async with queue._database.write() as connection:
             change = text("UPDATE jobs SET request = :request WHERE id = :id")
             await connection.execute(change, {"request": request_row, "id": job.id})
-        queue._dispatcher._fresh.clear()
+        queue._memory.forget_recent()
         async with a_worker(queue, easel):
             await asked.wait_for(lambda seen: words in seen.text, 20)
     assert easel.begun == []

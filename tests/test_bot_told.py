@@ -20,7 +20,7 @@ from daguerre.queue.records.jobs import Job, Rendered
 from daguerre.queue.records.requests import ImageRequest, Source, image_request
 from daguerre.queue.store.members import Preferences
 from daguerre.queue.store.server_settings import ServerSettings
-from daguerre.queue.worker.loop import JobContext
+from daguerre.queue.worker.settings import JobContext
 
 pytest_plugins = ("botfixtures",)
 

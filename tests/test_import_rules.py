@@ -44,7 +44,7 @@ FEATURES = {
         "prompt": {"records"},
         "store": {"records"},
         "pictures": {"records", "store"},
-        "dispatch": {"pictures", "records", "store"},
+        "dispatch": {"options", "pictures", "records", "store"},
         "nats": {"records"},
         "moderation": {"pictures", "prompt", "records", "store"},
         "worker": {"nats", "records"},

@@ -18,7 +18,7 @@ from daguerre.queue.control.service import open_queue
 from daguerre.queue.errors import QueueUnavailable, StorageFull
 from daguerre.queue.records.jobs import Job, JobState, Rendered
 from daguerre.queue.records.requests import ImageRequest
-from daguerre.queue.worker.loop import JobContext
+from daguerre.queue.worker.settings import JobContext
 
 __all__ = ["read_only_disk", "small_disk"]
 

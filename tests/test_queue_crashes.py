@@ -21,7 +21,7 @@ from daguerre.queue.records.jobs import Job, JobState, Rendered
 from daguerre.queue.records.requests import ImageRequest
 from daguerre.queue.records.transport import JobMessage
 from daguerre.queue.store.table import Carried
-from daguerre.queue.worker.loop import JobContext
+from daguerre.queue.worker.settings import JobContext
 
 CONTROL_PROCESS = Path(__file__).parent / "queue_control_process.py"
 

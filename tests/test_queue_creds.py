@@ -20,10 +20,11 @@ from queuekit import QUICK, paint, state, submit, until
 
 from daguerre.queue.control.service import open_queue
 from daguerre.queue.errors import BrokerUnavailable, QueueUnavailable
-from daguerre.queue.nats.connection import Credentials
+from daguerre.queue.nats.credentials import Credentials
 from daguerre.queue.nats.embedded import nats_server_binary
 from daguerre.queue.records.jobs import JobState
 from daguerre.queue.worker.loop import Worker
+from daguerre.queue.worker.settings import WorkerSettings
 
 #: Everything allowed; -1 is no limit.
 UNLIMITED: dict[str, Any] = {
@@ -114,7 +115,10 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 def a_worker(site: Site, creds: Path) -> Worker:
     return Worker(
-        paint, nats_url=site.url, credentials=Credentials(creds_file=str(creds)), name="apart", drain_seconds=0.2
+        paint,
+        WorkerSettings(
+            nats_url=site.url, credentials=Credentials(creds_file=str(creds)), name="apart", drain_seconds=0.2
+        ),
     )
 
 

@@ -19,10 +19,11 @@ from queuekit import QUICK, WORKER_PROCESS, paint, state, submit, until, worker
 from daguerre.queue.control.queue import Queue
 from daguerre.queue.control.service import open_queue
 from daguerre.queue.errors import BrokerUnavailable, UnknownJob
-from daguerre.queue.nats.connection import Credentials
+from daguerre.queue.nats.credentials import Credentials
 from daguerre.queue.records.jobs import JobState, Rendered
 from daguerre.queue.records.requests import ImageRequest
-from daguerre.queue.worker.loop import Handler, JobContext, Worker
+from daguerre.queue.worker.loop import Worker
+from daguerre.queue.worker.settings import Handler, JobContext, WorkerSettings
 
 
 @pytest.fixture
@@ -53,14 +54,16 @@ async def test_a_worker_whose_lease_was_lost_stops_its_job(queue: Queue) -> None
         return await paint(request, context)
 
     stop = asyncio.Event()
-    first = Worker(cut_off, nats_url=proxy.url, nats_token=queue.nats_token, name="cut off", drain_seconds=0)
+    first = Worker(
+        cut_off, WorkerSettings(nats_url=proxy.url, nats_token=queue.nats_token, name="cut off", drain_seconds=0)
+    )
     running = asyncio.create_task(first.run(stop))
     try:
         job = await submit(queue)
         await asyncio.wait_for(begun.wait(), 20)
         proxy.partition()
         async with worker(queue, peer, name="peer"):
-            await until(lambda: queue._worker_events.known.get(job.id) == 2)
+            await until(lambda: queue._memory.running.get(job.id) == 2)
             assert not stopped.is_set()
             proxy.mend()
             await asyncio.wait_for(stopped.wait(), 20)
@@ -119,7 +122,7 @@ async def test_jobs_of_a_group_that_is_gone_go_to_others(queue: Queue) -> None:
         return await paint(request, context)
 
     # Its only worker is gone without a word as soon as the job is in its line.
-    first = Worker(hang, nats_url=queue.nats_url, nats_token=queue.nats_token, name="gone", side=300)
+    first = Worker(hang, WorkerSettings(nats_url=queue.nats_url, nats_token=queue.nats_token, name="gone", side=300))
     running = asyncio.create_task(first.run(asyncio.Event()))
     job = await submit(queue)
     await state(queue, job, JobState.RUNNING)
@@ -137,7 +140,9 @@ async def test_draining_finishes_what_runs_and_gives_back_the_rest(queue: Queue)
         await let.wait()
         return await paint(request, context)
 
-    ended = Worker(slow, nats_url=queue.nats_url, nats_token=queue.nats_token, name="old", drain_seconds=20)
+    ended = Worker(
+        slow, WorkerSettings(nats_url=queue.nats_url, nats_token=queue.nats_token, name="old", drain_seconds=20)
+    )
     running = asyncio.create_task(ended.run(asyncio.Event()))
     job = await submit(queue, "running")
     await state(queue, job, JobState.RUNNING)
@@ -202,7 +207,7 @@ async def test_tls_where_the_server_has_none(queue: Queue) -> None:
 async def elsewhere(url: str, credentials: Credentials) -> AsyncIterator[None]:
     """A worker that dials in by TLS."""
     stop, ready = asyncio.Event(), asyncio.Event()
-    process = Worker(paint, nats_url=url, credentials=credentials, name="elsewhere", drain_seconds=0.2)
+    process = Worker(paint, WorkerSettings(nats_url=url, credentials=credentials, name="elsewhere", drain_seconds=0.2))
     running = asyncio.create_task(process.run(stop, ready.set))
     try:
         await until(lambda: ready.is_set() or running.done())

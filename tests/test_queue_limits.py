@@ -16,7 +16,7 @@ from daguerre.queue.options import QueueOptions
 from daguerre.queue.records.jobs import JobState, Rendered
 from daguerre.queue.records.limits import Limits, Standing, check, day, day_ends, learned, of_roles, parse_roles, work
 from daguerre.queue.records.requests import ImageRequest
-from daguerre.queue.worker.loop import JobContext
+from daguerre.queue.worker.settings import JobContext
 
 NOON = 1_795_348_800.0  # 2026-11-22 12:00 UTC
 IDLE = Standing(member=0, server=0, total=0, seconds=0.0)

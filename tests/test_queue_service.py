@@ -19,7 +19,8 @@ from daguerre.queue.nats.worker import NatsWorker
 from daguerre.queue.records.jobs import Job, JobState, Progress, Rendered
 from daguerre.queue.records.requests import ImageRequest
 from daguerre.queue.records.transport import Outcome
-from daguerre.queue.worker.loop import JobContext, Worker
+from daguerre.queue.worker.loop import Worker
+from daguerre.queue.worker.settings import JobContext, WorkerSettings
 
 
 @pytest.fixture
@@ -168,7 +169,7 @@ async def test_a_cancel_that_the_worker_did_not_hear(queue: Queue) -> None:
         job = await submit(queue, "unwanted")
         await state(queue, job, JobState.RUNNING)
         assert await queue._table.cancel(job.id)  # As if NATS had been away: nothing is sent.
-        queue._changed(await queue.job(job.id))
+        queue._memory.changed(await queue.job(job.id))
         await until(lambda: gate.cancelled == ["unwanted"])
 
 
@@ -339,7 +340,7 @@ async def test_workers_and_health(queue: Queue) -> None:
 
 async def test_a_wrong_token_is_told(queue: Queue) -> None:
     """A worker with another token ends with a clear error instead of trying for ever."""
-    stranger = Worker(paint, nats_url=queue.nats_url, nats_token="wrong", name="stranger")
+    stranger = Worker(paint, WorkerSettings(nats_url=queue.nats_url, nats_token="wrong", name="stranger"))
     with pytest.raises(BrokerUnavailable, match="refuses the token"):
         await asyncio.wait_for(stranger.run(asyncio.Event()), 10)
 

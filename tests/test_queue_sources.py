@@ -28,7 +28,7 @@ from daguerre.queue.pictures.uploads import LONGEST, MAX_KEPT, MAX_UPLOAD, clean
 from daguerre.queue.records.jobs import JobState, Rendered
 from daguerre.queue.records.requests import ImageRequest, Source
 from daguerre.queue.records.transport import JobMessage
-from daguerre.queue.worker.loop import JobContext
+from daguerre.queue.worker.settings import JobContext
 
 
 @pytest.fixture

@@ -21,10 +21,10 @@ from daguerre.queue.control.service import open_queue
 from daguerre.queue.control.steering import ask
 from daguerre.queue.dispatch.fair import Ahead
 from daguerre.queue.errors import BrokerUnavailable, QueueError
-from daguerre.queue.nats.connection import Credentials
+from daguerre.queue.nats.credentials import Credentials
 from daguerre.queue.records.jobs import Job, JobState, Progress, Rendered
 from daguerre.queue.records.requests import ImageRequest
-from daguerre.queue.worker.loop import JobContext
+from daguerre.queue.worker.settings import JobContext
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ async def test_a_damaged_job_is_given_up_and_told(queue: Queue) -> None:
         for job, request in ((damaged, "{broken"), (newer, '{"version": 9}')):
             change = text("UPDATE jobs SET request = :request WHERE id = :id")
             await connection.execute(change, {"request": request, "id": job.id})
-    queue._dispatcher._fresh.clear()
+    queue._memory.forget_recent()
     async with worker(queue):
         assert (await state(queue, damaged, JobState.FAILED)).error == "unreadable"
         assert (await state(queue, newer, JobState.FAILED)).error == "other_version"

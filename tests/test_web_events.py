@@ -19,7 +19,7 @@ from daguerre.queue.control.queue import Queue
 from daguerre.queue.control.service import open_queue
 from daguerre.queue.records.jobs import Job, Progress, Rendered
 from daguerre.queue.records.requests import ImageRequest
-from daguerre.queue.worker.loop import JobContext
+from daguerre.queue.worker.settings import JobContext
 from daguerre.web.events import MAX_PREVIEW, progress_body, send_events
 
 

@@ -19,7 +19,7 @@ from daguerre.queue.control.service import open_queue
 from daguerre.queue.options import QueueOptions
 from daguerre.queue.records.jobs import JobState
 from daguerre.queue.records.requests import ImageRequest, image_request
-from daguerre.queue.worker.loop import JobContext
+from daguerre.queue.worker.settings import JobContext
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from daguerre.queue.errors import RenderRefused
 from daguerre.queue.prompt.vocabulary import Vocabulary
 from daguerre.queue.records.jobs import Rendered
 from daguerre.queue.records.requests import ImageRequest
-from daguerre.queue.worker.loop import JobContext, Worker
+from daguerre.queue.worker.loop import Worker
+from daguerre.queue.worker.settings import JobContext, WorkerSettings
 from daguerre.web.options import WebOptions
 from daguerre.web.server import make_app
 
@@ -47,7 +48,9 @@ async def paint(request: ImageRequest, context: JobContext) -> Rendered:
 async def worker(queue: Queue, handler: Paint = paint) -> AsyncIterator[None]:
     stop = asyncio.Event()
     ready = asyncio.Event()
-    worker = Worker(handler, nats_url=queue.nats_url, nats_token=queue.nats_token, name="painter", drain_seconds=0)
+    worker = Worker(
+        handler, WorkerSettings(nats_url=queue.nats_url, nats_token=queue.nats_token, name="painter", drain_seconds=0)
+    )
     running = asyncio.create_task(worker.run(stop, ready.set))
     await asyncio.wait_for(ready.wait(), 10)
     try:

@@ -7,13 +7,21 @@ import logging
 import re
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Any, Literal
 
-from ..dispatch import Dispatcher, EventBus, Intake, WaitingLine, Why, WorkerEvents, WorkerRegistry, explain, follow
-from ..errors import BrokerUnavailable, InvalidRequest, NotShown, QueueFull, UnknownJob
+from ..dispatch import (
+    Dispatcher,
+    Intake,
+    JobMemory,
+    Why,
+    WorkerEvents,
+    explain,
+    follow,
+)
+from ..errors import BrokerUnavailable, InvalidRequest, NotShown, QueueFull
 from ..moderation import Asker, Forbidden, Moderation, ModerationOptions, Permit, Place, Privacy, Showing
 from ..nats import Credentials, EmbeddedServer, NatsControl
 from ..options import QueueOptions
@@ -21,23 +29,19 @@ from ..pictures import PictureStore, Sources
 from ..records import (
     ImageRequest,
     Job,
-    JobState,
     Lane,
     Limits,
     Progress,
-    Standing,
     Transition,
-    WorkerInfo,
     check,
     of_roles,
-    parse_roles,
     work,
 )
-from ..store import Database, JobTable, MemberStore, ServerSettingsStore, Ticket, entry_of
+from ..store import Database, JobTable, MemberStore, ServerSettingsStore, Ticket
 from ..tasks import end, for_ever
 from .alike import Alike
-from .health import Health
 from .housekeeping import Housekeeping
+from .operations import Operations
 from .steering import Steering
 
 log = logging.getLogger(__name__)
@@ -47,7 +51,7 @@ OWN_SERVER_TIMEOUT = 15.0
 OTHER_SERVER_TIMEOUT = 1.0
 
 
-class Queue:
+class Queue(Operations):
     """Submit, follow, cancel, steer. Made by `open_queue`.
 
     Methods that touch the job table raise StorageFull or QueueUnavailable when it fails. NATS being away never fails
@@ -67,6 +71,8 @@ class Queue:
         ousted: asyncio.Event,
         moderation: ModerationOptions | None = None,
     ) -> None:
+        transport = NatsControl(nats_url, credentials, ack_wait=options.ack_wait_seconds)
+        super().__init__(table, database, JobMemory(table, options), transport, server, options)
         #: What a worker process needs to dial in; the token is a secret.
         self.nats_url = nats_url
         self.nats_token = credentials.token
@@ -78,29 +84,16 @@ class Queue:
         self.privacy = Privacy(database, pictures, self.members, self.moderation.options, self.showing)
         #: Set when another control process has taken over: nothing can be written any more.
         self.ousted = ousted
-        #: Called with each job that is tried again.
-        self.on_revived: list[Callable[[Job], None]] = []
-        self._limits = options.limits
-        self._roles = parse_roles(options.roles)
-        self._table = table
-        self._database = database
         self._pictures = pictures
         self._sources = Sources(table, pictures)
-        self._server = server
-        self._bus = EventBus()
-        self._registry = WorkerRegistry(options.worker_timeout_seconds)
-        self._line = WaitingLine(relax_share=options.relax_share, limits=self._limits)
-        self._worker_events = WorkerEvents(table, self._line, self._registry, self._bus, Steering(self).answer)
-        self._changed = self._worker_events.changed
-        self._transport = NatsControl(nats_url, credentials, self._worker_events, ack_wait=options.ack_wait_seconds)
         self._dispatcher = Dispatcher(
-            table, self._transport, self._registry, self._line, self._bus, self._sources,
-            max_attempts=options.max_attempts, reconcile_seconds=options.reconcile_seconds,
-            lease_seconds=options.ack_wait_seconds, changed=self._changed, on_stuck=self._restart_server,
-        )  # fmt: skip
-        self._worker_events.transport, self._worker_events.dispatcher = self._transport, self._dispatcher
+            table, self._transport, self._memory, self._sources, options, self._restart_server
+        )
+        self._worker_events = WorkerEvents(
+            table, self._transport, self._dispatcher, self._memory, Steering(self).answer
+        )
         self._housekeeping = Housekeeping(table, self._sources, transitions_days=options.keep_transitions_days)
-        self._intake = Intake(table, pictures, self._transport, self._changed, self._line.is_out)
+        self._intake = Intake(table, pictures, self._transport, self._memory)
         #: Submissions on their way into the table, by member: they count against the limits already.
         self._entering: Counter[str] = Counter()
         self._alike = Alike()
@@ -145,7 +138,7 @@ class Queue:
                     request, key=key, member=member, server=server, roles=roles, relaxed=relaxed, limits=limits
                 )
                 request, limits, lane = admitted.request, admitted.limits, admitted.lane(lane)
-                cost = max(work(request) * self._worker_events.pace, 1e-3)
+                cost = max(work(request) * self._memory.pace, 1e-3)
                 self._check(limits, server, member, cost)
                 place, asker = Place(server, adult=relaxed), Asker(member, roles, moderates)
                 begun = self.showing.beginning(request, place, asker, brought)
@@ -161,11 +154,7 @@ class Queue:
                     cost=cost, pool=pool, marks=admitted.job_marks(blurred=blurred or begun.blurred),
                 )  # fmt: skip
                 if ticket.created:
-                    self._dispatcher.remember(ticket.job)
-                    self._line.enter(entry_of(ticket.job))
-                    self._bus.changed(ticket.job)
-                    self._bus.moved()
-                    self._dispatcher.wake()
+                    self._memory.entered(ticket.job)
             finally:
                 self._entering[member] -= 1
                 if not self._entering[member]:
@@ -182,12 +171,12 @@ class Queue:
 
     async def cancel(self, job_id: str) -> Literal["queued", "running", "gone"]:
         """Cancel; tells whether it had begun. "gone": it was over before, or there is no such job."""
-        begun = job_id in self._worker_events.known
+        begun = job_id in self._memory.running
         job = await self._table.cancel(job_id)
         if job is None:
             return "gone"
         was_out = self._line.is_out(job_id)
-        self._changed(job)
+        self._memory.changed(job)
         if was_out:
             # Both are lossy; a worker that did not hear is told again when it reports the job, and what is left
             # of the message goes at the next reconcile.
@@ -261,103 +250,11 @@ class Queue:
         """Jobs whose asker does not know the end yet, oldest first; live ones too."""
         return await self._table.pending_notifications()
 
-    # For the owner
-
-    async def workers(self) -> tuple[WorkerInfo, ...]:
-        return self._registry.workers(time.monotonic())
-
-    async def counts(self) -> Mapping[JobState, int]:
-        """Number of jobs in each state."""
-        return await self._table.counts()
-
-    def healthy(self) -> Health:
-        """As far as is known from the last use; asks nobody."""
-        storage = self._database.problem or self._intake.problem
-        broker = None if self._transport.connected else self._transport.connection.problem or "nats-server is away"
-        if self._server is not None and broker is not None:
-            broker = self._server.problem or broker
-        broker = broker or self._dispatcher.problem
-        return Health(
-            ok=storage is None and broker is None,
-            storage=storage is None,
-            broker=broker is None,
-            workers=len(self._registry.workers(time.monotonic())),
-            problem=storage or broker,
-        )
-
-    @property
-    def paused(self) -> bool:
-        """Whether nothing is handed to workers, by an owner's wish."""
-        return self._line.paused
-
-    @property
-    def paused_servers(self) -> frozenset[str]:
-        """Servers whose jobs wait by a moderator's wish."""
-        return frozenset(self._line.paused_servers)
-
-    def server_counts(self, server: str) -> tuple[int, int]:
-        """Jobs of one server that wait, and that are with workers."""
-        return self._line.server_counts(server)
-
-    def standing(self, server: str, member: str, roles: Collection[str] = ()) -> tuple[Limits, Standing]:
-        """What a member with these roles may ask for, and what counts against it now."""
-        return of_roles(self._limits, roles, self._roles), self._line.standing(server, member, time.time())
-
-    async def pause(self, server: str | None = None) -> None:
-        """Hand out no more jobs (of one server), now and after restarts; what runs goes on."""
-        await self._hold(True, server)
-
-    async def resume(self, server: str | None = None) -> None:
-        await self._hold(False, server)
-
-    async def drain(self, worker: str | None = None) -> tuple[str, ...]:
-        """Have a worker (by name or instance), or all, finish what runs, hand back the rest and end.
-
-        Gives the instances that were told.
-
-        Raises:
-            UnknownJob: no living worker has this name.
-        """
-        now = time.monotonic()
-        if worker is None:
-            await self._transport.drain("")
-            return tuple(info.instance for info in self._registry.workers(now))
-        instances = self._registry.find(worker, now)
-        if not instances:
-            raise UnknownJob(f'no connected worker is called "{worker}"')
-        for instance in instances:
-            await self._transport.drain(instance)
-        return tuple(instances)
-
-    async def dead(self, limit: int = 50, *, server: str | None = None) -> list[Job]:
-        """Jobs whose every attempt broke, or that a worker refused; newest first; of one server if given."""
-        return await self._table.broken_jobs(limit, server)
-
-    async def retry(self, job_id: str) -> bool:
-        """Try a failed or dead job again; its asker hears of it in the same message. False if it did not end so."""
-        job = await self._table.retry(job_id)
-        if job is None:
-            return False
-        self._changed(job)
-        for revived in self.on_revived:
-            revived(job)
-        return True
-
     def _check(self, limits: Limits, server: str, member: str, cost: float) -> None:
         now = time.time()
         standing = self._line.standing(server, member, now)
         entering = self._entering[member]
         check(limits, replace(standing, member=standing.member + entering), cost, now)
-
-    async def _hold(self, hold: bool, server: str | None) -> None:
-        servers = set(self._line.paused_servers)
-        if server is not None:
-            (servers.add if hold else servers.discard)(server)
-        everything = self._line.paused if server is not None else hold
-        await self._table.remember("paused", {"all": everything, "servers": sorted(servers)})
-        self._line.paused, self._line.paused_servers = everything, servers
-        self._bus.moved()
-        self._dispatcher.wake()
 
     async def _restart_server(self) -> None:
         if self._server is not None:
@@ -365,8 +262,8 @@ class Queue:
 
     async def start(self) -> None:
         """Called once, by who opened it."""
-        await self._worker_events.recall()
-        self._transport.connection.start()
+        await self._memory.recall()
+        self._transport.start(self._worker_events)
         own = self._server is not None
         try:
             async with asyncio.timeout(OWN_SERVER_TIMEOUT if own else OTHER_SERVER_TIMEOUT):
@@ -379,7 +276,7 @@ class Queue:
         for name, run in (
             ("dispatcher", self._dispatcher.run),
             ("intake", self._intake.run),
-            ("memory", self._worker_events.keep_pace),
+            ("memory", self._memory.keep_pace),
             ("housekeeping", self._housekeeping.run),
             ("retention", self.privacy.run),
         ):

@@ -9,17 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
 from ..errors import BrokerUnavailable, PictureGone, QueueUnavailable
+from ..options import QueueOptions
 from ..pictures import Sources
 from ..records import FINISHED, NOTHING, OUT, ControlTransport, Job, JobMessage, JobState, Stored
 from ..store import OTHER_VERSION, UNREADABLE, Carried, JobTable, entry_of
-from .event_bus import EventBus
-from .line import Pick, WaitingLine
-from .worker_registry import WorkerRegistry
+from .line import Pick
+from .memory import JobMemory
 
 log = logging.getLogger(__name__)
 
@@ -28,73 +27,52 @@ STUCK = 3
 #: Seconds after a failure until the next try, and between two restarts of nats-server.
 PAUSE = 2.0
 RESTART_SECONDS = 10.0
-#: Jobs that are kept in memory from their submission, so that sending them costs no look-up.
-FRESH = 500
 #: Code of a job whose pictures to begin from are gone.
 SOURCE_GONE = "source_gone"
 
 
 class Dispatcher:
-    """Construct, then `run` until cancelled; `wake` whenever there may be something to send."""
+    """Construct, then `run` until cancelled; `JobMemory.wake` says that there may be something to send."""
 
     def __init__(
         self,
         table: JobTable,
         transport: ControlTransport,
-        registry: WorkerRegistry,
-        line: WaitingLine,
-        bus: EventBus,
+        memory: JobMemory,
         sources: Sources,
-        *,
-        max_attempts: int,
-        reconcile_seconds: float,
-        lease_seconds: float,
-        changed: Callable[[Job], None],
+        options: QueueOptions,
         on_stuck: Callable[[], Awaitable[None]],
     ) -> None:
-        """`changed` is called with each job whose state changed; `on_stuck` is awaited when nats-server accepts
-        connections but does not work."""
+        """`on_stuck` is awaited when nats-server accepts connections but does not work."""
         self._table = table
         self._transport = transport
-        self._registry = registry
-        self._line = line
-        self._bus = bus
-        self._max_attempts = max_attempts
-        self._reconcile_seconds = reconcile_seconds
-        self._lease_seconds = lease_seconds
-        self._changed = changed
+        self._memory = memory
+        self._registry = memory.registry
+        self._line = memory.line
+        self._bus = memory.bus
+        self._max_attempts = options.max_attempts
+        self._reconcile_seconds = options.reconcile_seconds
+        self._lease_seconds = options.ack_wait_seconds
         self._on_stuck = on_stuck
-        self._fresh: OrderedDict[str, Job] = OrderedDict()
         self._sources = sources
         #: Jobs whose files lie in NATS, as far as is known.
         self._enclosing: set[str] = set()
         self._storage_broke = False
         self._restart_at = 0.0
-        self._wake = asyncio.Event()
         self._reconcile_at = 0.0
         #: Why jobs could not be sent the last time, for the owner.
         self.problem: str | None = None
 
-    def wake(self, *, reconcile: bool = False) -> None:
-        if reconcile:
-            self._reconcile_at = 0.0
-        self._wake.set()
+    def reconcile_soon(self) -> None:
+        """Compare table and NATS before the next jobs are sent: much may have happened meanwhile."""
+        self._reconcile_at = 0.0
+        self._memory.wake.set()
 
     def storage_broke(self) -> None:
         """nats-server is connected and stores nothing."""
         if not self._storage_broke:
             self._storage_broke = True
-            self._wake.set()
-
-    def remember(self, job: Job) -> None:
-        """A job that was submitted just now."""
-        self._fresh[job.id] = job
-        while len(self._fresh) > FRESH:
-            self._fresh.popitem(last=False)
-
-    def forget(self, job_id: str) -> None:
-        """The job has changed since."""
-        self._fresh.pop(job_id, None)
+            self._memory.wake.set()
 
     async def run(self) -> None:
         failures = 0
@@ -127,8 +105,8 @@ class Dispatcher:
                 pause = min(pause, max(0.05, self._restart_at - time.monotonic()))
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
-                    await self._wake.wait()
-            self._wake.clear()
+                    await self._memory.wake.wait()
+            self._memory.wake.clear()
 
     async def fill(self) -> None:
         """Send as many jobs as live workers have free slots, in fair order, each to workers that it fits."""
@@ -163,7 +141,7 @@ class Dispatcher:
         # 2. Note them, in one transaction. What cannot be noted is found by the next reconcile.
         for one, job in zip(carried, await self._table.sent(carried) if carried else [], strict=True):
             if job is not None:
-                self._changed(job)
+                self._memory.changed(job)
             elif (now := await self._table.find(one.job)) is None or now.state in FINISHED:
                 # Cancelled in the meantime, or already rendered.
                 await self._transport.discard(one.sequence)
@@ -174,7 +152,7 @@ class Dispatcher:
 
     async def _readable(self, picks: Sequence[Pick]) -> list[Job]:
         """The jobs to be sent. One that the table holds in a form that nobody understands ends here."""
-        known = {pick.entry.id: self._fresh.pop(pick.entry.id, None) for pick in picks}
+        known = {pick.entry.id: self._memory.take_recent(pick.entry.id) for pick in picks}
         missing = [job for job, fresh in known.items() if fresh is None]
         if missing:
             known.update({job.id: job for job in await self._table.jobs(missing)})
@@ -217,7 +195,7 @@ class Dispatcher:
         log.error("job %s is given up: %s", job.id, detail)
         broken = await self._table.broken(job.id, state=JobState.FAILED, error=error, attempts=0, detail=detail)
         if broken is not None:
-            self._changed(broken)
+            self._memory.changed(broken)
 
     async def _take_files_back(self) -> None:
         """Remove from NATS what belongs to jobs that are over."""
@@ -246,7 +224,7 @@ class Dispatcher:
                 waiting = await self._table.requeue(job.id, generation=job.generation)
                 if waiting is not None:
                     log.warning("job %s lost its message; it waits again", job.id)
-                    self._changed(waiting)
+                    self._memory.changed(waiting)
         self._enclosing |= set(await self._transport.enclosing())
         await self._look_after([job for job in self._line.out if job not in out and job not in carried])
 
@@ -272,7 +250,7 @@ class Dispatcher:
             waiting = await self._table.requeue(job.id, generation=job.generation)
             if waiting is not None:
                 log.warning("job %s waited for workers that are gone; it goes to others", job.id)
-                self._changed(waiting)
+                self._memory.changed(waiting)
             return True
         one = Carried(job.id, max(stored.generation, job.generation), stored.sequence, stored.group)
         if job.state is JobState.QUEUED:
@@ -280,7 +258,7 @@ class Dispatcher:
             (noted,) = await self._table.sent([one])
             if noted is not None:
                 self._line.take(entry_of(noted), stored.group)
-                self._changed(noted)
+                self._memory.changed(noted)
         elif (job.sequence, job.group) != (stored.sequence, stored.group):
             await self._table.carried(one)  # NATS was restored from a backup.
         return True

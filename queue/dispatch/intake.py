@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 
 from ..errors import BrokerUnavailable, QueueUnavailable
 from ..logs import where
 from ..pictures import PictureStore
 from ..records import LIVE, Arrived, ControlTransport, Job, JobState, Outcome
 from ..store import JobTable
+from .memory import JobMemory
 
 log = logging.getLogger(__name__)
 
@@ -28,16 +28,12 @@ class Intake:
         table: JobTable,
         pictures: PictureStore,
         transport: ControlTransport,
-        changed: Callable[[Job], None],
-        is_out: Callable[[str], bool],
+        memory: JobMemory,
     ) -> None:
-        """`changed` is called with each job whose state an outcome changed; `is_out` tells whether memory has a job
-        with a worker."""
         self._table = table
         self._pictures = pictures
         self._transport = transport
-        self._changed = changed
-        self._is_out = is_out
+        self._memory = memory
         #: Why the last outcome could not be stored, for the owner.
         self.problem: str | None = None
         self._room = asyncio.Semaphore(AT_ONCE)
@@ -75,7 +71,7 @@ class Intake:
             return
         self.problem = None
         if job is not None:
-            self._changed(job)
+            self._memory.changed(job)
         try:
             await self._transport.acknowledge(arrived)
         except BrokerUnavailable:
@@ -84,7 +80,7 @@ class Intake:
     async def _store(self, arrived: Arrived) -> Job | None:
         """Make the outcome the job's; None if the job was over before."""
         outcome = arrived.outcome
-        if outcome.kind == "rendered" and self._is_out(outcome.job):
+        if outcome.kind == "rendered" and self._memory.line.is_out(outcome.job):
             # What memory knows to be with a worker needs no look-up; the table's guard decides all the same.
             return await self._rendered(outcome, arrived.pictures)
         job = await self._table.find(outcome.job)

@@ -6,10 +6,10 @@ from .options import ModerationOptions
 from .origin import Origin, ReadOrigin
 from .permits import Asker, Permit, Showing
 from .privacy import NOBODY, Privacy
+from .records import Ban, BanKind, TooManyRules
 from .reports import Report, State
 from .rules import MAX_PATTERN, MAX_RULES, Action, BadRule, Rule, book_of, checked_rule
 from .showing import Place, Use
-from .store import Ban, BanKind, TooManyRules
 
 __all__ = [
     "MAX_PATTERN",

@@ -15,10 +15,11 @@ from ..errors import QueueError
 from ..records import OUT, ImageRequest, Lane, Limits, of_roles, parse_roles
 from ..store import JOBS, Audit, Database, ServerSettings, ServerSettingsStore
 from .options import ModerationOptions, global_rules
+from .records import Marks
 from .reports import Reports
 from .rules import Action, Rule, Verdict, book_of
 from .rules_default import default_rules
-from .store import SELF, Marks, ModerationStore
+from .store import SELF, ModerationStore
 
 #: What stands for servers where nobody moderates: this machine's own API, and direct messages.
 LOCAL = "local"

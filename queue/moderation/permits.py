@@ -14,9 +14,9 @@ from ..pictures import PictureStore
 from ..records import ImageRequest, Job, JobState, Progress
 from ..store import ServerSettings, ServerSettingsStore
 from .gate import Moderation, highest_score, look
+from .records import Marks
 from .rules import Action
 from .showing import Decision, Judged, Origin, Place, Ruled, Sight, Use, Viewer, decide
-from .store import Marks
 
 #: States of jobs that have pictures.
 WITH_PICTURES = frozenset({JobState.RENDERED, JobState.DELIVERED})

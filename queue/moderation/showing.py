@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from .store import Marks
+from .records import Marks
 
 NO_MARKS = Marks()
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeVar
+from dataclasses import asdict
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Double, String, and_, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ..errors import QueueError
 from ..records import day
 from ..store import BANS, COPIES, GRANTS, JOB_MARKS, JOB_PLACES, RULES, WARNINGS, Database, TtlCache, append, prepared
+from .records import Ban, BanKind, Held, Marks, Review, TooManyRules
 from .rules import MAX_RULES, Rule
 
 #: Seconds for which a warning counts.
@@ -24,55 +24,7 @@ WARNING_SECONDS = 30 * 86_400.0
 #: Who did what happens by itself.
 SELF = "daguerre"
 
-BanKind = Literal["member", "role", "server"]
-Review = Literal["", "held", "released", "rejected"]
 Result = TypeVar("Result")
-
-
-class TooManyRules(QueueError):
-    """The server has as many rules as it may have."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ban:
-    """Somebody may not ask for pictures."""
-
-    number: int
-    #: Empty: everywhere.
-    server: str
-    kind: BanKind
-    #: Id of the member, role or server.
-    subject: str
-    reason: str
-    who: str
-    #: Unix times; `until` None: for ever.
-    at: float
-    until: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Marks:
-    """What moderation says about one job."""
-
-    spoiler: bool = False
-    review: Review = ""
-    hidden: bool = False
-    deleted: bool = False
-    #: Asked in an age-restricted channel of a server that allows more there.
-    relaxed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What holds in one server; under the empty name, everywhere."""
-
-    #: Oldest first.
-    rules: tuple[Rule, ...]
-    #: By kind and subject; some may have ended meanwhile.
-    bans: Mapping[tuple[str, str], Ban]
-    #: The UTC day of the grants, and their seconds by member.
-    day: str
-    granted: Mapping[str, float]
 
 
 class ModerationStore:

@@ -1,7 +1,8 @@
 """NATS JetStream, as the control process and the workers use it, and the embedded nats-server."""
 
-from .connection import ERRORS, QUESTIONS, Connection, Credentials
+from .connection import ERRORS, QUESTIONS, Connection
 from .control import NatsControl
+from .credentials import Credentials
 from .embedded import EmbeddedServer
 from .program import nats_server_binary
 from .worker import NatsWorker

@@ -10,9 +10,8 @@ import asyncio
 import json
 import logging
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,8 +22,9 @@ from nats.errors import Error as NatsError
 from nats.errors import NoServersError
 from nats.js import JetStreamContext
 
-from ..errors import BrokerUnavailable, QueueUnavailable
+from ..errors import BrokerUnavailable
 from ..tasks import end
+from .credentials import Credentials
 
 JOBS, RESULTS, PARTS, SOURCES = "JOBS", "RES", "PARTS", "SOURCES"
 #: The consumer of JOBS of workers without special abilities, and the control process's of RES.
@@ -45,70 +45,6 @@ MARGIN = 64 * 1024
 ERRORS = (NatsError, OSError, asyncio.TimeoutError)
 
 log = logging.getLogger(__name__)
-
-
-#: What stands above the two parts of a file of credentials.
-_CREDS = ("BEGIN NATS USER JWT", "BEGIN USER NKEY SEED")
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """How to get in. Files are looked at when a connection is made."""
-
-    token: str = ""
-    #: JWT and seed, as `nsc generate creds` writes them.
-    creds_file: str = ""
-    #: Who signed the server's certificate; empty: those that this machine trusts.
-    ca_file: str = ""
-    #: Certificate and key of this side, where the server asks for them.
-    cert_file: str = ""
-    key_file: str = ""
-
-    def check(self) -> None:
-        """Raises: QueueUnavailable when a file is not there or cannot be used."""
-        for name, file in (("nats_creds_file", self.creds_file), ("nats_ca_file", self.ca_file),
-                           ("nats_cert_file", self.cert_file), ("nats_key_file", self.key_file)):  # fmt: skip
-            if file and not Path(file).is_file():
-                raise QueueUnavailable(f"[queue] {name} names {file}, which is no file")
-        if self.creds_file and not all(sign in _read(self.creds_file) for sign in _CREDS):
-            raise QueueUnavailable(
-                f"[queue] nats_creds_file: {self.creds_file} holds no JWT and seed as `nsc generate creds` writes them"
-            )
-        self.context(())
-
-    def context(self, urls: Sequence[str]) -> ssl.SSLContext | None:
-        """For TLS, where an address or a file asks for it."""
-        addresses = [urlsplit(url) for url in urls]
-        if not (self.ca_file or self.cert_file or any(address.scheme in ("tls", "wss") for address in addresses)):
-            return None
-        try:
-            context = ssl.create_default_context(cafile=self.ca_file or None)
-            if addresses and all(address.hostname in ("127.0.0.1", "::1", "localhost") for address in addresses):
-                # A certificate names the machine as others see it, and this traffic does not leave it.
-                context = unchecked_tls()
-            if self.cert_file:
-                context.load_cert_chain(self.cert_file, self.key_file or None)
-        except (ssl.SSLError, OSError) as problem:
-            raise QueueUnavailable(
-                f"a certificate or key for nats-server cannot be used ({problem}): see [queue] nats_ca_file, "
-                "nats_cert_file and nats_key_file"
-            ) from None
-        return context
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8", errors="replace")
-    except OSError as problem:
-        raise QueueUnavailable(f"{path} cannot be read ({problem.strerror})") from None
-
-
-def unchecked_tls() -> ssl.SSLContext:
-    """TLS with whoever answers: for this machine's own server, which the token identifies."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,17 +71,13 @@ class Connection:
         *,
         name: str,
         prepare: Callable[[Session], Awaitable[None]],
-        established: Callable[[], None] | None = None,
     ) -> None:
-        """`urls`: one or several, parted by commas.
-
-        `prepare` is awaited on each new session before others see it, `established` is called once they do.
-        """
+        """`urls`: one or several, comma-separated. `prepare` is awaited on each new session before others see it."""
         self._urls = [url.strip() for url in urls.split(",") if url.strip()]
         self._credentials = Credentials(token=credentials) if isinstance(credentials, str) else credentials
         self._name = name
         self._prepare = prepare
-        self._established = established
+        self._established: Callable[[], None] | None = None
         self._session: Session | None = None
         self._change = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
@@ -162,7 +94,9 @@ class Connection:
         session = self._session
         return None if session is None or session.closed.is_set() else session
 
-    def start(self) -> None:
+    def start(self, established: Callable[[], None] | None = None) -> None:
+        """`established` is called with each new session, once others see it."""
+        self._established = established
         self._task = asyncio.create_task(self._run(), name="nats connection")
 
     async def ready(self) -> Session:
@@ -316,80 +250,3 @@ async def _hang_up(client: Client) -> None:
         await client.close()
     except (*ERRORS, AttributeError, RuntimeError, AssertionError):
         pass  # It was broken already; closing a half-open client complains in many ways.
-
-
-class Puller:
-    """Takes messages from a durable consumer, in the order of arrival.
-
-    Nothing is lost when `next` is cancelled: what then arrives is kept for the next call, or for `stop`.
-    """
-
-    #: Seconds after which the server forgets a request for messages, and we ask again.
-    EXPIRES = 10.0
-
-    def __init__(self, connection: Connection, stream: str, consumer: str, *, batch: int = 1) -> None:
-        """`batch`: how many messages may come for one request, asked for or not yet."""
-        self._connection = connection
-        self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
-        self._request = b'{"batch":%d,"expires":%d}' % (batch, int(self.EXPIRES * 1e9))
-        self._batch = batch
-        self._arrived: asyncio.Queue[Msg | None] = asyncio.Queue()
-        self._inbox = ""
-        self._subscription: Subscription | None = None
-        #: Loop time until which a request of ours is pending at the server, and what may come for it yet.
-        self._asked_until = 0.0
-        self._due = 0
-
-    async def attach(self, session: Session) -> None:
-        """Listen on a new session; requests made on the old one are void."""
-        self._inbox = session.client.new_inbox()
-        self._subscription = await session.listen(self._inbox, self._on_message)
-        self._asked_until, self._due = 0.0, 0
-        self._arrived.put_nowait(None)  # Wakes `next`, which asks again.
-
-    async def _on_message(self, message: Msg) -> None:
-        self._arrived.put_nowait(message)
-
-    async def next(self) -> Msg:
-        """The next message, across lost connections."""
-        loop = asyncio.get_running_loop()
-        while True:
-            if self._arrived.empty() and (self._due <= 0 or loop.time() >= self._asked_until):
-                session = await self._connection.ready()
-                try:
-                    await session.client.publish(self._subject, self._request, reply=self._inbox)
-                except ERRORS:
-                    await asyncio.sleep(0.05)
-                    continue
-                self._asked_until, self._due = loop.time() + self.EXPIRES + 1.0, self._batch
-            try:
-                async with asyncio.timeout_at(self._asked_until if self._arrived.empty() else None):
-                    message = await self._arrived.get()
-            except TimeoutError:
-                continue
-            if message is None:
-                continue
-            status = (message.headers or {}).get("Status")
-            if status is None:
-                self._due -= 1
-                return message
-            self._due = 0
-            if status != "408":  # 408: our request expired. Others: no consumer yet, too many requests, shutting down.
-                await asyncio.sleep(0.25)
-
-    async def stop(self) -> list[Msg]:
-        """Ask for no more; gives what had arrived."""
-        session = self._connection.session
-        if session is not None and self._subscription is not None:
-            try:
-                async with asyncio.timeout(2):
-                    # Unlike unsubscribing, this waits for messages under way.
-                    await self._subscription.drain()
-            except ERRORS:
-                pass
-        left: list[Msg] = []
-        while not self._arrived.empty():
-            message = self._arrived.get_nowait()
-            if message is not None and not (message.headers or {}).get("Status"):
-                left.append(message)
-        return left

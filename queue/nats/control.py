@@ -38,10 +38,10 @@ from .connection import (
     SOURCES,
     TROUBLE,
     Connection,
-    Credentials,
-    Puller,
     Session,
 )
+from .credentials import Credentials
+from .puller import Puller
 from .streams import repair
 
 log = logging.getLogger(__name__)
@@ -53,16 +53,16 @@ TOGETHER = 16
 class NatsControl:
     """Implements ControlTransport."""
 
-    def __init__(
-        self, urls: str, credentials: Credentials | str, listener: ControlListener, *, ack_wait: float
-    ) -> None:
-        self._listener = listener
+    def __init__(self, urls: str, credentials: Credentials | str, *, ack_wait: float) -> None:
         self._ack_wait = ack_wait
-        self.connection = Connection(
-            urls, credentials, name="daguerre control", prepare=self._prepare, established=listener.on_connected
-        )
+        self.connection = Connection(urls, credentials, name="daguerre control", prepare=self._prepare)
         self._prepared = False
         self._outcomes = Puller(self.connection, RESULTS, CONTROL, batch=TOGETHER)
+
+    def start(self, listener: ControlListener) -> None:
+        """Dial, again and again; `listener` hears from then on."""
+        self._listener = listener
+        self.connection.start(established=listener.on_connected)
 
     @property
     def connected(self) -> bool:

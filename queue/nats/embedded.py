@@ -17,9 +17,7 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from enum import Enum, auto
@@ -27,7 +25,9 @@ from pathlib import Path
 
 from ..errors import BrokerUnavailable, QueueUnavailable, StorageFull
 from ..tasks import end
-from .connection import MAX_PAYLOAD, unchecked_tls
+from .connection import MAX_PAYLOAD
+from .credentials import unchecked_tls
+from .process import PortTaken, alive, complaint, free_port, number_in, send_signal, start_error, write_private
 from .program import nats_server_binary, server_environment
 
 HOST = "127.0.0.1"
@@ -133,10 +133,10 @@ class EmbeddedServer:
         ours = self._process is not None and self._process.returncode is None
         if not ours and await probe(self.port, self.token, self._host) is not Answer.OURS:
             return  # It is gone; the number in the file may belong to another process by now.
-        _signal(pid, signal.SIGTERM)
+        send_signal(pid, signal.SIGTERM)
         if not await self._gone(pid):
             log.warning("nats-server did not end within %d s; killed", ANSWER_TIMEOUT)
-            _signal(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+            send_signal(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
             await self._gone(pid)
 
     async def restart(self) -> None:
@@ -146,19 +146,19 @@ class EmbeddedServer:
             log.warning("nats-server cannot store anything: free space on the disk of the data folder")
         elif pid is not None and await probe(self.port, self.token, self._host) is Answer.OURS:
             log.warning("restarting nats-server: it runs, but its storage does not")
-            _signal(pid, signal.SIGTERM)
+            send_signal(pid, signal.SIGTERM)
 
     # Starting
 
     async def _adopt(self) -> bool:
-        port = self._wanted_port or _number(self._folder / "port")
+        port = self._wanted_port or number_in(self._folder / "port")
         if not port:
             return False
         answer = await probe(port, self.token, self._host)
         # Ours may be slow to greet. Two servers on one folder would ruin it, so this is asked with patience.
-        pid = _number(self._folder / "nats-server.pid")
+        pid = number_in(self._folder / "nats-server.pid")
         deadline = time.monotonic() + ANSWER_TIMEOUT
-        while answer is Answer.FOREIGN and pid and _alive(pid):
+        while answer is Answer.FOREIGN and pid and alive(pid):
             if time.monotonic() > deadline:
                 raise BrokerUnavailable(f"nats-server (process {pid}) of {self._folder} does not answer: end it")
             answer = await probe(port, self.token, self._host)
@@ -172,26 +172,26 @@ class EmbeddedServer:
         return answer is Answer.OURS
 
     async def _spawn_somewhere(self) -> None:
-        remembered = _number(self._folder / "port")
+        remembered = number_in(self._folder / "port")
         if not self._wanted_port and remembered and await probe(remembered, self.token, self._host) is Answer.NOBODY:
             candidates = [remembered, 0, 0]
         else:
             candidates = [self._wanted_port] if self._wanted_port else [0, 0, 0]
         for number, candidate in enumerate(candidates):
-            self.port = candidate or _free_port(self._host)
+            self.port = candidate or free_port(self._host)
             try:
                 await self._spawn()
                 break
             except PortTaken:
                 if number == len(candidates) - 1:
                     raise
-        _write(self._folder / "port", str(self.port))
+        write_private(self._folder / "port", str(self.port))
 
     async def _spawn(self) -> None:
         program = nats_server_binary()
         config = self._folder / "nats-server.conf"
         try:
-            _write(config, self._config())
+            write_private(config, self._config())
             # What it says goes into files, not pipes: it may outlive us. They tell of the last start only.
             (self._folder / "nats-server.log").unlink(missing_ok=True)
             errors = (self._folder / "nats-server.err").open("wb")
@@ -223,7 +223,7 @@ class EmbeddedServer:
                     return
                 await asyncio.wait({ended}, timeout=0.05)
                 if ended.done():
-                    raise _start_error(self.port, _complaint(self._folder))
+                    raise start_error(self.port, complaint(self._folder))
         finally:
             ended.cancel()
         process.kill()
@@ -256,7 +256,7 @@ class EmbeddedServer:
     def _remember(self, name: str, fresh: str) -> str:
         path = self._folder / name
         if not path.exists():
-            _write(path, fresh)
+            write_private(path, fresh)
         return path.read_text().strip()
 
     # Watching
@@ -301,79 +301,7 @@ class EmbeddedServer:
                 return False
             return True
         while time.monotonic() < deadline:
-            if not _alive(pid):
+            if not alive(pid):
                 return True
             await asyncio.sleep(0.02)
         return False
-
-
-class PortTaken(BrokerUnavailable):
-    """The port is taken by another program."""
-
-
-def _start_error(port: int, complaint: str) -> QueueUnavailable:
-    lowered = complaint.lower()
-    if "address already in use" in lowered:
-        return PortTaken(
-            f"port {port} is taken by another program: choose another in [queue] nats_port, or 0 for a free one"
-        )
-    if any(sign in lowered for sign in ("no space left", "read-only file system", "permission denied")):
-        return StorageFull(f"nats-server cannot write its folder: {complaint}")
-    if "tls" in lowered or "certificate" in lowered or "pem" in lowered:
-        return BrokerUnavailable(
-            f"nats-server cannot use [queue] nats_cert_file or nats_key_file as they are: {complaint}"
-        )
-    if "sync_interval" in lowered or "unknown field" in lowered:
-        return BrokerUnavailable(f"this nats-server is too old, 2.10 or newer is needed: {complaint}")
-    return BrokerUnavailable(f"nats-server ended at once: {complaint}")
-
-
-def _complaint(folder: Path) -> str:
-    """The last thing that it said: on stderr when the configuration was refused, else in its log."""
-    files = [folder / "nats-server.err", folder / "nats-server.log"]
-    said = "\n".join(file.read_text(errors="replace") for file in files if file.exists())
-    lines = [line for line in said.splitlines() if line.strip()]
-    worst = [line for line in lines if "[FTL]" in line or "[ERR]" in line]
-    return (worst or lines or ["no reason given"])[-1].strip()
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all, and readable by the owner alone: the token is in some of them."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
-    draft.replace(path)
-
-
-def _number(path: Path) -> int:
-    try:
-        return int(path.read_text())
-    except (OSError, ValueError):
-        return 0
-
-
-def _free_port(host: str) -> int:
-    with socket.socket() as free:
-        free.bind((host, 0))
-        return int(free.getsockname()[1])
-
-
-def _signal(pid: int, number: int) -> None:
-    with suppress(ProcessLookupError):  # It ended by itself.
-        os.kill(pid, number)
-
-
-def _alive(pid: int) -> bool:
-    """Whether the process runs; a dead one that nobody has waited for does not."""
-    if sys.platform == "win32":
-        return False  # There, ending a process is immediate and signal 0 would not be harmless.
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return False
-    stat = Path(f"/proc/{pid}/stat")
-    try:
-        return stat.read_text().rpartition(")")[2].split()[0] != "Z"
-    except (OSError, IndexError):
-        return True  # No such files on this system.

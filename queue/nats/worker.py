@@ -16,7 +16,9 @@ from nats.js.errors import NotFoundError
 
 from ..errors import BrokerUnavailable, PictureGone
 from ..records import POOL, Delivery, Enclosed, Heartbeat, JobMessage, Outcome, Progress, Started
-from .connection import ERRORS, JOBS, MARGIN, PART, SOURCES, TROUBLE, WORKERS, Connection, Credentials, Puller, Session
+from .connection import ERRORS, JOBS, MARGIN, PART, SOURCES, TROUBLE, WORKERS, Connection, Session
+from .credentials import Credentials
+from .puller import Puller
 
 log = logging.getLogger(__name__)
 

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
 
-from sqlalchemy import Connection, Table, Update, bindparam, delete, insert, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Update, bindparam, delete, insert, or_, select
 
 from ..errors import UnknownJob
 from ..records import BROKEN, FINISHED, Entry, ImageRequest, Job, JobState, Lane, Transition, day
 from . import prepared, statements
 from .database import Database
 from .rows import entry_of_row, job_of
-from .schema import JOBS, MEMORY, SOURCE_USES, SOURCES, TRANSITIONS, USAGE
+from .schema import JOBS, MEMORY, SOURCE_USES, TRANSITIONS, USAGE
 from .schema_moderation import JOB_MARKS
+from .source_uses import SourceUses
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +46,11 @@ class Carried:
 _NOTHING: Mapping[str, Any] = {}
 
 
-class JobTable:
+class JobTable(SourceUses):
     """All methods raise StorageFull or QueueUnavailable when the database fails, and have then changed nothing."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
-        self._insert: Any = postgresql.insert if database.url.get_backend_name() == "postgresql" else sqlite.insert
+        super().__init__(database)
         columns: dict[str, Any] = {name: bindparam(f"new_{name}") for name in statements.GIVEN}
         store = self._insert(JOBS).values(**columns)
         self._add = store.on_conflict_do_nothing(index_elements=["key"]).returning(JOBS)
@@ -59,7 +58,6 @@ class JobTable:
         more = USAGE.c.seconds + store.excluded["seconds"]
         self._use = store.on_conflict_do_update(index_elements=["day", "member"], set_={"seconds": more})
         self._remember = self._replacing(MEMORY, "value", "name")
-        self._keep_source = self._replacing(SOURCES, "kept", "name")
 
     # Adding and reading
 
@@ -297,34 +295,6 @@ class JobTable:
         """Keep a small JSON value."""
         await self._run(self._remember, {"name": name, "value": value})
 
-    async def source_kept(self, name: str, now: float) -> None:
-        """A picture of this name was sent at Unix time `now`."""
-        await self._run(self._keep_source, {"name": name, "kept": now})
-
-    async def uses_source(self, name: str, member: str, server: str | None) -> bool:
-        """Whether a job of this member, or one of this server if given, begins from that picture."""
-        theirs = JOBS.c.member == member
-        whose = theirs if server is None else or_(theirs, JOBS.c.server == server)
-        query = select(JOBS.c.id).join(SOURCE_USES, SOURCE_USES.c.job == JOBS.c.id)
-        query = query.where(SOURCE_USES.c.name == name, whose).limit(1)
-        return await self._database.view(lambda one: one.execute(query).first()) is not None
-
-    async def source_marks(self, name: str) -> tuple[bool, bool]:
-        """Whether a job that begins from that picture is blurred, and whether one was made where more is allowed."""
-        marks = select(JOB_MARKS.c.spoiler, JOB_MARKS.c.hidden, JOB_MARKS.c.relaxed)
-        marks = marks.join(SOURCE_USES, SOURCE_USES.c.job == JOB_MARKS.c.job).where(SOURCE_USES.c.name == name)
-        rows = await self._database.view(lambda one: one.execute(marks).all())
-        return any(row[0] or row[1] for row in rows), any(row[2] for row in rows)
-
-    async def unused_sources(self, before: float) -> list[str]:
-        """Names of pictures sent before this Unix time that no job uses."""
-        query = select(SOURCES.c.name).where(SOURCES.c.kept < before, ~statements.USED)
-        return await self._database.view(lambda connection: list(connection.execute(query).scalars()))
-
-    async def sources_removed(self, names: Collection[str]) -> None:
-        """Their files are gone."""
-        await self._run(delete(SOURCES).where(SOURCES.c.name.in_(names), ~statements.USED), {})
-
     # Inside
 
     async def _first(self, query: Any, values: Mapping[str, Any]) -> Job | None:
@@ -333,17 +303,6 @@ class JobTable:
 
     async def _one(self, statement: Update, job_id: str, values: Mapping[str, Any] = _NOTHING) -> Job | None:
         return await self._database.change(lambda connection: _change(connection, statement, job_id, values))
-
-    async def _run(self, statement: Any, values: Mapping[str, Any]) -> None:
-        def work(connection: Connection) -> None:
-            connection.execute(statement, values)
-
-        await self._database.change(work)
-
-    def _replacing(self, table: Table, column: str, *key: str) -> Any:
-        """Insert a row, or set its column where the key is there."""
-        store = self._insert(table)
-        return store.on_conflict_do_update(index_elements=key, set_={column: store.excluded[column]})
 
     async def _jobs(self, query: Any) -> list[Job]:
         return await self._database.view(

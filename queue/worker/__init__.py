@@ -1,9 +1,11 @@
 """The loop of a worker process: take jobs, render, report. It knows the transport and nothing else."""
 
-from .loop import Handler, JobContext, Worker
+from .loop import Worker
+from .settings import Handler, JobContext, WorkerSettings
 
 __all__ = [
     "Handler",
     "JobContext",
     "Worker",
+    "WorkerSettings",
 ]

@@ -11,31 +11,29 @@ import logging
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from secrets import token_hex
 from typing import Literal
 
 from ..errors import BrokerUnavailable, PictureGone, RenderRefused
 from ..logs import last_place, where
-from ..nats import Credentials, NatsWorker
+from ..nats import NatsWorker
 from ..records import (
     HEARTBEAT_SECONDS,
     NOTHING,
-    POOL,
     Capability,
     Delivery,
     Heartbeat,
-    ImageRequest,
     JobMessage,
     Outcome,
-    Progress,
     Rendered,
     Started,
     WorkerTransport,
 )
 from ..tasks import end
 from .running import Running
+from .settings import Handler, JobContext, WorkerSettings
 
 log = logging.getLogger(__name__)
 
@@ -49,68 +47,20 @@ REMEMBERED = 1_000
 STOP_TIMEOUT = 10.0
 
 
-class JobContext:
-    """What a handler knows about its job beyond the request."""
-
-    def __init__(
-        self, job: str, attempt: int, transport: WorkerTransport, sources: Mapping[str, bytes] = NOTHING
-    ) -> None:
-        self.job = job
-        #: 1 for the first attempt.
-        self.attempt = attempt
-        #: Files that the request begins from, by the names that its `source` says: WebP or PNG.
-        self.sources = sources
-        self._transport = transport
-
-    async def progress(self, step: int, steps: int, preview: bytes | None = None) -> None:
-        """Tell that `step` of `steps` is done, with a small JPEG or WebP. Never waits; may be dropped."""
-        await self._transport.progress(Progress(self.job, step, steps, preview))
-
-
-#: Renders one request. `asyncio.CancelledError` inside it means that the job was cancelled or is handed back.
-#: Raising RenderRefused fails the job for good; any other exception breaks this attempt.
-Handler = Callable[[ImageRequest, JobContext], Awaitable[Rendered]]
-
-
 class Worker:
     """Up to `slots` jobs at a time."""
 
-    def __init__(
-        self,
-        handler: Handler,
-        *,
-        nats_url: str,
-        nats_token: str = "",
-        credentials: Credentials | None = None,
-        name: str,
-        slots: int = 1,
-        device: str = "",
-        models: Sequence[str] = (),
-        pool: str = POOL,
-        side: int = 0,
-        adapters: Callable[[], Sequence[str]] | None = None,
-        drain_seconds: float = 30.0,
-    ) -> None:
-        """`drain_seconds`: how long running jobs may go on once the worker is told to stop.
-
-        `credentials` take the place of `nats_token` where a token is not all. `side`: longest side in pixels that it
-        renders, 0 for any; with `pool` and `models` it decides which jobs are sent here. `adapters`: gives the names
-        of the fine-tunes that may be asked for just now.
-        """
+    def __init__(self, handler: Handler, settings: WorkerSettings) -> None:
         self._handler = handler
-        self._name = name
+        self._settings = settings
         #: Two processes may bear one name; subjects allow few characters.
-        self._instance = f"{re.sub(r'[^A-Za-z0-9_-]', '-', name)[:60]}-{token_hex(4)}"
-        self._slots = slots
-        self._device = device
-        self._capability = Capability(pool=pool, models=tuple(models), side=side)
-        self._adapters = adapters
-        self._drain_seconds = drain_seconds
+        self._instance = f"{re.sub(r'[^A-Za-z0-9_-]', '-', settings.name)[:60]}-{token_hex(4)}"
+        self._capability = Capability(pool=settings.pool, models=tuple(settings.models), side=settings.side)
         self._told_to_drain = asyncio.Event()
         self._nats = NatsWorker(
-            nats_url,
-            credentials or nats_token,
-            name=name,
+            settings.nats_url,
+            settings.credentials or settings.nats_token,
+            name=settings.name,
             on_cancel=self._cancel,
             on_lost=self._lose,
             on_drain=self._told_to_drain.set,
@@ -123,7 +73,7 @@ class Worker:
         self._draining = False
         #: (job, generation) of jobs whose outcome is stored.
         self._finished: OrderedDict[tuple[str, int], None] = OrderedDict()
-        self._free = asyncio.Semaphore(slots)
+        self._free = asyncio.Semaphore(settings.slots)
 
     async def run(self, stop: asyncio.Event, on_ready: Callable[[], None] | None = None) -> None:
         """Work until `stop` is set or the owner drains us; then finish what runs, within `drain_seconds`, and hand
@@ -219,7 +169,7 @@ class Worker:
         try:
             await self._transport.keep(running.delivery)
             await self._transport.started(
-                Started(job=job, worker=self._name, attempt=running.attempt, instance=self._instance)
+                Started(job=job, worker=self._settings.name, attempt=running.attempt, instance=self._instance)
             )
             await self._render(running)
         except Exception as error:
@@ -247,13 +197,13 @@ class Worker:
         except RenderRefused as refusal:
             log.info("job %s is refused: %s", message.job, refusal.code)
             await self._finish(
-                running, _outcome(running, "failed", error=refusal.code, detail=f"refused by {self._name}")
+                running, _outcome(running, "failed", error=refusal.code, detail=f"refused by {self._settings.name}")
             )
         except Exception as error:
             log.error(  # noqa: TRY400 (its text may quote a prompt)
                 "job %s: attempt %d of %d broke: %s", message.job, attempt, message.max_attempts, where(error)
             )
-            await self._broke(running, f"{type(error).__name__} at {last_place(error)}, on {self._name}")
+            await self._broke(running, f"{type(error).__name__} at {last_place(error)}, on {self._settings.name}")
         else:
             outcome = _outcome(running, "rendered").model_copy(
                 update={"metadata": rendered.metadata, "seconds": rendered.seconds or time.monotonic() - began}
@@ -277,7 +227,7 @@ class Worker:
             await self._finish(running, _outcome(running, "returned"))
         else:
             log.error("job %s: attempt %d cancelled itself", running.delivery.message.job, running.attempt)
-            await self._broke(running, f"the renderer cancelled itself, on {self._name}")
+            await self._broke(running, f"the renderer cancelled itself, on {self._settings.name}")
 
     async def _broke(self, running: Running, detail: str) -> None:
         if running.attempt >= running.delivery.message.max_attempts:
@@ -287,7 +237,7 @@ class Worker:
 
     async def _finish(self, running: Running, outcome: Outcome, pictures: Sequence[bytes] = ()) -> None:
         """The outcome first, the acknowledgement second: a crash between them repeats, and loses nothing."""
-        await self._transport.report(outcome.model_copy(update={"worker": self._name}), pictures)
+        await self._transport.report(outcome.model_copy(update={"worker": self._settings.name}), pictures)
         await self._acknowledge(running)
 
     async def _acknowledge(self, running: Running) -> None:
@@ -333,14 +283,14 @@ class Worker:
 
     def _heartbeat(self, *, bye: bool = False) -> Heartbeat:
         return Heartbeat(
-            name=self._name,
+            name=self._settings.name,
             instance=self._instance,
-            slots=0 if self._draining else self._slots,
-            device=self._device,
+            slots=0 if self._draining else self._settings.slots,
+            device=self._settings.device,
             models=self._capability.models,
             pool=self._capability.pool,
             side=self._capability.side,
-            adapters=None if self._adapters is None else tuple(self._adapters()),
+            adapters=None if self._settings.adapters is None else tuple(self._settings.adapters()),
             running={job: running.attempt for job, running in self._running.items()},
             bye=bye,
         )
@@ -358,8 +308,8 @@ class Worker:
                     unbegun = Running(delivery=delivery, attempt=delivery.attempt)
                     await self._finish(unbegun, _outcome(unbegun, "returned"))
         if self._tasks:
-            log.info("stopping: %d running jobs may take %.0f s", len(self._tasks), self._drain_seconds)
-            await asyncio.wait(self._tasks, timeout=self._drain_seconds)
+            log.info("stopping: %d running jobs may take %.0f s", len(self._tasks), self._settings.drain_seconds)
+            await asyncio.wait(self._tasks, timeout=self._settings.drain_seconds)
         if not self._tasks:
             return
         for running in self._running.values():

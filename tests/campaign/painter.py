@@ -10,7 +10,8 @@ from PIL import Image
 
 from daguerre.queue.records.jobs import Rendered
 from daguerre.queue.records.requests import ImageRequest
-from daguerre.queue.worker.loop import JobContext, Worker
+from daguerre.queue.worker.loop import Worker
+from daguerre.queue.worker.settings import JobContext, WorkerSettings
 
 
 async def paint(request: ImageRequest, context: JobContext) -> Rendered:
@@ -30,10 +31,12 @@ async def paint(request: ImageRequest, context: JobContext) -> Rendered:
 async def main(url: str, token: str, name: str) -> None:
     worker = Worker(
         paint,
-        nats_url=url,
-        nats_token=token,
-        name=name,
-        slots=2,
-        drain_seconds=1,
+        WorkerSettings(
+            nats_url=url,
+            nats_token=token,
+            name=name,
+            slots=2,
+            drain_seconds=1,
+        ),
     )
     await worker.run(asyncio.Event())
