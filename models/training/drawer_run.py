@@ -68,7 +68,8 @@ def drawer_run(
     def each_save(model: DrawerDenoiser, step: int, samples: int) -> None:
         export_denoiser(model, out)
 
-    train_drawer(wanted.drawer, wanted.feed, sprites, text, tokenizer, run, progress, stop, each_save, start)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    train_drawer(wanted.drawer, wanted.feed, sprites, text, tokenizer, run, progress, stop, each_save, start, device)
 
 
 def open_start(wanted: DrawerRun) -> tuple[PreTrainedTokenizerFast, T5EncoderModel, DrawerDenoiser | None]:
