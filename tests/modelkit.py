@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ import torch
 from diffusers import AutoencoderKL
 from torch import nn
 
-from daguerre.models.data.colours import looks
+from daguerre.models.data.colours import WORDS, looks, to_oklab
+from daguerre.models.data.colours import names_of as colours_called
 from daguerre.models.data.describe import names_of
 from daguerre.models.data.raster import rasterise
 from daguerre.models.data.sampler import SceneSampler
@@ -92,3 +93,8 @@ def same(one: nn.Module, other: nn.Module) -> bool:
     """Whether both hold the same bits."""
     pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
     return all(torch.equal(a, b) for a, b in pairs)
+
+
+def name_colour(srgb: Sequence[float]) -> str:
+    """The word for one sRGB colour, 0 to 255."""
+    return WORDS[int(colours_called(to_oklab(torch.tensor(srgb, dtype=torch.float32)[None, :, None] / 255)))]

@@ -14,7 +14,7 @@ from .emoji import GROUPS, SKIPPED_GROUPS
 from .firstlight import CONCEPTS
 from .languages import LANGUAGES, code_of, plain_code
 from .packages import fetch, full_disk_explained
-from .scene import Kind, Scene, Thing, relation
+from .scene import Kind, Scene, Thing, relation, scene_from_json
 from .siblings import sibling_group
 from .sources import CLDR, CLDR_DERIVED, EMOJIBASE, EMOJILIB, SOURCES, TUXPAINT, WORDNET, DrawingSet
 from .store import SpriteSet, SpriteWriter, load, read_build
@@ -26,5 +26,5 @@ __all__ = [
     "LANGUAGES", "NUMBERS", "NUMBERS_ZH", "RELATIONS", "RELATIONS_ZH", "SIZES", "SKIPPED_GROUPS", "SOURCES", "SYNONYMS",
     "TUXPAINT", "WORDNET", "Drawer", "DrawerThing", "Drawing", "DrawingSet", "Kind", "Scene", "SpriteSet",
     "SpriteWriter", "Thing", "build_bank", "code_of", "drawer", "emoji", "fetch", "full_disk_explained", "load",
-    "plain_code", "read_build", "relation", "sibling_group", "with_article", "write_credits",
+    "plain_code", "read_build", "relation", "scene_from_json", "sibling_group", "with_article", "write_credits",
 ]  # fmt: skip

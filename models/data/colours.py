@@ -97,11 +97,6 @@ def names_of(lab: Tensor) -> Tensor:
     return name
 
 
-def name_colour(srgb: Sequence[float]) -> str:
-    """The word for one sRGB colour, 0 to 255."""
-    return WORDS[int(names_of(to_oklab(torch.tensor(srgb, dtype=torch.float32)[None, :, None] / 255)))]
-
-
 @dataclass(frozen=True, slots=True)
 class Body:
     """The part of each drawing that gives it its colour: one group of hues, or all greys together."""

@@ -7,7 +7,7 @@ import json
 import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any, get_args
 
 from ..common import BACKGROUNDS, PLURALS, WORDS
@@ -200,16 +200,6 @@ class SceneSampler:
 
     def _style(self, thing: Thing) -> str:
         return next(row["style"] for row in self._by_concept[thing.concept] if row["i"] == thing.sprite)
-
-
-def scene_from_json(row: Mapping[str, Any]) -> Scene:
-    """The inverse of `dataclasses.asdict`."""
-    return Scene(**{**row, "things": tuple(Thing(**thing) for thing in row["things"])})
-
-
-def scene_to_json(scene: Scene) -> dict[str, Any]:
-    """A row for a JSON file."""
-    return asdict(scene)
 
 
 def _hidden(thing: Thing, behind: Set[str]) -> bool:

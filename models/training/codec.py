@@ -233,12 +233,6 @@ def reconstruct(model: AutoencoderKL, pictures: Tensor, recipe: CodecRecipe, *, 
     return Reconstruction(decoded, target, posterior.mean, loss)
 
 
-def codec_loss(model: AutoencoderKL, pictures: Tensor, recipe: CodecRecipe, *, half: bool) -> tuple[Tensor, Tensor]:
-    """L_recon + L_KL of one batch, and the mean squared error of its reconstruction."""
-    made = reconstruct(model, pictures, recipe, half=half)
-    return made.loss, functional.mse_loss(made.decoded.detach(), made.target)
-
-
 class Adversary:
     """The discriminators with their optimiser, and what they add to the autoencoder's loss."""
 
