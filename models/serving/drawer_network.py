@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..common import cut_out
 from ..drawer.network import Context
@@ -131,9 +131,3 @@ class DrawerNetwork:
         whole = picture if picture.mode == "RGBA" else cut_out(picture)
         small = whole.convert("RGBa").resize((self.native, self.native), Image.Resampling.LANCZOS).convert("RGBA")
         return premultiplied(torch.from_numpy(np.array(small)))[None].to(self.device)
-
-
-def parameters(network: DrawerNetwork) -> int:
-    """All numbers of the denoiser."""
-    assert isinstance(network.denoiser, nn.Module)
-    return sum(weight.numel() for weight in network.denoiser.parameters())

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
-from torch import Tensor, nn
+from torch import Tensor
 
 from . import families
 from .exact import circular, padded, rows_apart
@@ -318,9 +318,3 @@ def steps_together(pipeline: Any) -> bool:
         return False
     unet, vae = pipeline.unet.config, pipeline.vae.config
     return unet.in_channels == vae.latent_channels and unet.time_cond_proj_dim is None
-
-
-def parameters(pipeline: Any) -> int:
-    """All numbers of a pipeline's networks."""
-    parts = [part for part in pipeline.components.values() if isinstance(part, nn.Module)]
-    return sum(weight.numel() for part in parts for weight in part.parameters())
