@@ -160,14 +160,12 @@ def read(model: DrawerDenoiser, batch: Batch, words: Words) -> Context:
 
 
 def loss_of(
-    model: DrawerDenoiser, batch: Batch, words: Words, recipe: DrawerRecipe, generator: torch.Generator,
-    times: Tensor | None = None,
+    model: DrawerDenoiser, batch: Batch, words: Words, recipe: DrawerRecipe, generator: torch.Generator
 ) -> Tensor:  # fmt: skip
     """Rectified flow x_t = (1 − t) x₀ + t ε with the clean picture predicted; over random backgrounds, and alpha."""
     clean = batch.targets
-    if times is None:
-        drawn = torch.randn(len(clean), generator=generator, device=clean.device)
-        times = torch.sigmoid(recipe.mean + recipe.deviation * drawn)
+    drawn = torch.randn(len(clean), generator=generator, device=clean.device)
+    times = torch.sigmoid(recipe.mean + recipe.deviation * drawn)
     noise = torch.randn(clean.shape, generator=generator, device=clean.device)
     t = times[:, None, None, None]
     predicted = model((1 - t) * clean + t * noise, times, read(model, batch, words)).float()
