@@ -8,17 +8,10 @@ import modelkit
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderKL
 
 from daguerre.models.data.raster import rasterise
 from daguerre.models.data.store import SpriteSet
 from daguerre.models.training import networks
-
-
-@torch.no_grad()
-def decode_prior(codec: AutoencoderKL, count: int, side: int, *, seed: int = 0) -> torch.Tensor:
-    """Pictures (count, 3, 4 side, 4 side) decoded from z ~ N(0, 1), not clamped; the same for the same seed."""
-    return codec.decode(torch.randn(count, 4, side, side, generator=torch.Generator().manual_seed(seed))).sample.float()
 
 
 @pytest.fixture(scope="module")

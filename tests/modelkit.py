@@ -98,3 +98,9 @@ def same(one: nn.Module, other: nn.Module) -> bool:
 def name_colour(srgb: Sequence[float]) -> str:
     """The word for one sRGB colour, 0 to 255."""
     return WORDS[int(colours_called(to_oklab(torch.tensor(srgb, dtype=torch.float32)[None, :, None] / 255)))]
+
+
+@torch.no_grad()
+def decode_prior(codec: AutoencoderKL, count: int, side: int, *, seed: int = 0) -> torch.Tensor:
+    """Pictures (count, 3, 4 side, 4 side) decoded from z ~ N(0, 1), not clamped; the same for the same seed."""
+    return codec.decode(torch.randn(count, 4, side, side, generator=torch.Generator().manual_seed(seed))).sample.float()

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from codecfixtures import decode_prior
 from diffusers import AutoencoderKL
 from modelkit import CODEC as TOY
-from modelkit import interrupted_after, same
+from modelkit import decode_prior, interrupted_after, same
 from torch import nn
 
 from daguerre.models.data.store import SpriteSet

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from codecfixtures import decode_prior
 from diffusers import AutoencoderKL
+from modelkit import decode_prior
 
 from daguerre.models.data.store import SpriteSet
 from daguerre.models.training.pictures import heldout_pictures
