@@ -27,7 +27,7 @@ class QueueOptions(BaseModel):
     )
     nats_url: str = Field(
         default="",
-        description="Address of your own nats-server, several parted by commas. Empty: one is started here.",
+        description="Address of your own nats-server, or several, comma-separated. Empty: one is started here.",
     )
     nats_host: str = Field(
         default="127.0.0.1",
