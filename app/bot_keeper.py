@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import logging
 
-from ..bot.client import run_bot
+from ..bot.client import Backend
+from ..bot.connection import run_bot
 from ..bot.errors import BotError, DiscordUnreachable
 from ..queue.control import Queue
 from ..queue.prompt import Vocabulary
@@ -53,13 +54,9 @@ class BotKeeper:
                 await run_bot(
                     self._configuration.settings.discord,
                     token.get_secret_value(),
-                    self._queue,
-                    self._queue.server_settings,
-                    self._vocabulary,
-                    self._configuration.data_dir,
+                    Backend(self._queue, self._configuration.data_dir, self._vocabulary, read_origin_aside),
                     stop,
                     self._ready,
-                    read_origin_aside,
                 )
             except DiscordUnreachable as error:
                 self.state = f"waiting for Discord: {error}"

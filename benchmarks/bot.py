@@ -29,7 +29,8 @@ sys.path.insert(0, str(HERE.parent / "tests"))  # the stand-in
 from standin.driver import StandIn  # noqa: E402
 from standin.openapi import OpenApi  # noqa: E402
 
-from daguerre.bot.client import run_bot  # noqa: E402
+from daguerre.bot.client import Backend  # noqa: E402
+from daguerre.bot.connection import run_bot  # noqa: E402
 from daguerre.bot.options import DiscordOptions  # noqa: E402
 from daguerre.queue.control.service import open_queue  # noqa: E402
 from daguerre.queue.options import QueueOptions  # noqa: E402
@@ -68,10 +69,7 @@ async def control(folder: Path, api_base: str, gateway: str, token: str) -> None
             run_bot(
                 DiscordOptions(api_base=api_base, gateway=gateway),
                 token,
-                queue,
-                queue.server_settings,
-                None,
-                folder,
+                Backend(queue, folder),
                 stop,
                 lambda: print("ready", flush=True),
             )

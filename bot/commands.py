@@ -7,27 +7,18 @@ import hashlib
 import json
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import discord
 from discord import app_commands
 
-from .about import add_about
-from .album import add_album
 from .faults import FAILURES
-from .guard import explain, tell, typed
-from .help import add_help
 from .imagine import add_imagine
-from .language import speaks
-from .menus import add_menus
-from .moderation import add_moderation
-from .preferences import add_prefer
-from .queue_commands import add_queue
-from .settings import add_settings
-from .texts import LOCALES
-
-if TYPE_CHECKING:
-    from .client import DaguerreClient
+from .interaction import CommandTree, Interaction, answer_error
+from .moderation import add_moderate, add_report, add_rules, add_settings, add_verify
+from .personal import add_about, add_help, add_mydata, add_prefer, add_queue
+from .picture import add_album, add_menus
+from .text import LOCALES
 
 log = logging.getLogger(__name__)
 
@@ -36,58 +27,54 @@ HASH_FILE = "discord-commands.sha256"
 IDS_FILE = "discord-commands.json"
 
 
-class HouseTree(app_commands.CommandTree["DaguerreClient"]):
+#: What puts each feature's commands into the tree, in the order in which /help lists them. Some add to earlier groups.
+FEATURES = (
+    add_imagine, add_settings, add_queue, add_about, add_prefer, add_album, add_help, add_menus, add_rules,
+    add_moderate, add_mydata, add_verify, add_report,
+)  # fmt: skip
+
+
+class DaguerreTree(CommandTree):
     """All commands of the bot; whatever goes wrong before a handler begins is answered here."""
 
-    def __init__(self, client: DaguerreClient) -> None:
+    def __init__(self, client: discord.Client) -> None:
         super().__init__(client)
-        #: Discord's ids of slash commands, by name: with them a command can be clicked on in a text.
-        self.ids: dict[str, int] = {}
-        add_imagine(self)
-        add_settings(self)
-        add_queue(self)
-        add_about(self)
-        add_prefer(self)
-        add_album(self)
-        add_help(self)
-        add_menus(self)
-        add_moderation(self)
+        for add in FEATURES:
+            add(self)
 
-    async def on_error(
-        self, interaction: discord.Interaction[DaguerreClient], error: app_commands.AppCommandError, /
-    ) -> None:
-        await tell(interaction, explain(error, speaks(interaction), private=typed(interaction.data)))
+    async def on_error(self, interaction: Interaction, error: app_commands.AppCommandError, /) -> None:
+        await answer_error(interaction, error)
 
-    async def digest(self) -> str:
-        """Changes whenever a command, a text in any language or the application changes."""
-        commands = sorted((command.to_dict(self) for command in self.get_commands()), key=lambda known: known["name"])
-        whole = {"application": self.client.application_id, "commands": commands}
-        # The files as they are: reading every language costs a second and some MB, and few are spoken.
-        files = await asyncio.to_thread(_locale_files)
-        return hashlib.sha256(json.dumps(whole, sort_keys=True).encode() + files).hexdigest()
 
-    async def sync_if_changed(self, folder: Path) -> bool:
-        """Register the commands with Discord unless it knows them. Whether it was asked.
+async def digest_of(tree: CommandTree) -> str:
+    """Changes whenever a command, a text in any language or the application changes."""
+    commands = sorted((command.to_dict(tree) for command in tree.get_commands()), key=lambda known: known["name"])
+    whole = {"application": tree.client.application_id, "commands": commands}
+    # The files as they are: reading every language costs a second and some MB, and few are spoken.
+    files = await asyncio.to_thread(_locale_files)
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode() + files).hexdigest()
 
-        A failure is logged, not raised: the commands of the last start still work.
-        """
-        digest, path = await self.digest(), folder / HASH_FILE
-        self.ids = await asyncio.to_thread(_read_ids, folder / IDS_FILE)
-        if self.ids and await asyncio.to_thread(_read, path) == digest:
-            return False
-        try:
-            registered = await self.sync()
-        except (app_commands.AppCommandError, *FAILURES) as error:
-            log.warning(
-                "slash commands not registered; the next start tries again: %s: %s", type(error).__name__, error
-            )
-            return True
-        slash = discord.AppCommandType.chat_input
-        self.ids = {command.name: command.id for command in registered if command.type is slash}
-        await asyncio.to_thread(_write, path, digest)
-        await asyncio.to_thread(_write, folder / IDS_FILE, json.dumps(self.ids))
-        log.info("slash commands registered with Discord")
+
+async def sync_if_changed(tree: CommandTree, folder: Path) -> bool:
+    """Register the commands with Discord unless it knows them. Whether it was asked.
+
+    A failure is logged, not raised: the commands of the last start still work.
+    """
+    digest, path = await digest_of(tree), folder / HASH_FILE
+    tree.ids = await asyncio.to_thread(_read_ids, folder / IDS_FILE)
+    if tree.ids and await asyncio.to_thread(_read, path) == digest:
+        return False
+    try:
+        registered = await tree.sync()
+    except (app_commands.AppCommandError, *FAILURES) as error:
+        log.warning("slash commands not registered; the next start tries again: %s: %s", type(error).__name__, error)
         return True
+    slash = discord.AppCommandType.chat_input
+    tree.ids = {command.name: command.id for command in registered if command.type is slash}
+    await asyncio.to_thread(_write, path, digest)
+    await asyncio.to_thread(_write, folder / IDS_FILE, json.dumps(tree.ids))
+    log.info("slash commands registered with Discord")
+    return True
 
 
 def _locale_files() -> bytes:

@@ -7,12 +7,16 @@ BotError
 │   └── GatewayUnreachable  its gateway address
 ├── GatewayRefused        the gateway closed the connection for good
 │   └── IntentsRefused    …because of an intent that the application may not use
+├── TooLarge              Discord takes no file of this size here
 └── Refused               a member asked for something that cannot be done; carries the text they see
+    └── Malformed         …because the prompt breaks the grammar; points at the character (imagine/wishes.py)
+
+Exceptions of discord.py, aiohttp and the queue become these, or texts, in faults.py.
 """
 
 from __future__ import annotations
 
-from .texts import text
+from .text import text
 
 
 class BotError(Exception):
@@ -76,6 +80,10 @@ class IntentsRefused(GatewayRefused):
             "Discord refused the bot's intents (code 4014), although Daguerre asks for no privileged one. Check at "
             "https://discord.com/developers/applications that the token belongs to the application that you mean.",
         )
+
+
+class TooLarge(BotError):
+    """Discord takes no file of this size here."""
 
 
 class Refused(BotError):

@@ -21,8 +21,7 @@ class DiscordOptions(BaseModel):
         description="REST address with its version, such as https://discord.com/api/v10. Empty: Discord's own.",
     )
     gateway: SocketAddress = Field(
-        default="",
-        description="Gateway address, such as wss://gateway.discord.gg. Empty: Discord's own.",
+        default="", description="Gateway address, such as wss://gateway.discord.gg. Empty: Discord's own."
     )
     edit_interval_seconds: float = Field(
         default=2.5,
@@ -31,8 +30,7 @@ class DiscordOptions(BaseModel):
         description="Shortest time between two edits of one status message, in seconds (2.5-60). Discord limits edits.",
     )
     sync_commands: bool = Field(
-        default=True,
-        description="Register the slash commands at the start when they have changed since the last time.",
+        default=True, description="Register the slash commands at the start when they have changed since the last time."
     )
     shards: int = Field(
         default=1,

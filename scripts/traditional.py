@@ -2,7 +2,8 @@
 
     .venv/bin/python scripts/traditional.py
 
-Run it after a change in bot/locales/zh-CN; tests/test_bot_texts.py fails until then. zh-TW is never written by hand.
+Run it after a change in bot/text/locales/zh-CN; tests/test_bot_texts.py fails until then. zh-TW is never written by
+hand.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from opencc import OpenCC
 
-LOCALES = Path(__file__).resolve().parents[1] / "bot" / "locales"
+LOCALES = Path(__file__).resolve().parents[1] / "bot" / "text" / "locales"
 SIMPLIFIED, TRADITIONAL = LOCALES / "zh-CN", LOCALES / "zh-TW"
 #: What OpenCC's phrases make, and what is meant here.
 WORDS = {

@@ -17,7 +17,8 @@ from typing import Any
 from PIL import Image
 from standin.driver import StandIn
 
-from daguerre.bot.client import run_bot
+from daguerre.bot.client import Backend
+from daguerre.bot.connection import run_bot
 from daguerre.bot.options import DiscordOptions
 from daguerre.queue.control.queue import Queue
 from daguerre.queue.control.service import open_queue
@@ -126,13 +127,9 @@ async def a_bot(
         run_bot(
             DiscordOptions.model_validate(given),
             standin.token if token is None else token,
-            queue,
-            queue.server_settings,
-            vocabulary,
-            folder,
+            Backend(queue, folder, vocabulary, read_origin),
             stop,
             ready.set,
-            read_origin,
         )
     )
     try:
@@ -191,7 +188,7 @@ async def serve(folder: Path, api_base: str, gateway: str, token: str) -> None:
     """A queue and a bot until the process is killed."""
     options = DiscordOptions(api_base=api_base, gateway=gateway)
     async with a_queue(folder) as queue:
-        await run_bot(options, token, queue, queue.server_settings, None, folder, asyncio.Event())
+        await run_bot(options, token, Backend(queue, folder), asyncio.Event())
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ from standin.permissions import bits
 from standin.tracks import InteractionRecord
 from standin.world import Channel, Member, Upload
 
-from daguerre.bot.actions import drawn_on, enlarged, varied
-from daguerre.bot.keys import EMOJI, more_rows
+from daguerre.bot.message.keys import EMOJI, more_rows
+from daguerre.bot.picture.requests import outpainted, upscaled, varied
 from daguerre.queue.control.queue import Queue
 from daguerre.queue.records.jobs import Job
 from daguerre.queue.records.requests import Source, image_request
@@ -111,8 +111,8 @@ def test_variations_know_how_things_were_set_out() -> None:
     second = varied(first, "q", 1, 0.5, 901)
     assert second.source is not None
     assert second.source.seed == 6
-    assert enlarged(first, "q", 0).source == Source(picture="q", strength=0.0, seed=6)
-    wider = varied(drawn_on(request, "p", (25, 25, 25, 25), 902, grow=False), "q", 0, 0.5, 903)
+    assert upscaled(first, "q", 0).source == Source(picture="q", strength=0.0, seed=6)
+    wider = varied(outpainted(request, "p", (25, 25, 25, 25), 902, grow=False), "q", 0, 0.5, 903)
     assert wider.source == Source(picture="q", strength=0.5)
     assert "seed" not in wider.model_dump()["source"]
 
@@ -307,7 +307,7 @@ async def test_reactions_do_what_buttons_do(
 
 def test_an_emoji_is_small_and_its_background_is_gone() -> None:
     """128 pixels, at most 256 KB, what touches the corners transparent; a plain colour goes altogether."""
-    from daguerre.bot.expressions import EMOJI_BYTES, EMOJI_SIDE, cut_out
+    from daguerre.bot.picture.expressions import EMOJI_BYTES, EMOJI_SIDE, cut_out
 
     whole = Image.new("RGB", (256, 256), "white")
     whole.paste((200, 0, 0), (64, 64, 192, 192))
@@ -334,14 +334,14 @@ def test_an_emoji_is_small_and_its_background_is_gone() -> None:
 )
 def test_a_rectangle_is_read(typed: str, place: str, box: tuple[int, int, int, int]) -> None:
     """Four percentages in any usual writing."""
-    from daguerre.bot.forms import rectangle
+    from daguerre.bot.picture.region_form import rectangle
 
     assert rectangle(typed, place) == box
 
 
 def test_pictures_stay_what_they_are() -> None:
     """A single picture is the worker's own file, bit for bit."""
-    from daguerre.bot.layout import laid_out
+    from daguerre.bot.message.layout import laid_out
     from daguerre.queue.records.requests import image_request
 
     request = image_request(prompt="x", seed=5, count=2)

@@ -12,23 +12,22 @@ from botkit import png
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from daguerre.bot.address import Address
-from daguerre.bot.cards import (
-    alt_text,
+from daguerre.bot.message.address import Address
+from daguerre.bot.message.card import alt_text, file_name
+from daguerre.bot.message.cards import (
     bar,
     broken_card,
-    file_name,
     finished_card,
     live_card,
     lost_card,
     one_picture_card,
-    shown,
     too_large_card,
 )
-from daguerre.bot.encode import XMP, grid, ladder
-from daguerre.bot.keys import EMOJI, TEMPLATE, Key, grid_rows, more_rows, picture_rows, waiting_rows
-from daguerre.bot.reports_cards import card_words
-from daguerre.bot.reports_form import REASON
+from daguerre.bot.message.encode import XMP, grid, ladder
+from daguerre.bot.message.keys import EMOJI, TEMPLATE, Key, grid_rows, more_rows, picture_rows, waiting_rows
+from daguerre.bot.moderation.report_cards import card_words
+from daguerre.bot.moderation.reports import REASON
+from daguerre.bot.text.markup import shown
 from daguerre.queue.moderation.reports import Report
 from daguerre.queue.prompt.vocabulary import UnknownWord, VocabularyReport
 from daguerre.queue.records.jobs import Job, JobState, Progress

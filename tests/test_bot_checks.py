@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
+import discord
 import pytest
 
-from daguerre.bot.address import TOKEN_SECONDS, Address
-from daguerre.bot.checks import channel_list, check_channel, check_words, refusal_of
 from daguerre.bot.errors import Refused
-from daguerre.bot.settings import changed
-from daguerre.bot.wishes import Malformed, orders, wishes
+from daguerre.bot.imagine.checks import check_words, refusal_of
+from daguerre.bot.imagine.wishes import Malformed, orders, wishes
+from daguerre.bot.interaction.places import channel_list, check_place
+from daguerre.bot.message.address import TOKEN_SECONDS, Address
+from daguerre.bot.moderation.settings import changed
 from daguerre.queue.errors import InvalidRequest
 from daguerre.queue.prompt.vocabulary import Vocabulary
 from daguerre.queue.records.requests import MAX_PROMPT, ImageRequest, image_request
@@ -57,14 +60,24 @@ def test_what_cannot_be_drawn_is_refused_with_its_limit(prompt: str, count: int,
     assert says in refusal(caught)
 
 
+def asked_in(channel: int, thread_of: int | None = None) -> Any:
+    """As much of an interaction as says where it was."""
+    place: Any = SimpleNamespace()
+    if thread_of is not None:
+        place = discord.Thread.__new__(discord.Thread)
+        place.parent_id, parent = thread_of, SimpleNamespace(category_id=None)
+        place.guild = SimpleNamespace(get_channel=lambda _: parent)
+    return SimpleNamespace(channel=place, channel_id=channel, guild_id=1)
+
+
 def test_a_channel_off_the_list_is_refused_with_the_list() -> None:
     """The member learns where it works. A thread goes by its channel."""
     settings = ServerSettings(channels=frozenset({"20", "3"}))
-    check_channel(settings, 20, None)
-    check_channel(settings, 999, 3)
-    check_channel(ServerSettings(), 1, None)
+    check_place(settings, asked_in(20))
+    check_place(settings, asked_in(999, thread_of=3))
+    check_place(ServerSettings(), asked_in(1))
     with pytest.raises(Refused) as caught:
-        check_channel(settings, 1, 2)
+        check_place(settings, asked_in(1, thread_of=2))
     assert "<#3>, <#20>" in refusal(caught)
 
 
@@ -209,7 +222,7 @@ def test_options_are_the_same_as_flags(flag: str, option: dict[str, Any]) -> Non
 
 def test_every_flag_is_an_option() -> None:
     """The command offers all that the grammar knows."""
-    from daguerre.bot.imagine import FLAG_OPTIONS, ORDER
+    from daguerre.bot.imagine.command import FLAG_OPTIONS, ORDER
     from daguerre.queue.records import FLAGS
 
     assert {flag.field for flag in FLAG_OPTIONS} == {flag.field for flag in FLAGS}

@@ -14,10 +14,10 @@ import discord
 import pytest
 from PIL import Image
 
-from daguerre.bot.encode import LEAST_SIDE, Encoded, ladder, next_fitting
+from daguerre.bot.error_log import describe, typed_texts
 from daguerre.bot.errors import BadToken, IntentsRefused, Refused
-from daguerre.bot.faults import Verdict, verdict
-from daguerre.bot.guard import describe, explain, typed
+from daguerre.bot.faults import Verdict, explain, verdict
+from daguerre.bot.message.encode import LEAST_SIDE, Encoded, ladder, next_fitting
 from daguerre.queue.errors import BrokerUnavailable, QueueFull, StorageFull
 
 
@@ -124,7 +124,7 @@ def test_everything_typed_into_an_interaction_counts_as_private() -> None:
     """Options of subcommands and the fields of modals too."""
     options = [{"name": "set", "options": [{"name": "prompt", "value": "one"}, {"name": "count", "value": 2}]}]
     components = [{"components": [{"custom_id": "x", "value": "two"}]}]
-    assert typed({"options": options, "components": components, "id": "3"}) == ["one", "two"]
+    assert typed_texts({"options": options, "components": components, "id": "3"}) == ["one", "two"]
 
 
 def test_errors_that_end_the_bot_say_what_to_do() -> None:

@@ -22,8 +22,8 @@ from standin.tracks import InteractionRecord
 from standin.world import Member, Upload, User
 from test_bot_presses import dynamic_items
 
-from daguerre.bot.keys import EMOJI, Key
-from daguerre.bot.reports_cards import LABELS
+from daguerre.bot.message.keys import EMOJI, Key
+from daguerre.bot.moderation.report_cards import LABELS
 from daguerre.queue.moderation import permits
 from daguerre.queue.moderation.records import Marks
 from daguerre.queue.moderation.showing import Decision, Judged, Origin, Sight, Use, Viewer, decide
@@ -326,7 +326,7 @@ def calls_of(name: str) -> list[tuple[str, ast.Call, ast.AST]]:
                         called = node.func
                         text = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
                         if text == name:
-                            found.append((f"{folder}/{file.name}", node, function))
+                            found.append((file.relative_to(PROJECT).as_posix(), node, function))
     return found
 
 

@@ -63,10 +63,10 @@ async def test_every_setting_can_be_changed_seen_and_taken_back(house: House) ->
 async def test_a_bad_value_is_refused_with_what_is_allowed(setting: str, value: str, part: str) -> None:
     """Pure: nothing is stored."""
     from daguerre.bot.errors import Refused
-    from daguerre.bot.settings_values import typed
+    from daguerre.bot.moderation.settings_values import with_typed
 
     with pytest.raises(Refused) as refused:
-        typed(ServerSettings(), setting, value)
+        with_typed(ServerSettings(), setting, value)
     assert part in refused.value.words("en-US")
 
 

@@ -11,9 +11,9 @@ from botkit import Easel, a_bot, a_worker, in_state, told, until
 from standin.driver import StandIn
 from standin.world import Channel, Member
 
-from daguerre.bot.ask import PATIENCE_SECONDS
-from daguerre.bot.client import TURNS
-from daguerre.bot.lag import Lag
+from daguerre.bot.client import PARALLEL_SUBMITS
+from daguerre.bot.imagine.ask import DEFER_AFTER_SECONDS
+from daguerre.bot.interaction.lag import Lag
 from daguerre.queue.control.queue import Queue
 from daguerre.queue.errors import BrokerUnavailable, QueueFull
 from daguerre.queue.records.jobs import JobState
@@ -69,7 +69,7 @@ async def test_a_refusal_after_a_deferral_is_as_private_as_any(
     """The placeholder that all could see goes; only the member reads why."""
 
     async def late(*given: Any, **more: Any) -> Ticket:
-        await asyncio.sleep(3 * PATIENCE_SECONDS)
+        await asyncio.sleep(3 * DEFER_AFTER_SECONDS)
         raise QueueFull(5)
 
     monkeypatch.setattr(queue, "submit", late)
@@ -87,10 +87,13 @@ async def test_a_crowd_is_answered_at_once_and_queued_a_few_at_a_time(
     """While the queue takes no more, those behind get their first answer all the same; then each gets its picture."""
     held.go.clear()
     async with a_worker(queue, easel), a_bot(standin, queue, tmp_path):
-        crowd = [await standin.slash(ada, studio, "imagine", prompt=f"apple {number}") for number in range(TURNS + 4)]
+        crowd = [
+            await standin.slash(ada, studio, "imagine", prompt=f"apple {number}")
+            for number in range(PARALLEL_SUBMITS + 4)
+        ]
         acks = [await asked.ack() for asked in crowd]
         assert all(ack.type == 5 and ack.after < 2 for ack in acks)
-        assert held.most == TURNS
+        assert held.most == PARALLEL_SUBMITS
         held.go.set()
         for asked in crowd:
             await asked.wait_for(lambda seen: bool(seen.attachments))

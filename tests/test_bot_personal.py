@@ -13,8 +13,9 @@ from standin.driver import StandIn
 from standin.tracks import InteractionRecord
 from standin.world import Channel, Member, Upload
 
-from daguerre.bot.help import about, pages
-from daguerre.bot.texts import languages, text
+from daguerre.bot.personal.help import topic_lines
+from daguerre.bot.text.markup import pages
+from daguerre.bot.text.texts import languages, text
 from daguerre.queue.control.queue import Queue
 from daguerre.queue.records import FLAGS
 from daguerre.queue.store.members import Preferences
@@ -338,7 +339,7 @@ def test_help_is_short_enough(language: str) -> None:
     from test_bot_texts import _tree
 
     for topic in ("tour", "commands", "flags", "buttons"):
-        found = pages(about(topic, _tree(), language, {}))
+        found = pages(topic_lines(topic, _tree(), language, {}))
         assert all(0 < len(page) <= 2000 for page in found)
         assert len(found) <= 3
 

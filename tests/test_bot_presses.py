@@ -20,8 +20,8 @@ from standin.driver import StandIn
 from standin.records import ClientRefused, SeenMessage
 from standin.world import Channel, Member
 
-from daguerre.bot.keys import EMOJI, Key
-from daguerre.bot.reports_cards import LABELS
+from daguerre.bot.message.keys import EMOJI, Key
+from daguerre.bot.moderation.report_cards import LABELS
 from daguerre.queue.control.queue import Queue
 from daguerre.queue.records.jobs import Job
 from daguerre.queue.store.server_settings import ServerSettings
@@ -32,8 +32,8 @@ BOT = Path(__file__).resolve().parents[1] / "bot"
 
 def dynamic_items() -> set[type[Any]]:
     """Every kind of component in the bot's source that is understood by its id."""
-    for file in BOT.glob("*.py"):
-        importlib.import_module(f"daguerre.bot.{file.stem}")
+    for file in BOT.rglob("*.py"):
+        importlib.import_module(".".join(("daguerre", "bot", *file.relative_to(BOT).with_suffix("").parts)))
     every: Any = discord.ui.DynamicItem
     return {kind for kind in every.__subclasses__() if kind.__module__.startswith("daguerre.bot.")}
 

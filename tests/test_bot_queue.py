@@ -13,10 +13,10 @@ from PIL import Image
 from standin.driver import StandIn
 from standin.world import Channel, Member
 
-from daguerre.bot.address import Address
-from daguerre.bot.cards import live_card
-from daguerre.bot.guard import explain
-from daguerre.bot.pace import MOST, YIELD, Pace, bucket_of
+from daguerre.bot.faults import explain
+from daguerre.bot.message.address import Address
+from daguerre.bot.message.cards import live_card
+from daguerre.bot.message.rate_limit import MOST, YIELD, RateLimiter, bucket_of
 from daguerre.queue.control.queue import Queue
 from daguerre.queue.dispatch.explain import Why
 from daguerre.queue.dispatch.fair import Ahead
@@ -167,7 +167,7 @@ HEADERS = {"X-RateLimit-Remaining": "1", "X-RateLimit-Reset-After": "1.5"}
 def test_previews_leave_the_last_request_of_a_bucket_to_the_final() -> None:
     """One left: they wait until the bucket is full again; other buckets are not concerned."""
     clock = Clock()
-    pace = Pace(clock)
+    pace = RateLimiter(clock)
     pace.heard("/api/v10/webhooks/1/token/messages/@original", 200, HEADERS)
     assert pace.wait("webhooks/1/token") == 1.5
     assert pace.wait("webhooks/1/other") == 0
@@ -177,7 +177,7 @@ def test_previews_leave_the_last_request_of_a_bucket_to_the_final() -> None:
 
 def test_finals_overtake_previews() -> None:
     """While one is on its way, no preview sets out; finals themselves never ask."""
-    pace = Pace(Clock())
+    pace = RateLimiter(Clock())
     with pace.final():
         assert pace.wait("channels/1") == YIELD
         with pace.final():
@@ -189,7 +189,7 @@ def test_finals_overtake_previews() -> None:
 def test_all_previews_together_keep_to_a_rate() -> None:
     """So many a second over all jobs; after each complaint half as many, then slowly more again."""
     clock = Clock()
-    pace = Pace(clock)
+    pace = RateLimiter(clock)
 
     def sent_in_a_second() -> int:
         end, number = clock.now + 1.0, 0
@@ -210,7 +210,7 @@ def test_all_previews_together_keep_to_a_rate() -> None:
 def test_a_global_limit_holds_all_previews() -> None:
     """A 429 that is not one route's own, or without headers at all, as from Cloudflare."""
     clock = Clock()
-    pace = Pace(clock)
+    pace = RateLimiter(clock)
     pace.heard("/api/v10/channels/1/messages", 429, {"Retry-After": "3", "X-RateLimit-Global": "true"})
     assert pace.wait("channels/2") == 3.0
     clock.now += 3.1
@@ -230,13 +230,13 @@ async def test_the_headers_of_discord_arrive(
 ) -> None:  # fmt: skip
     """What discord.py hides is heard from its session: buckets of the interaction's token are known."""
     heard: list[str] = []
-    original = Pace.heard
+    original = RateLimiter.heard
 
-    def note(self: Pace, path: str, status: int, headers: object) -> None:
+    def note(self: RateLimiter, path: str, status: int, headers: object) -> None:
         heard.append(bucket_of(path))
         original(self, path, status, headers)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Pace, "heard", note)
+    monkeypatch.setattr(RateLimiter, "heard", note)
     async with a_worker(queue, easel), a_bot(standin, queue, tmp_path):
         asked = await standin.slash(ada, studio, "imagine", prompt="a red apple")
         await asked.wait_for(lambda seen: bool(seen.attachments))

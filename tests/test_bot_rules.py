@@ -17,9 +17,9 @@ import simcord
 from botkit import WORDS, Easel, a_worker, in_state, told, until
 from simcord import _runtime  # which work SimCord waits for; 3.2.1 has no public name for it
 
-from daguerre.bot.client import DaguerreClient
-from daguerre.bot.delivery import Delivery
-from daguerre.bot.follow import Followers
+from daguerre.bot.client import Backend, DaguerreClient
+from daguerre.bot.message.delivery import Delivery
+from daguerre.bot.message.follow import Followers
 from daguerre.bot.options import DiscordOptions
 from daguerre.queue.control.queue import Queue
 from daguerre.queue.records.jobs import Job, JobState
@@ -38,9 +38,7 @@ class UnwatchedFollowers(Followers):
 
 def a_client(queue: Queue, folder: Path) -> DaguerreClient:
     options = DiscordOptions()
-    client = DaguerreClient(
-        options, queue=queue, settings=queue.server_settings, vocabulary=WORDS, data_dir=folder, announce=None
-    )
+    client = DaguerreClient(options, Backend(queue, folder, WORDS))
     followers = UnwatchedFollowers(queue, Delivery(client), WORDS, options.edit_interval_seconds)
     client.services = replace(client.services, followers=followers)
     return client

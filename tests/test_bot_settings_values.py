@@ -7,8 +7,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daguerre.bot.errors import Refused
-from daguerre.bot.settings_values import LONGEST_FILE, NAMES, allowed, changed, choices, from_toml, say, to_toml, typed
-from daguerre.bot.settings_view import messages
+from daguerre.bot.moderation.settings_values import (
+    LONGEST_FILE,
+    NAMES,
+    allowed,
+    changed,
+    choices,
+    from_toml,
+    to_toml,
+    value_text,
+    with_typed,
+)
+from daguerre.bot.moderation.settings_view import messages
 from daguerre.queue.store.server_settings import ServerSettings
 
 #: Values that are near what settings take.
@@ -25,7 +35,7 @@ VALUES = st.one_of(
 def outcome(name: str, value: str) -> ServerSettings | Refused:
     """The settings with this value, or why not."""
     try:
-        return typed(ServerSettings(), name, value)
+        return with_typed(ServerSettings(), name, value)
     except Refused as refused:
         return refused
 
@@ -39,7 +49,7 @@ def test_any_value_is_taken_within_its_range_or_refused_with_it(name: str, value
         assert taken.values["field"] == name
         assert allowed(name) in taken.words("en-US")
         return
-    assert typed(ServerSettings(), name, say(name, taken)) == taken
+    assert with_typed(ServerSettings(), name, value_text(name, taken)) == taken
     others = {other: getattr(taken, other) for other in NAMES if other != name}
     assert others == {other: getattr(ServerSettings(), other) for other in NAMES if other != name}
 
@@ -49,7 +59,7 @@ def test_every_suggestion_can_be_chosen(name: str) -> None:
     """And every setting says what it takes."""
     assert allowed(name)
     for value in choices(name):
-        typed(ServerSettings(), name, value)
+        with_typed(ServerSettings(), name, value)
 
 
 def test_settings_open_again_from_their_file() -> None:

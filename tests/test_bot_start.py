@@ -13,7 +13,7 @@ from botkit import Easel, a_bot, a_worker, told, until
 from standin.driver import StandIn
 from standin.world import Channel, Member
 
-from daguerre.bot.client import DaguerreClient
+from daguerre.bot.client import Backend, DaguerreClient
 from daguerre.bot.errors import ApiUnreachable, BadToken, GatewayRefused, GatewayUnreachable, IntentsRefused
 from daguerre.bot.options import DiscordOptions
 from daguerre.queue.control.queue import Queue
@@ -58,9 +58,7 @@ async def test_a_gateway_that_refuses_for_good_ends_the_bot(
 
 async def test_a_connection_that_breaks_while_the_bot_stops_is_not_talked_about(queue: Queue, tmp_path: Path) -> None:
     """A closed client has no loop any more to run handlers on: discord.py would leave a coroutine behind."""
-    client = DaguerreClient(
-        DiscordOptions(), queue=queue, settings=queue.server_settings, vocabulary=None, data_dir=tmp_path, announce=None
-    )
+    client = DaguerreClient(DiscordOptions(), Backend(queue, tmp_path))
     async with client:
         client.connected.set()
         client.dispatch("disconnect")

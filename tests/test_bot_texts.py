@@ -6,6 +6,7 @@ import ast
 import re
 import runpy
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import discord
@@ -15,12 +16,12 @@ from fluent.syntax import FluentSerializer
 from fluent.syntax import ast as ftl
 from fluent.syntax.visitor import Visitor
 
-from daguerre.bot.client import DaguerreClient
-from daguerre.bot.forms import PLACES
-from daguerre.bot.keys import EMOJI
+from daguerre.bot.client import Backend, DaguerreClient
+from daguerre.bot.message.keys import EMOJI
 from daguerre.bot.options import DiscordOptions
-from daguerre.bot.texts import ENGLISH, LOCALES, codes, language_of, languages, reason, text
-from daguerre.bot.translate import Translator
+from daguerre.bot.picture.region_form import PLACES
+from daguerre.bot.text.texts import ENGLISH, LOCALES, codes, language_of, languages, reason, text
+from daguerre.bot.text.translate import Translator
 from daguerre.queue.moderation.showing import Why
 from daguerre.queue.prompt.grammar import MalformedPrompt
 from daguerre.queue.records import FLAGS
@@ -35,7 +36,7 @@ OTHERS = [language for language in languages() if language != ENGLISH]
 def _calls() -> list[ast.Call]:
     return [
         node
-        for path in BOT.glob("*.py")
+        for path in BOT.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call)
     ]
@@ -45,7 +46,7 @@ def _literals() -> set[str]:
     """Every string constant in the bot's source."""
     return {
         node.value
-        for path in BOT.glob("*.py")
+        for path in BOT.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
@@ -116,10 +117,8 @@ def test_one_is_no_plural() -> None:
 
 
 def _tree() -> Any:
-    nothing: Any = None
-    return DaguerreClient(
-        DiscordOptions(), queue=_NoQueue(), settings=nothing, vocabulary=nothing, data_dir=Path()
-    ).tree
+    queue: Any = _NoQueue()
+    return DaguerreClient(DiscordOptions(), Backend(queue, Path())).tree
 
 
 class _NoQueue:
@@ -128,6 +127,7 @@ class _NoQueue:
     def __init__(self) -> None:
         self.on_revived: list[Any] = []
         self.members: Any = None
+        self.moderation: Any = SimpleNamespace(reports=None)
 
     def __getattr__(self, name: str) -> Any:
         return None

@@ -39,6 +39,15 @@ PARTS = {
 #: What each feature of a folder may import besides itself: the faces of these. Files at the folder's top that have no
 #: state of their own (`errors`, `tasks`, `logs`) are everybody's.
 FEATURES = {
+    "bot": {
+        "text": set[str](),
+        "message": {"text"},
+        "interaction": {"message", "text"},
+        "imagine": {"interaction", "message", "text"},
+        "moderation": {"interaction", "message", "text"},
+        "picture": {"imagine", "interaction", "message", "moderation", "text"},
+        "personal": {"imagine", "interaction", "message", "picture", "text"},
+    },
     "queue": {
         "records": set[str](),
         "prompt": {"records"},
@@ -51,7 +60,7 @@ FEATURES = {
         "control": {"dispatch", "moderation", "nats", "options", "pictures", "records", "store"},
     },
 }
-EVERYBODYS = {"errors", "tasks", "logs"}
+EVERYBODYS = {"discord_internals", "error_log", "errors", "faults", "logs", "tasks"}
 #: Folders that only those who build data, train and evaluate have the packages for.
 TRAINS = {"data", "training", "finetune", "evaluation"}
 #: Files that stand on those; everything else serves.

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from daguerre.bot.checks import check_names
 from daguerre.bot.errors import Refused
+from daguerre.bot.imagine.checks import check_names
 from daguerre.queue.dispatch.worker_registry import WorkerRegistry
 from daguerre.queue.prompt.names import UnknownName, unknown_name
 from daguerre.queue.prompt.vocabulary import Vocabulary

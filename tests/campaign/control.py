@@ -6,7 +6,8 @@ import asyncio
 import os
 from pathlib import Path
 
-from daguerre.bot.client import run_bot
+from daguerre.bot.client import Backend
+from daguerre.bot.connection import run_bot
 from daguerre.bot.options import DiscordOptions
 from daguerre.queue.control.service import open_queue
 from daguerre.queue.options import QueueOptions
@@ -25,4 +26,4 @@ async def main(folder: Path, api_base: str, gateway: str, token: str) -> None:
     options = DiscordOptions(api_base=api_base, gateway=gateway, connect_attempts=20)
     async with open_queue(OPTIONS, folder) as queue:
         print("up", os.getpid(), queue.nats_url, queue.nats_token, flush=True)
-        await run_bot(options, token, queue, queue.server_settings, None, folder, asyncio.Event())
+        await run_bot(options, token, Backend(queue, folder), asyncio.Event())

@@ -1,0 +1,103 @@
+"""What the moderators' cards say and offer, by kind and state of a report. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import discord
+
+from ...queue.moderation import Report, highest_score
+from ...queue.records import Job
+from ..message import Address, short_id, view_with
+from ..text import shown, text
+
+#: Buttons of an open card by its kind; `LABELS` says what stands on them.
+OFFERED: Mapping[str, tuple[str, ...]] = {
+    "report": ("hide", "delete", "ban1", "ban7", "allow"),
+    "review": ("release", "reject", "ban7"),
+    "appeal": ("restore", "refuse"),
+}
+#: What stands on the buttons.
+LABELS: Mapping[str, str] = {
+    "hide": "report.button.hide",
+    "delete": "report.button.delete",
+    "ban1": "report.button.ban1",
+    "ban7": "report.button.ban7",
+    "allow": "report.button.allow",
+    "release": "report.button.release",
+    "reject": "report.button.reject",
+    "restore": "report.button.restore",
+    "refuse": "report.button.refuse",
+    "undo": "report.button.undo",
+    "appeal": "report.button.appeal",
+}
+#: The state that each action leads to.
+LEADS_TO: Mapping[str, str] = {
+    "hide": "hidden", "delete": "deleted", "ban1": "banned", "ban7": "banned", "allow": "allowed",
+    "release": "allowed", "reject": "rejected", "restore": "allowed", "refuse": "rejected",
+}  # fmt: skip
+#: Actions whose end is a loss.
+_RED = ("delete", "ban1", "ban7", "reject")
+#: What a card is about.
+HEADS: Mapping[str, str] = {
+    "report": "report.card.report",
+    "review": "report.card.review",
+    "appeal": "report.card.appeal",
+}
+#: What became of it.
+STATES: Mapping[str, str] = {
+    "hidden": "report.state.hidden",
+    "deleted": "report.state.deleted",
+    "banned": "report.state.banned",
+    "rejected": "report.state.rejected",
+    "allowed": "report.state.allowed",
+}
+#: Days of a ban.
+BAN_DAYS: Mapping[str, int] = {"ban1": 1, "ban7": 7}
+#: States of reports that can be taken back.
+UNDONE = ("hidden", "deleted", "banned")
+#: Characters of each prompt on a card, before escapes double them: with a reason of 300 it stays below Discord's 2,000.
+PROMPT = 240
+
+
+def offered(report: Report) -> tuple[str, ...]:
+    """The actions of a card's buttons."""
+    if report.state == "open":
+        return OFFERED[report.kind]
+    return ("undo",) if report.state in UNDONE else ()
+
+
+def report_button(action: str, report: int, locale: str) -> discord.ui.Button[Any]:
+    """One action on one report; decisions.py knows it by its custom id."""
+    style = discord.ButtonStyle.danger if action in _RED else discord.ButtonStyle.secondary
+    return discord.ui.Button(
+        label=text(LABELS[action], locale), style=style, custom_id=f"daguerre-card:{action}:{report}"
+    )
+
+
+def card_view(report: Report, locale: str) -> discord.ui.View:
+    return view_with(report_button(action, report.number, locale) for action in offered(report))
+
+
+def card_words(report: Report, job: Job, locale: str, *, parent: str = "", decided_by: str = "") -> str:
+    """The card: what it is about, the prompt, who asked, where from, and what was decided."""
+    lines = [text(HEADS[report.kind], locale, who=f"<@{report.who}>")]
+    lines.append(text("report.card.prompt", locale, prompt=shown(job.request.prompt, PROMPT)))
+    if job.request.negative:
+        lines.append(text("report.card.negative", locale, prompt=shown(job.request.negative, PROMPT)))
+    lines.append(text("report.card.job", locale, who=f"<@{job.member}>", job=short_id(job), when=str(int(job.created))))
+    if parent:
+        lines.append(text("report.card.parent", locale, job=parent[:8]))
+    if score := highest_score(job.metadata):
+        lines.append(text("report.card.score", locale, score=str(round(100 * score))))
+    address = Address.of(job.reply)
+    if address is not None and address.guild and address.message and not address.private:
+        lines.append(f"https://discord.com/channels/{address.guild}/{address.channel}/{address.message}")
+    if report.reason:
+        lines.append(f"> {shown(report.reason)}")
+    if report.state != "open":
+        lines.append(
+            text("report.decided.by", locale, state=text(STATES[report.state], locale), who=f"<@{decided_by}>")
+        )
+    return "\n".join(lines)
