@@ -36,7 +36,7 @@ def data_build(
 ) -> None:
     """Fetch the pinned packages and draw every sprite. The same command goes on where it stopped."""
     need("data")
-    from ..models.commands import build_data
+    from ..models.commands.data import build_data
 
     build_data(folder, size, also or (), without or (), typer.echo)
 
@@ -55,7 +55,7 @@ def data_import(
 ) -> None:
     """Make a data set of your own pictures and captions."""
     need("data")
-    from ..models.commands import import_data
+    from ..models.commands.data import import_data
 
     import_data(
         pictures, out or RUNS / "imported" / pictures.resolve().name, size, crop=crop, skip_broken=skip_broken,
@@ -73,7 +73,7 @@ def data_bank(
 ) -> None:
     """Choose the drawings that the denoiser draws from, and name them in 21 languages."""
     used = weights or settings_of(config).weights
-    from ..models.commands import build_reference_bank
+    from ..models.commands.data import build_reference_bank
 
     build_reference_bank(folder, size, used, out or used / "bank", typer.echo)
 
@@ -83,7 +83,7 @@ def data_credits(
     file: Annotated[Path, typer.Argument(help="The file to bring up to date.")] = Path("CREDITS.md"),
 ) -> None:
     """Write the part of CREDITS.md that follows from the sources."""
-    from ..models.data.credits import write_credits
+    from ..models.data import write_credits
 
     typer.echo(f"{file}: {'brought up to date' if write_credits(file) else 'was up to date'}")
 
@@ -103,8 +103,8 @@ def train(
 ) -> None:
     """Train a model from a recipe. The same command resumes; Ctrl-C and SIGTERM save first."""
     need("data")
-    from ..models.commands import train_recipe
-    from ..models.training.run import Task
+    from ..models.commands.kinds import Task
+    from ..models.commands.train import train_recipe
 
     task = Task(recipe, run or Path(), folder, weights, pictures, base, objective)
     train_recipe(task, run, threads, tensorboard, typer.echo)
@@ -132,7 +132,7 @@ def evaluate(
     """Ask a recogniser whether weights draw what is asked for; writes EVALUATION.md and evaluation.json."""
     configuration = settings_of(config)
     need("data")
-    from ..models.commands import draws_from_drawings, evaluate_folder
+    from ..models.commands.evaluate import draws_from_drawings, evaluate_folder
     from .worker import check_weights
 
     chosen = weights or configuration.weights
@@ -157,7 +157,7 @@ def synthesize(
     """Render a list of prompts into a data set that `daguerre data import` reads. The same command goes on."""
     configuration = settings_of(config)
     need("worker")
-    from ..models.draw_commands import synthesize_list
+    from ..models.commands.draw import synthesize_list
     from .imagine import load_words
     from .worker import check_weights, load_finisher
 
@@ -185,7 +185,7 @@ def sheet(
     """Draw a contact sheet, to judge the weights by eye."""
     configuration = settings_of(config)
     need("worker")
-    from ..models.draw_commands import draw_sheet
+    from ..models.commands.draw import draw_sheet
     from .output import check_writable, output_files
     from .worker import check_weights, load_finisher
 

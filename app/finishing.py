@@ -12,12 +12,16 @@ from typing import Any
 
 from PIL import Image
 
-from ..models import watermark
-from ..models.certificates import development_certificate, load_certificate
-from ..models.label import add_label
-from ..models.manifest import Signer
-from ..models.provenance import encode_png
-from ..models.safety import Judge, load_judge
+from ..models.provenance import (
+    Judge,
+    Signer,
+    add_label,
+    development_certificate,
+    encode_png,
+    load_certificate,
+    load_judge,
+    watermark,
+)
 from ..queue.moderation import ModerationOptions
 from ..queue.records import ImageRequest
 from .making import MAKING, Making

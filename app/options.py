@@ -79,7 +79,7 @@ class RenderOptions(BaseModel):
         default="float32",
         description=(
             'What the denoiser computes in on a processor. "bfloat16" takes about half the time where the processor '
-            "multiplies it by itself (AMX, AVX-512 BF16); details of the pictures are others, and their last bits "
+            "has native bfloat16 (AMX, AVX-512 BF16); details of the pictures are others, and their last bits "
             "depend on what else is drawn, as the pictures say. Elsewhere it counts for nothing; GPUs always compute "
             "in half precision."
         ),

@@ -20,7 +20,7 @@ from PIL import Image
 
 from ..models.errors import TooLate, Unrenderable
 from ..models.provenance import software
-from ..models.serving.asks import Ask, Drawn, OnProgress, Progress, Source
+from ..models.serving import OnProgress, Progress, RenderRequest, RenderResult, Source
 from ..queue.errors import RenderRefused
 from ..queue.prompt import in_words
 from ..queue.records import ImageRequest, Rendered
@@ -37,7 +37,7 @@ MOST_PIXELS = 32_000_000
 
 
 class EngineLike(Protocol):
-    """What rendering needs of `models.engine.Engine`."""
+    """What rendering needs of `models.serving.engine.Engine`."""
 
     @property
     def slots(self) -> int: ...
@@ -46,23 +46,29 @@ class EngineLike(Protocol):
 
     def adapters(self) -> Sequence[str]: ...
 
-    def submit(self, ask: Ask, on_progress: OnProgress) -> Job: ...
+    def submit(self, request: RenderRequest, on_progress: OnProgress) -> Job: ...
 
-    def draw(self, ask: Ask, on_progress: OnProgress) -> Drawn: ...
+    def draw(self, request: RenderRequest, on_progress: OnProgress) -> RenderResult: ...
 
     def run(self) -> None: ...
 
     def close(self) -> None: ...
 
 
-def ask_of(request: ImageRequest, files: Mapping[str, bytes], *, member: str = "", seconds: float = math.inf) -> Ask:
+def ask_of(
+    request: ImageRequest, files: Mapping[str, bytes], *, member: str = "", seconds: float = math.inf
+) -> RenderRequest:
     """The request in the engine's words, emoji as their names; `files` holds the bytes of what its source names.
 
     Raises:
         RenderRefused: a source picture cannot be read.
     """
     source = request.source
-    same = {each.name: getattr(request, each.name) for each in fields(Ask) if each.name in ImageRequest.model_fields}
+    same = {
+        each.name: getattr(request, each.name)
+        for each in fields(RenderRequest)
+        if each.name in ImageRequest.model_fields
+    }
     in_its_words: dict[str, Any] = same | {
         "prompt": in_words(request.prompt),
         "negative": in_words(request.negative),
@@ -79,7 +85,7 @@ def ask_of(request: ImageRequest, files: Mapping[str, bytes], *, member: str = "
             source.fit,
         ),
     }
-    return Ask(seeds=request.seeds, member=member, seconds=seconds, **in_its_words)
+    return RenderRequest(seeds=request.seeds, member=member, seconds=seconds, **in_its_words)
 
 
 def _opened(files: Mapping[str, bytes], name: str) -> Image.Image:
@@ -96,7 +102,7 @@ def _opened(files: Mapping[str, bytes], name: str) -> Image.Image:
 
 
 def files_of(
-    drawn: Drawn, request: ImageRequest, finisher: Finisher, job: str = ""
+    drawn: RenderResult, request: ImageRequest, finisher: Finisher, job: str = ""
 ) -> tuple[tuple[bytes, ...], Mapping[str, Any]]:
     """Blocking: the PNG files of what was drawn, and what is to be kept with them."""
     about = dict(drawn.about)
@@ -135,7 +141,7 @@ def make_handler(engine: EngineLike, finisher: Finisher | None = None, *, second
 
         begun = time.monotonic()
 
-        def asked() -> Ask:
+        def asked() -> RenderRequest:
             return ask_of(request, context.sources, member=context.job, seconds=seconds)
 
         # Only source pictures take time to unpack.

@@ -28,9 +28,7 @@ def read_origin(data: bytes) -> Origin:
     Raises:
         ValueError: it is no PNG, JPEG or WebP picture, or too large.
     """
-    from ..models import watermark
-    from ..models.manifest import read_statement
-    from ..models.provenance import TRAINED_MEDIA
+    from ..models.provenance import TRAINED_MEDIA, read_statement, watermark
 
     picture = _open(data)
     media = FORMATS[picture.format or ""]

@@ -45,7 +45,7 @@ def check_weights(weights: Path) -> None:
             "Until then jobs wait; none is lost."
         )
     # What its own files tell against it, without torch.
-    from ..models.serving.families import check_told
+    from ..models.serving import check_told
 
     try:
         check_told(weights)
@@ -67,7 +67,7 @@ def load_engine(
         from diffusers.utils import logging as diffusers_logging
         from transformers.utils import logging as transformers_logging
 
-        from ..models.engine import Engine
+        from ..models.serving.engine import Engine
     except (ImportError, RuntimeError) as error:
         if (failed := import_behind(error)) is None:
             raise

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from daguerre.models.engine import Ask, Engine
+from daguerre.models.serving import RenderRequest
+from daguerre.models.serving.engine import Engine
 
 PROMPTS = (
     "a red apple", "a pumpkin on a blue background", "a cat and a dog", "five roses", "两只熊猫和一辆汽车",
@@ -38,7 +39,7 @@ def main() -> None:
     engine.load()
     rows: list[list[Image.Image]] = []
     for prompt in PROMPTS:
-        served = Ask(prompt, (0, 1, 2, 3), 16, 4.0, 256, 256)
+        served = RenderRequest(prompt, (0, 1, 2, 3), 16, 4.0, 256, 256)
         raw = replace(served, raw=True)
         seconds: dict[str, list[float]] = {"served": [], "raw": []}
         for _ in range(wanted.times):

@@ -36,10 +36,11 @@ from diffusers import DiffusionPipeline
 from torch.utils.flop_counter import FlopCounterMode
 
 from daguerre.app.config import load
-from daguerre.models.common.folder import native_size
-from daguerre.models.engine import Ask, Cancelled, Engine, Progress
-from daguerre.models.serving import schedule
+from daguerre.models.common import native_size
+from daguerre.models.serving import Progress, RenderRequest, schedule
+from daguerre.models.serving.engine import Engine
 from daguerre.models.serving.finish import finish
+from daguerre.models.serving.jobs import Cancelled
 
 # At the end: `-P` keeps this folder off the path because of queue.py, which stands in for the standard library's.
 sys.path.append(str(Path(__file__).parent))
@@ -107,13 +108,13 @@ class Baseline:
         self.pipeline.to(engine.device)
         self.pipeline.set_progress_bar_config(disable=True)
         self.pipeline.unet.to(memory_format=torch.channels_last)
-        self.kit: Any = engine.loop._kit  # pyright: ignore
+        self.context: Any = engine.loop._context  # pyright: ignore
         self.window = window
         self.device = engine.device
 
     @torch.inference_mode()
-    def draw(self, asks: Sequence[Ask]) -> None:
-        one, network = asks[0], self.kit.network
+    def draw(self, asks: Sequence[RenderRequest]) -> None:
+        one, network = asks[0], self.context.network
         width, height = native_size(one.width, one.height, network.native)
         latents = self.pipeline(
             [ask.prompt for ask in asks], num_inference_steps=one.steps, guidance_scale=one.guidance, width=width,
@@ -121,7 +122,7 @@ class Baseline:
             output_type="latent",
         ).images  # fmt: skip
         for latent in latents:
-            finish(network, self.kit.enlarge, latent[None].float(), (one.width, one.height))
+            finish(network, self.context.enlarge, latent[None].float(), (one.width, one.height))
 
     def play(self, trace: Sequence[Arrival]) -> list[Outcome]:
         """First come, first served; cancelling helps only those that have not begun."""
@@ -202,10 +203,10 @@ def matmul_peak(engine: Engine) -> float:
 
 def flop_of_row(engine: Engine, plain: Baseline) -> float:
     """Of one row at the model's own size, counted in the stock U-Net: packed layers are unknown to the counter."""
-    network: Any = engine.loop._kit.network  # pyright: ignore
+    network: Any = engine.loop._context.network  # pyright: ignore
     cells = network.native // network.factor
     unet = plain.pipeline.unet
-    states = network.words(network.plain, "").states.to(unet.dtype).repeat(2, 1, 1)
+    states = network.encode_prompt(network.plain, "").states.to(unet.dtype).repeat(2, 1, 1)
     sample = torch.zeros(2, network.channels, cells, cells, device=network.device, dtype=unet.dtype)
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         unet(sample, torch.zeros(2, device=network.device), encoder_hidden_states=states, return_dict=False)
@@ -326,7 +327,7 @@ def main() -> None:
     found: dict[str, Any] = {
         "machine": machine(), "threads": torch.get_num_threads(),
         **{name: engine.describe()[name] for name in ("device", "precision", "torch", "diffusers", "model")},
-        "compiled": loop._kit.network.program is not None,
+        "compiled": loop._context.network.program is not None,
         "requests": count, "slots": engine.slots, "pace": [list(pair) for pair in pace(engine)],
     }  # fmt: skip
     plain = Baseline(engine, wanted.weights, None)
@@ -350,7 +351,7 @@ def main() -> None:
 def pace(engine: Engine) -> tuple[tuple[int, float], ...]:
     """Measured (rows, seconds of a forward) at the model's own size."""
     loop: Any = engine.loop
-    network = loop._kit.network
+    network = loop._context.network
     cells = network.native // network.factor
     return loop._paces.get(network, network.plain, cells, cells).seconds
 

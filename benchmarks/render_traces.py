@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from daguerre.models.engine import Ask
+from daguerre.models.serving import RenderRequest
 
 PROMPTS = ("a red apple", "a pizza", "a rocket", "a cat face", "two lemons", "a house on a blue background")
 #: Completed within so many times what it takes alone on an idle machine.
 GOOD = 4.0
 #: A picture as most ask for it.
-USUAL = Ask(PROMPTS[0], (1,), 16, 3.0, 256, 256, raw=True)
+USUAL = RenderRequest(PROMPTS[0], (1,), 16, 3.0, 256, 256, raw=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Arrival:
     """One request of a trace."""
 
     at: float
-    ask: Ask
+    ask: RenderRequest
     #: Seconds after its arrival at which it is cancelled; inf for never.
     cancel: float = float("inf")
 
@@ -77,7 +77,7 @@ def make_trace(load: float, capacity: float, count: int, *, mixed: bool, seed: i
     for number in range(count):
         now += 0.0 if load == float("inf") else choose.expovariate(load * capacity)
         sides = choose.choices([(256, 256), (256, 384), (384, 384)], [50, 30, 20])[0] if mixed else (256, 256)
-        ask = Ask(
+        ask = RenderRequest(
             choose.choice(PROMPTS), (choose.randrange(2**32),), choose.choice([4, 8, 20, 30]) if mixed else 16,
             3.0 if not mixed or choose.random() < 0.7 else 1.0, *sides,
             raw=True, member=f"m{choose.choices(range(8), members)[0]}",

@@ -25,8 +25,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from daguerre.models import watermark
-from daguerre.models.safety import load_judge
+from daguerre.models.provenance import load_judge, watermark
 from daguerre.queue.moderation.rules import Rule, book_of
 from daguerre.queue.moderation.rules_default import default_rules
 
@@ -178,8 +177,7 @@ LANGUAGES: dict[str, tuple[str, tuple[str, ...]]] = {
 
 def ordinary(packages: Path) -> dict[str, list[str]]:
     """Prompts as people write them, by language; fetches the packages where they are not there."""
-    from daguerre.models.data.packages import fetch
-    from daguerre.models.data.sources import EMOJIBASE, TUXPAINT
+    from daguerre.models.data import EMOJIBASE, TUXPAINT, fetch
 
     emojibase, stamps = fetch(EMOJIBASE, packages), fetch(TUXPAINT, packages)
     texts = [file.read_text(encoding="utf-8", errors="replace").splitlines() for file in stamps.rglob("*.txt")]

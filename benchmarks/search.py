@@ -17,14 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from daguerre.models.common.folder import digest_of
-from daguerre.models.data.languages import LANGUAGES
-from daguerre.models.data.packages import fetch
-from daguerre.models.data.sources import WORDNET
-from daguerre.models.data.synonyms import SYNONYMS
-from daguerre.models.drawer import bank
+from daguerre.models.common import digest_of
+from daguerre.models.data import LANGUAGES, SYNONYMS, WORDNET, fetch
+from daguerre.models.drawer import NEAR, Found, Search, bank
 from daguerre.models.drawer.assemble import text_encoder
-from daguerre.models.drawer.search import NEAR, Found, Search
 
 #: WordNet's files of nouns that nobody draws: attributes, cognition, possession, quantity, relations, states.
 ABSTRACT = frozenset((7, 9, 21, 23, 24, 26))

@@ -22,7 +22,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.flop_counter import FlopCounterMode
 
-from daguerre.models import networks
+from daguerre.models.training import networks
 from daguerre.models.training.denoiser import DenoiserRecipe, build, place
 from daguerre.models.training.objectives import Flow
 

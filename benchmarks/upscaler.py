@@ -21,11 +21,11 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from PIL import Image
 from torch import Tensor
 
-from daguerre.models import upscaler
-from daguerre.models.data.store import load
-from daguerre.models.engine import Engine
+from daguerre.models.common import upscaler
+from daguerre.models.data import load
 from daguerre.models.evaluation.fidelity import reconstruct, upscaler_gain
-from daguerre.models.training.losses import psnr
+from daguerre.models.serving.engine import Engine
+from daguerre.models.training import psnr
 from daguerre.models.training.upscaler_pairs import background, shrink
 from daguerre.models.training.upscaler_sprites import held_out
 

@@ -21,6 +21,11 @@ ModelError
 
 from __future__ import annotations
 
+import tarfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class ModelError(Exception):
     """Something went wrong with models or data."""
@@ -102,3 +107,26 @@ class Unsupported(Unfit):
 
 class TooLate(EngineError):
     """The request's deadline passed before its pictures were ready."""
+
+
+#: Where foreign exceptions come in: what is raised over a file that is damaged, cut, of another shape or another kind.
+FOREIGN: tuple[type[BaseException], ...] = (
+    OSError, EOFError, zlib.error, tarfile.TarError,  # files and archives
+    ValueError, KeyError, IndexError, StopIteration, TypeError, AttributeError,  # json, TOML, content of another form
+    RuntimeError,  # torch: shapes, memory; transformers and diffusers raise OSError and ValueError
+    SyntaxError, Warning,  # Pillow
+)  # fmt: skip
+#: Of libraries that this file must not need.
+FOREIGN_BY_NAME = frozenset({"SafetensorError", "DecompressionBombError"})
+
+
+@contextmanager
+def explained(ours: type[ModelError], message: str) -> Iterator[None]:
+    """Raise `ours` in place of a foreign exception; `{problem}` and `{kind}` in the message are what it said and is."""
+    try:
+        yield
+    except Exception as problem:
+        name = type(problem).__name__
+        if not isinstance(problem, FOREIGN) and name not in FOREIGN_BY_NAME:
+            raise
+        raise ours(message.replace("{problem}", str(problem)).replace("{kind}", name)) from problem

@@ -21,9 +21,10 @@ ROOT = Path(__file__).resolve().parents[1]
 #: Folders, and the extras whose packages they may import besides the base; the first that fits a file counts.
 MAY = (
     ("models/data", ("worker", "data")), ("models/training", ("worker", "data")),
-    ("models/evaluation", ("worker", "data")), ("models/gpu", ("worker", "data")),
-    ("models/commands.py", ("worker", "data")), ("models", ("worker",)), ("app", ("worker",)), ("bot", ()),
-    ("queue", ()), ("web", ()),
+    ("models/evaluation", ("worker", "data")),
+    ("models/finetune", ("worker", "data")), ("models/commands/draw.py", ("worker",)),
+    ("models/commands", ("worker", "data")), ("models", ("worker",)), ("app", ("worker",)), ("bot", ()), ("queue", ()),
+    ("web", ()),
 )  # fmt: skip
 
 

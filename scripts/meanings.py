@@ -22,9 +22,7 @@ from typing import Any
 import numpy as np
 from opencc import OpenCC
 
-from daguerre.models.data.languages import code_of, plain_code
-from daguerre.models.data.packages import fetch
-from daguerre.models.data.sources import CLDR, CLDR_DERIVED, EMOJIBASE, EMOJILIB
+from daguerre.models.data import CLDR, CLDR_DERIVED, EMOJIBASE, EMOJILIB, code_of, fetch, plain_code
 
 PROJECT = Path(__file__).resolve().parents[1]
 OUT = PROJECT / "queue" / "prompt" / "meanings.npz"

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from daguerre.models import networks
 from daguerre.models.data.raster import rasterise
 from daguerre.models.data.store import SpriteSet
+from daguerre.models.training import networks
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,8 @@ from diffusers import (
 from PIL import Image, ImageDraw
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from daguerre.models import networks
 from daguerre.models.data.store import SpriteSet
+from daguerre.models.training import networks
 from daguerre.models.training.progress import Lines
 from daguerre.models.training.tokenizer import train_tokenizer
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,13 @@ import torch
 from diffusers import AutoencoderKL
 from torch import nn
 
-from daguerre.models import networks
-from daguerre.models.data.colours import looks
+from daguerre.models.data.colours import WORDS, looks, to_oklab
+from daguerre.models.data.colours import names_of as colours_called
 from daguerre.models.data.describe import names_of
 from daguerre.models.data.raster import rasterise
 from daguerre.models.data.sampler import SceneSampler
 from daguerre.models.data.store import SpriteSet
+from daguerre.models.training import networks
 from daguerre.models.training.codec import CodecRecipe
 from daguerre.models.training.denoiser import DenoiserRecipe
 from daguerre.models.training.latents import Shard, draw_scenes, encode
@@ -92,3 +93,14 @@ def same(one: nn.Module, other: nn.Module) -> bool:
     """Whether both hold the same bits."""
     pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
     return all(torch.equal(a, b) for a, b in pairs)
+
+
+def name_colour(srgb: Sequence[float]) -> str:
+    """The word for one sRGB colour, 0 to 255."""
+    return WORDS[int(colours_called(to_oklab(torch.tensor(srgb, dtype=torch.float32)[None, :, None] / 255)))]
+
+
+@torch.no_grad()
+def decode_prior(codec: AutoencoderKL, count: int, side: int, *, seed: int = 0) -> torch.Tensor:
+    """Pictures (count, 3, 4 side, 4 side) decoded from z ~ N(0, 1), not clamped; the same for the same seed."""
+    return codec.decode(torch.randn(count, 4, side, side, generator=torch.Generator().manual_seed(seed))).sample.float()

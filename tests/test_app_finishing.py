@@ -16,10 +16,10 @@ from test_models_watermark import drawn
 
 from daguerre.app.finishing import Finisher, make_finisher
 from daguerre.app.verify import describe, read_origin
-from daguerre.models.certificates import CertificateUnusable, development_certificate, load_certificate
-from daguerre.models.manifest import Signer, read_statement
-from daguerre.models.provenance import TRAINED_MEDIA
-from daguerre.models.safety import JudgeMissing, load_judge
+from daguerre.models.provenance.certificates import CertificateUnusable, development_certificate, load_certificate
+from daguerre.models.provenance.manifest import Signer, read_statement
+from daguerre.models.provenance.metadata import TRAINED_MEDIA
+from daguerre.models.provenance.safety import JudgeMissing, load_judge
 from daguerre.queue.moderation.options import ModerationOptions
 from daguerre.queue.records.requests import ImageRequest, image_request
 

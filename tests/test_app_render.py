@@ -21,9 +21,9 @@ from daguerre.app.output import check_writable, output_files, write_files
 from daguerre.app.render import make_handler, render
 from daguerre.app.reproduce import read_picture
 from daguerre.app.verify import read_origin
-from daguerre.models.certificates import development_certificate
-from daguerre.models.engine import Engine
-from daguerre.models.manifest import Signer
+from daguerre.models.provenance.certificates import development_certificate
+from daguerre.models.provenance.manifest import Signer
+from daguerre.models.serving.engine import Engine
 from daguerre.models.serving.previews import drawing
 from daguerre.queue.errors import RenderRefused
 from daguerre.queue.records.jobs import Rendered

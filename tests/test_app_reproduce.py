@@ -17,7 +17,7 @@ from daguerre.app.finishing import Finisher
 from daguerre.app.making import MAKING, Making
 from daguerre.app.render import ask_of, files_of
 from daguerre.app.reproduce import compare, read_picture, reproduce
-from daguerre.models.engine import Engine
+from daguerre.models.serving.engine import Engine
 from daguerre.models.serving.previews import drawing
 from daguerre.queue.records.requests import image_request
 

@@ -23,17 +23,18 @@ ALLOWED = {
     "queue": set[str](),
     "models": set[str](),
 }
-#: What each part of models may import besides itself; a file at its top counts as a part. `errors` is everybody's.
+#: What each folder of models may import besides itself; `errors` is everybody's.
 PARTS = {
     "common": set[str](),
     "layout": {"common"},
     "drawer": {"common"},
-    "serving": {"common", "drawer", "layout", "upscaler"},
+    "provenance": set[str](),
+    "serving": {"common", "drawer", "layout", "provenance"},
     "data": {"common", "drawer"},
-    "training": {"common", "data", "drawer", "networks", "upscaler"},
-    "evaluation": {"common", "data", "drawer", "engine", "layout", "serving", "training", "upscaler"},
-    "gpu": {"common", "data", "evaluation", "networks", "training", "upscaler"},
-    "engine": {"common", "drawer", "layout", "serving", "upscaler"},
+    "training": {"common", "data", "drawer"},
+    "finetune": {"common", "data", "training"},
+    "evaluation": {"common", "data", "drawer", "layout", "serving", "training"},
+    "commands": {"common", "data", "drawer", "evaluation", "finetune", "serving", "training"},
 }
 #: What each feature of a folder may import besides itself: the faces of these. Files at the folder's top that have no
 #: state of their own (`errors`, `tasks`, `logs`) are everybody's.
@@ -60,10 +61,10 @@ FEATURES = {
     },
 }
 EVERYBODYS = {"discord_internals", "error_log", "errors", "faults", "logs", "tasks"}
-#: Parts that only those who build data, train and evaluate have the packages for.
-TRAINS = {"data", "training", "evaluation", "gpu"}
-#: Files at the top of models that stand on those; everything else there serves.
-STAND_ON_TRAINING = {"commands"}
+#: Folders that only those who build data, train and evaluate have the packages for.
+TRAINS = {"data", "training", "finetune", "evaluation"}
+#: Files that stand on those; everything else serves.
+STAND_ON_TRAINING = {"commands/data.py", "commands/evaluate.py", "commands/kinds.py", "commands/train.py"}
 #: Files of app that may know models: they run in the worker process, or name its errors.
 KNOWS_MODELS = {
     "cli.py", "cli_bank.py", "cli_models.py", "finishing.py", "imagine.py", "render.py", "reproduce.py", "trial.py",
@@ -176,6 +177,10 @@ def part_of(file: Path) -> str:
     return first.removesuffix(".py")
 
 
+def stands_on_training(file: Path) -> bool:
+    return part_of(file) in TRAINS or file.relative_to(PROJECT / "models").as_posix() in STAND_ON_TRAINING
+
+
 @pytest.mark.parametrize("part", PARTS)
 def test_parts_of_models_import_one_way(part: str) -> None:
     """What serves stands on nothing that trains, and no two parts stand on each other; no lazy import hides one."""
@@ -190,23 +195,59 @@ def test_parts_of_models_import_one_way(part: str) -> None:
 
 
 def test_parts_of_models_make_no_circle() -> None:
-    """Every part of models, files at its top included, can be put in an order in which each stands on earlier ones."""
+    """Every folder of models can be put in an order in which each stands on earlier ones."""
     stands_on: dict[str, set[str]] = {}
     for file in sources("models"):
         part = part_of(file)
         stands_on.setdefault(part, set()).update(target for target, _ in parts_imported(file) if target != part)
-    assert stands_on.keys() >= PARTS.keys()
+    assert stands_on.keys() == PARTS.keys() | {"errors"}
     tuple(TopologicalSorter(stands_on).static_order())
 
 
+def faces() -> dict[str, set[str]]:
+    """What the face of each folder of models offers, by the folder's dotted name below models."""
+    found: dict[str, set[str]] = {}
+    for file in (PROJECT / "models").rglob("__init__.py"):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+                names = set(ast.literal_eval(node.value))
+                found[".".join(file.parent.relative_to(PROJECT / "models").parts)] = names
+    return found
+
+
+@pytest.mark.parametrize("folder", ["app", "models"])
+def test_what_a_face_offers_is_taken_from_it(folder: str) -> None:
+    """Other folders import past a face only what it leaves to modules of their own names, where torch is needed."""
+    offered = faces()
+    wrong: list[str] = []
+    for file in sources(folder):
+        package = file.relative_to(PROJECT).parts[:-1]
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.ImportFrom) or not node.level or not node.module:
+                continue
+            target = [*package[: len(package) - node.level + 1], *node.module.split(".")]
+            inside = ".".join(target[1:-1])
+            if target[0] != "models" or (".".join(package[1:]).startswith(inside) and package[0] == "models"):
+                continue
+            past = offered.get(inside, set()) & {alias.name for alias in node.names}
+            wrong += [f"{file.relative_to(PROJECT)}:{node.lineno} {name} of {inside}" for name in past]
+    assert wrong == []
+
+
+def test_every_folder_of_models_has_a_face() -> None:
+    """It says in a sentence or two what the folder is for."""
+    folders = {file.parent for file in sources("models")} - {PROJECT / "models"}
+    assert all(ast.get_docstring(ast.parse((folder / "__init__.py").read_text("utf-8"))) for folder in folders)
+
+
 def test_only_commands_of_training_stand_on_training() -> None:
-    """Files at the top of models, `synthesize` and `sheet` among them, need no packages but a worker's."""
+    """Whatever else there is, `synthesize` and `sheet` among it, needs no packages but a worker's."""
     wrong = [
         f"{file.relative_to(PROJECT)}:{line} imports {target}"
-        for file in sorted((PROJECT / "models").glob("*.py"))
-        if file.stem not in STAND_ON_TRAINING
+        for file in sources("models")
+        if not stands_on_training(file)
         for target, line in parts_imported(file)
-        if target in TRAINS | STAND_ON_TRAINING
+        if target in TRAINS
     ]
     assert wrong == []
 
@@ -221,9 +262,9 @@ def test_serving_imports_nothing_beyond_its_extra() -> None:
     beyond = sorted((extras["data"] | {"resvg_py", "efficientnet_lite_pytorch"}) - extras["worker"] - extras["base"])
     assert {"inflect", "resvg_py"} <= set(beyond)
     modules = [
-        ".".join(("daguerre", *file.relative_to(PROJECT).with_suffix("").parts))
+        ".".join(("daguerre", *file.relative_to(PROJECT).with_suffix("").parts)).removesuffix(".__init__")
         for file in sources("models")
-        if part_of(file) not in TRAINS | STAND_ON_TRAINING
+        if not stands_on_training(file)
     ]
     code = (
         f"import importlib, sys\nsys.modules.update(dict.fromkeys({beyond!r}))\n"

@@ -12,16 +12,14 @@ import pytest
 import torch
 from diffusers import AutoencoderKL
 from modelkit import CODEC as TOY
-from modelkit import interrupted_after, same
+from modelkit import decode_prior, interrupted_after, same
 from torch import nn
 
-from daguerre.models import networks
 from daguerre.models.data.store import SpriteSet
 from daguerre.models.errors import TrainingError
-from daguerre.models.training import checkpoints, losses
+from daguerre.models.training import checkpoints, losses, networks
 from daguerre.models.training.adversary import MultiScaleDiscriminator
-from daguerre.models.training.codec import Adversary, CodecRecipe, codec_loss, reconstruct, train_codec
-from daguerre.models.training.codec_figures import decode_prior
+from daguerre.models.training.codec import Adversary, CodecRecipe, reconstruct, train_codec
 from daguerre.models.training.pictures import random_pictures, split
 from daguerre.models.training.progress import Lines
 from daguerre.models.training.recipes import section
@@ -193,10 +191,10 @@ def test_the_whole_loss_lowers_the_error(sprites: SpriteSet, tmp_path: Path) -> 
     torch.manual_seed(3)
     pictures = random_pictures(split(sprites)[1], 16, 16)
     with torch.no_grad():
-        loss_before, before = codec_loss(fresh, pictures, recipe, half=False)
-        loss_after, after = codec_loss(trained, pictures, recipe, half=False)
-    assert after < before / 2
-    assert loss_after < loss_before
+        before, after = (reconstruct(codec, pictures, recipe, half=False) for codec in (fresh, trained))
+    wrong_before, wrong = ((made.decoded - made.target).square().mean() for made in (before, after))
+    assert wrong < wrong_before / 2
+    assert after.loss < before.loss
 
 
 def test_a_frozen_encoder_keeps_every_latent(sprites: SpriteSet, exported: Path, tmp_path: Path) -> None:
@@ -228,9 +226,9 @@ def test_a_decoder_is_taught_to_stay_within_the_range(sprites: SpriteSet, export
         return losses.overflow(decode_prior(codec, 4, 4, seed=7)).item()
 
     pictures = random_pictures(split(sprites)[0], 4, 16)
-    assert codec_loss(before, pictures, recipe, half=False)[0].item() == 0
+    assert reconstruct(before, pictures, recipe, half=False).loss.item() == 0
     recipe = dataclasses.replace(recipe, overflow=1.0)
-    assert codec_loss(before, pictures, recipe, half=False)[0].item() > 0.1
+    assert reconstruct(before, pictures, recipe, half=False).loss.item() > 0.1
     taught = train_codec(recipe, sprites, tmp_path / "run", QUIET, start=tmp_path / "loud")
     assert left(taught) < left(before) / 2
 

@@ -19,8 +19,11 @@ from daguerre.models.data.emoji import plain_code, squash
 from daguerre.models.data.firstlight import CONCEPTS
 from daguerre.models.data.packages import check
 from daguerre.models.data.scenes import BACKGROUNDS, Placement, colours, compose
-from daguerre.models.data.sources import DRAWING_SETS, Package
+from daguerre.models.data.sources import SOURCES, Package
 from daguerre.models.errors import DataMissing, PackageChanged
+
+#: The emoji sets of released weights: their names are style words of prompts.
+EMOJI_SETS = [each for each in SOURCES if each.kind == "emoji" and each.tier == "A"]
 
 RED_SQUARE = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8" width="8" height="8">'
@@ -106,14 +109,14 @@ def test_edges_do_not_take_the_colour_of_invisible_pixels() -> None:
     assert torch.allclose(compose(pixels, place(0.77), 16), torch.ones(1, 3, 16, 16), atol=1e-5)
 
 
-@given(st.integers(), st.sampled_from(sorted(BACKGROUNDS)), st.sampled_from([s.name for _, s in DRAWING_SETS]))
+@given(st.integers(), st.sampled_from(sorted(BACKGROUNDS)), st.sampled_from([each.name for each in EMOJI_SETS]))
 def test_a_caption_says_nothing_that_is_not_shown(seed: int, background: str, style: str) -> None:
     """Other colours and other styles are never named; a background that is not white always is."""
     text = caption(("pizza",), ("披萨",), style, background, random.Random(seed))
     said = {name for name, (chinese, _) in BACKGROUNDS.items() if name in text or chinese in text}
     assert said <= {background}
     assert background == "white" or said == {background}
-    assert all(other.name not in text or other.name == style for _, other in DRAWING_SETS if other.name != "3d")
+    assert all(other.name not in text or other.name == style for other in EMOJI_SETS if other.name != "3d")
     assert "pizza" in text or "披萨" in text
 
 
@@ -129,6 +132,6 @@ def test_articles() -> None:
 
 def test_released_weights_use_permissive_and_attribution_licences_only() -> None:
     """Tier A, and each set states its licence."""
-    assert all(each.tier == "A" and each.licence in {"Apache-2.0", "MIT", "CC-BY-4.0"} for _, each in DRAWING_SETS)
+    assert all(each.tier == "A" and each.licence in {"Apache-2.0", "MIT", "CC-BY-4.0"} for each in EMOJI_SETS)
     assert 100 <= len(CONCEPTS) <= 200
     assert np.unique(list(CONCEPTS)).size == len(CONCEPTS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -234,6 +235,24 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path: Path, words: Words) ->
     _train(tmp_path / "broken", words, 6, stop=lambda: next(asked, True))
     again = _train(tmp_path / "broken", words, 6)
     assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), again.state_dict().values(), strict=True))
+
+
+def test_a_checkpoint_is_named_and_made_as_before(tmp_path: Path, words: Words) -> None:
+    """Runs that an earlier version began can be gone on with: file, recipe, numbers, and every tensor's name."""
+    asked = iter([False, False, True])
+    _train(tmp_path, words, 6, stop=lambda: next(asked, True))
+    assert json.loads((tmp_path / "drawer.json").read_text()) == {
+        **json.loads(json.dumps(dataclasses.asdict(TINY))), "feed": dataclasses.asdict(FeedRecipe()),
+    }  # fmt: skip
+    model = DrawerDenoiser(size=SIDE, patch=4, width=16, depth=2, heads=1, inner=64, words_width=24)
+    weights = list(model.state_dict())
+    moments = {f"optimizer.adam/{k}/{name}" for k in range(len(weights)) for name in ("exp_avg", "exp_avg_sq", "step")}
+    with safe_open(tmp_path / "drawer.safetensors", "pt") as file:
+        assert json.loads(file.metadata()["numbers"]) == {"step": 2, "samples": 8}
+        assert set(file.keys()) == {
+            "random", "average/n_averaged", *moments, *(f"model/{name}" for name in weights),
+            *(f"average/module.{name}" for name in weights),
+        }  # fmt: skip
 
 
 def test_training_lowers_the_loss(tmp_path: Path, words: Words) -> None:

@@ -23,13 +23,15 @@ from daguerre.models.data.siblings import sibling_group
 from daguerre.models.data.store import SpriteSet, SpriteWriter
 from daguerre.models.drawer.network import DrawerDenoiser
 from daguerre.models.errors import DataMissing, WeightsMissing, WeightsRefused
-from daguerre.models.evaluation import drawer_figures
-from daguerre.models.evaluation.better import better
-from daguerre.models.evaluation.drawer_command import draws_from_drawings
-from daguerre.models.evaluation.drawer_copies import Drawings, copies, nearest
-from daguerre.models.evaluation.drawer_evaluate import DrawerMaterial, DrawerPlan, evaluate_drawer, looks_when_asked
-from daguerre.models.evaluation.drawer_features import GROUNDS, describe
-from daguerre.models.evaluation.drawer_painter import (
+from daguerre.models.evaluation import command as pipelines
+from daguerre.models.evaluation.drawer import command
+from daguerre.models.evaluation.drawer import figures as drawer_figures
+from daguerre.models.evaluation.drawer.better import better
+from daguerre.models.evaluation.drawer.command import draws_from_drawings
+from daguerre.models.evaluation.drawer.copies import Drawings, copies, nearest
+from daguerre.models.evaluation.drawer.evaluate import DrawerMaterial, DrawerPlan, evaluate_drawer, looks_when_asked
+from daguerre.models.evaluation.drawer.features import GROUNDS, describe
+from daguerre.models.evaluation.drawer.painter import (
     DrawerSampling,
     context,
     drawer_painter,
@@ -37,11 +39,11 @@ from daguerre.models.evaluation.drawer_painter import (
     open_words,
     sample,
 )
-from daguerre.models.evaluation.drawer_questions import MOST, Ask, Questions
-from daguerre.models.evaluation.drawer_quick import main
-from daguerre.models.evaluation.drawer_recogniser import load, on_ground, recognise
-from daguerre.models.evaluation.drawer_scores import Judge, shares, straight
-from daguerre.models.evaluation.train_drawer_recogniser import (
+from daguerre.models.evaluation.drawer.questions import MOST, Question, Questions
+from daguerre.models.evaluation.drawer.quick import main
+from daguerre.models.evaluation.drawer.recogniser import load, on_ground, recognise
+from daguerre.models.evaluation.drawer.scores import Judge, shares, straight
+from daguerre.models.evaluation.drawer.training import (
     DrawerRecogniserRecipe,
     premultiplied,
     split,
@@ -420,10 +422,10 @@ def test_other_words_are_drawn_as_they_are_served(
             self.asked.append((prompt, style))
             return Answer(f"thing 7, {style} style", ("noto/7", "blob/7", f"style:{style}/9"))
 
-    drawn: list[Ask] = []
+    drawn: list[Question] = []
     paint = drawer_painter(network, words, sprites, DrawerSampling(1))
 
-    def noted(asks: Sequence[Ask]) -> Tensor:
+    def noted(asks: Sequence[Question]) -> Tensor:
         drawn.extend(asks)
         return paint(asks)
 
@@ -478,6 +480,13 @@ def test_weights_of_another_version_are_refused(network: DrawerDenoiser, tmp_pat
         open_denoiser(tmp_path / "denoiser")
     with pytest.raises(WeightsMissing, match="nothing"):
         open_denoiser(tmp_path / "nothing")
+
+
+def test_what_ships_is_found_without_being_named() -> None:
+    """Both recognisers, and the weights that read words and that new ones are compared with."""
+    assert (command.RECOGNISER / "model.safetensors").is_file()
+    assert (pipelines.RECOGNISER / "model.safetensors").is_file()
+    assert (command.BEFORE / "model_index.json").is_file()
 
 
 def test_weights_are_better_where_a_figure_clearly_rose() -> None:

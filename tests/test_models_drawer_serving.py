@@ -15,12 +15,13 @@ from PIL import Image
 from daguerre.models.drawer import bank
 from daguerre.models.drawer.pipeline import DrawerPipeline, guidance_shares, is_drawer, load
 from daguerre.models.drawer.shelf import Shelf
-from daguerre.models.engine import Ask, Cancelled, Drawn, Engine, Progress
 from daguerre.models.errors import Unfit, WeightsRefused
-from daguerre.models.serving.asks import Source
 from daguerre.models.serving.drawer_finish import enlarged
+from daguerre.models.serving.engine import Engine
+from daguerre.models.serving.jobs import Cancelled
+from daguerre.models.serving.requests import Progress, RenderRequest, RenderResult, Source
 
-ASK = Ask("a dog", (1,), 4, 2.0, 64, 64)
+ASK = RenderRequest("a dog", (1,), 4, 2.0, 64, 64)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def engine(weights: Path) -> Engine:
     return made
 
 
-def together(engine: Engine, *asks: Ask) -> list[Drawn]:
+def together(engine: Engine, *asks: RenderRequest) -> list[RenderResult]:
     """All begun at once, drawn in the same steps."""
     jobs = [engine.submit(ask) for ask in asks]
     while not all(job.result.done() for job in jobs):
@@ -43,7 +44,7 @@ def together(engine: Engine, *asks: Ask) -> list[Drawn]:
     return [job.result.result() for job in jobs]
 
 
-def same(one: Drawn, other: Drawn) -> bool:
+def same(one: RenderResult, other: RenderResult) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(one.pictures, other.pictures, strict=True))
 
 

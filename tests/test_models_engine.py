@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from toyweights import write_toy_weights
 
-from daguerre.models.engine import Cancelled, Engine, check_folder, digest, native_size
+from daguerre.models.common.folder import check_folder, digest, native_size
 from daguerre.models.errors import EngineError, WeightsMissing, WeightsRefused
+from daguerre.models.serving.engine import Engine
+from daguerre.models.serving.jobs import Cancelled
 
 
 @pytest.fixture(scope="module")

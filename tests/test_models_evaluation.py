@@ -13,11 +13,10 @@ import torch
 from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
 from safetensors.torch import load_file
 
-from daguerre.models import networks
+from daguerre.models.common.folder import check_folder
 from daguerre.models.data.build import SpriteSet
 from daguerre.models.data.raster import rasterise
 from daguerre.models.data.scene import Scene, Thing
-from daguerre.models.engine import check_folder
 from daguerre.models.errors import DataMissing, TrainingError, WeightsMissing, WeightsRefused
 from daguerre.models.evaluation import recogniser as recognisers
 from daguerre.models.evaluation.evaluate import evaluate
@@ -25,7 +24,8 @@ from daguerre.models.evaluation.figures import KEYS
 from daguerre.models.evaluation.material import Material, Plan, open_recogniser, subset
 from daguerre.models.evaluation.painter import Order, Sampling, open_pipeline, painter
 from daguerre.models.evaluation.suite import Asked, judge_pictures, score
-from daguerre.models.evaluation.train_recogniser import RecogniserRecipe, split, train_recogniser
+from daguerre.models.evaluation.training import RecogniserRecipe, split, train_recogniser
+from daguerre.models.training import networks
 from daguerre.models.training.baselines import DcganShape, Generator, save_baseline
 from daguerre.models.training.tokenizer import train_tokenizer
 

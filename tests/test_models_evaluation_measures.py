@@ -12,17 +12,18 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from daguerre.models import networks, upscaler
+from daguerre.models.common import upscaler
 from daguerre.models.data.raster import rasterise
 from daguerre.models.data.store import SpriteSet
 from daguerre.models.errors import DataMissing, PackageChanged
 from daguerre.models.evaluation import features, optional
-from daguerre.models.evaluation.better import better
+from daguerre.models.evaluation.drawer.better import better
 from daguerre.models.evaluation.fidelity import codec_psnr, upscaler_gain
 from daguerre.models.evaluation.figures import KEYS, blank, rounded
 from daguerre.models.evaluation.intervals import Share, mean_interval, ratio, ratio_interval, wilson
 from daguerre.models.evaluation.kid import kid
 from daguerre.models.evaluation.memorised import cut_out, neighbours
+from daguerre.models.training import networks
 
 
 def test_wilson_agrees_with_the_published_example() -> None:

@@ -19,16 +19,17 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from daguerre.models.common.adapter import WEIGHTS, check_adapter
+from daguerre.models.common.folder import digest
 from daguerre.models.data.firstlight import CONCEPTS
 from daguerre.models.data.raster import rasterise
 from daguerre.models.data.store import SpriteSet
-from daguerre.models.engine import digest
 from daguerre.models.errors import DataError, DataMissing, TrainingError, WeightsMissing, WeightsRefused
-from daguerre.models.training import checkpoints, finetune
-from daguerre.models.training.finetune import Finetune, finetune_folder, read_finetune, train_finetune
-from daguerre.models.training.finetune_base import open_base
-from daguerre.models.training.finetune_lora import FinetuneRecipe
-from daguerre.models.training.finetune_pictures import pixels
+from daguerre.models.finetune import train as finetune
+from daguerre.models.finetune.base import open_base
+from daguerre.models.finetune.lora import FinetuneRecipe
+from daguerre.models.finetune.pictures import pixels
+from daguerre.models.finetune.train import Finetune, finetune_folder, read_finetune, train_finetune
+from daguerre.models.training import checkpoints
 
 RECIPE = FinetuneRecipe(
     rank=4, steps=6, batch=2, rate=5e-3, warmup=2, targets=("attention", "convolution"), sample_steps=2,

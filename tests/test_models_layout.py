@@ -17,7 +17,6 @@ from PIL import Image, ImageDraw
 from toyweights import write_toy_weights
 
 from daguerre.models.common.english import PLURALS, with_article
-from daguerre.models.engine import Ask, Engine
 from daguerre.models.errors import WeightsRefused
 from daguerre.models.evaluation.laid_out import laid_out
 from daguerre.models.evaluation.painter import Order
@@ -26,7 +25,8 @@ from daguerre.models.layout.places import Place, drawings, places, seed_of
 from daguerre.models.layout.reading import names_of_weights, read
 from daguerre.models.layout.words import Group, Layout, Names
 from daguerre.models.serving import loop
-from daguerre.models.serving.asks import Source
+from daguerre.models.serving.engine import Engine
+from daguerre.models.serving.requests import RenderRequest, Source
 
 #: Words that go before a name and change its article.
 LOOKS = ("", "red ", "orange ", "old ", "ugly ", "unusual ", "huge ", "one-eyed ", "8th ", "honest ", "European ")
@@ -216,7 +216,7 @@ def test_an_empty_drawing_leaves_its_place_empty() -> None:
 
 # ---- the engine
 
-ASK = Ask("an apple and two pizzas", (7, 8), 3, 2.0, 96, 64)
+ASK = RenderRequest("an apple and two pizzas", (7, 8), 3, 2.0, 96, 64)
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -10,16 +11,17 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from modelkit import name_colour
 from numpy.typing import NDArray
 
-from daguerre.models.data.colours import COLOURS, WORDS, dominant, looks, name_colour
+from daguerre.models.data.colours import COLOURS, WORDS, dominant, looks
 from daguerre.models.data.compose import render, shape_of
 from daguerre.models.data.describe import describe, languages, names_of, plural, with_article
 from daguerre.models.data.firstlight import CONCEPTS
 from daguerre.models.data.heldout import FILE, Heldout, choose, heldout, is_heldout
 from daguerre.models.data.raster import rasterise
-from daguerre.models.data.sampler import SceneSampler, scene_from_json, scene_to_json
-from daguerre.models.data.scene import Scene, Thing, relation
+from daguerre.models.data.sampler import SceneSampler
+from daguerre.models.data.scene import Scene, Thing, relation, scene_from_json
 from daguerre.models.data.synonyms import SYNONYMS
 from daguerre.models.data.wording import ENGLISH, NUMBERS, RELATIONS, ZH
 from daguerre.models.evaluation.questions import questions
@@ -238,7 +240,7 @@ def test_scenes_of_two_shapes_are_refused(images: NDArray[np.uint8]) -> None:
 
 def test_scenes_survive_json(sampler: SceneSampler) -> None:
     scene = sampler.draw(random.Random(8), kind="two", aspect=1.5)
-    assert scene_from_json(scene_to_json(scene)) == scene
+    assert scene_from_json(asdict(scene)) == scene
     assert relation(sampler.draw(random.Random(8), kind="position")) is not None
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from modelkit import name_colour
 from PIL import ImageColor
 
 from daguerre.models.data.colours import (
@@ -18,7 +19,6 @@ from daguerre.models.data.colours import (
     WORDS,
     dominant,
     looks,
-    name_colour,
     recolour,
     to_oklab,
     to_srgb,

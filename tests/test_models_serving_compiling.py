@@ -17,11 +17,12 @@ import torch
 from test_models_serving_features import write_student
 from toyweights import write_toy_weights
 
-from daguerre.models.engine import Ask, Drawn, Engine
 from daguerre.models.serving import compiling
+from daguerre.models.serving.engine import Engine
 from daguerre.models.serving.program import MOST, Program
+from daguerre.models.serving.requests import RenderRequest, RenderResult
 
-ASK = Ask("a red apple", (1,), 2, 2.0, 64, 64)
+ASK = RenderRequest("a red apple", (1,), 2, 2.0, 64, 64)
 needs_compiler = pytest.mark.skipif(not any(map(shutil.which, ("g++", "clang++"))), reason="no C++ compiler here")
 
 
@@ -33,14 +34,14 @@ def loaded(weights: Path, programs: Path | None) -> Engine:
 
 def program_of(engine: Engine) -> Program | None:
     loop: Any = engine.loop
-    return loop._kit.network.program
+    return loop._context.network.program
 
 
 def forbidden(*_: object) -> None:
     raise AssertionError("compiled once more")
 
 
-def apart(one: Drawn, other: Drawn) -> int:
+def apart(one: RenderResult, other: RenderResult) -> int:
     """The largest difference of any pixel."""
     pairs = zip(one.pictures, other.pictures, strict=True)
     return max(int(np.abs(np.asarray(a, int) - np.asarray(b, int)).max()) for a, b in pairs)

@@ -13,13 +13,14 @@ from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from torch import Tensor, nn
 from toyweights import write_toy_weights
 
-from daguerre.models.engine import Ask, Engine
 from daguerre.models.serving import exact
+from daguerre.models.serving.engine import Engine
 from daguerre.models.serving.exact import PackedConvolution, circular, rows_apart
 from daguerre.models.serving.network import Network
+from daguerre.models.serving.requests import RenderRequest
 
 SHIPPED = Path(__file__).parent.parent / "models" / "weights" / "first-light"
-ASK = Ask("a red apple", (1,), 4, 2.0, 64, 64)
+ASK = RenderRequest("a red apple", (1,), 4, 2.0, 64, 64)
 
 
 @pytest.fixture(autouse=True)
@@ -92,15 +93,18 @@ def test_texts_are_read_together_only_where_bits_need_not_be_kept(
     """As on a GPU without `exact`: one forward for all that are not known yet, the same to rounding."""
     monkeypatch.setattr(Network, "exact_rows", property(lambda _: False))
     weights = write(tmp_path / "toy")
-    asks = [Ask(text, (k,), 1, 2.0, 32, 32) for k, text in enumerate(("a red apple", "pizza", "a blue pizza", "pizza"))]
+    asks = [
+        RenderRequest(text, (k,), 1, 2.0, 32, 32)
+        for k, text in enumerate(("a red apple", "pizza", "a blue pizza", "pizza"))
+    ]
     kept: list[Network] = []
     for exactly, expected in ((True, [1, 1, 1]), (False, [3])):
         engine = Engine(weights, device="cpu", exact=exactly)
         engine.load()
         loop: Any = engine.loop
-        kept.append(loop._kit.network)
+        kept.append(loop._context.network)
         calls: list[int] = []
-        loop._kit.network.plain.pipeline.text_encoder.register_forward_pre_hook(
+        loop._context.network.plain.pipeline.text_encoder.register_forward_pre_hook(
             lambda _, given, named, calls=calls: calls.append(len(given[0] if given else named["input_ids"])),
             with_kwargs=True,
         )
@@ -110,7 +114,7 @@ def test_texts_are_read_together_only_where_bits_need_not_be_kept(
         assert calls == expected
     apart, together = kept
     for ask in asks:
-        one, other = (network.words(network.plain, ask.prompt) for network in (apart, together))
+        one, other = (network.encode_prompt(network.plain, ask.prompt) for network in (apart, together))
         assert torch.allclose(one.states, other.states, atol=1e-5)
         assert one.pooled is None or other.pooled is None or torch.allclose(one.pooled, other.pooled, atol=1e-5)
 
@@ -141,7 +145,7 @@ def test_bfloat16_is_chosen_and_marked(tmp_path: Path, monkeypatch: pytest.Monke
         assert (half.about["precision"], half.about["canonical"]) == ("bfloat16", "free")
         pairs = zip(half.pictures[0].tobytes(), full.pictures[0].tobytes(), strict=True)
         assert 0 < sum(abs(a - b) for a, b in pairs) / (64 * 64 * 3) < 4
-    monkeypatch.setattr("daguerre.models.engine.can_bfloat16", lambda: False)
+    monkeypatch.setattr("daguerre.models.serving.engine.can_bfloat16", lambda: False)
     assert loaded("bfloat16").draw(ASK).pictures[0].tobytes() == full.pictures[0].tobytes()
 
 

@@ -14,13 +14,15 @@ import torch
 from diffusers import DiffusionPipeline, DPMSolverMultistepScheduler
 from safetensors.torch import save_file
 
-from daguerre.models.engine import Ask, Cancelled, Engine, Progress
 from daguerre.models.errors import DeviceMissing, TooLate, Unfit, WeightsMissing, WeightsRefused
+from daguerre.models.serving.engine import Engine
+from daguerre.models.serving.jobs import Cancelled
 from daguerre.models.serving.jobwise import Jobwise
 from daguerre.models.serving.loading import family_of
 from daguerre.models.serving.loop import Loop
+from daguerre.models.serving.requests import Progress, RenderRequest
 
-ASK = Ask("a red apple", (3, 4), 4, 3.0, 64, 64, negative="blue")
+ASK = RenderRequest("a red apple", (3, 4), 4, 3.0, 64, 64, negative="blue")
 
 
 def loaded(folder: Path) -> Engine:

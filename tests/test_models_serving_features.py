@@ -15,18 +15,18 @@ from PIL import Image, ImageDraw
 from toyweights import write_toy_weights
 
 from daguerre.models.common.cutout import cut_out
-from daguerre.models.engine import Ask, Engine
 from daguerre.models.errors import Unfit
 from daguerre.models.serving import drawing
-from daguerre.models.serving.asks import Source
+from daguerre.models.serving.engine import Engine
 from daguerre.models.serving.network import Words
 from daguerre.models.serving.previews import drawing as sample
 from daguerre.models.serving.profile import Paces, measure
+from daguerre.models.serving.requests import RenderRequest, Source
 from daguerre.models.serving.schedule import BUCKETS
 from daguerre.models.serving.sources import canvas_of
 from daguerre.models.training.student import StudentRecipe, add_adapter, export_student
 
-ASK = Ask("a red apple", (1,), 4, 2.0, 16, 16)
+ASK = RenderRequest("a red apple", (1,), 4, 2.0, 16, 16)
 
 
 def write_student(weights: Path, folder: Path) -> None:
@@ -54,7 +54,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     return made
 
 
-def array(engine: Engine, ask: Ask, number: int = 0) -> np.ndarray[Any, Any]:
+def array(engine: Engine, ask: RenderRequest, number: int = 0) -> np.ndarray[Any, Any]:
     return np.asarray(engine.draw(ask).pictures[number], int)
 
 
@@ -116,9 +116,9 @@ def test_stop_ends_early(engine: Engine, stop: int, last: int) -> None:
 
 def test_tiles_fit_together(engine: Engine) -> None:
     """The network itself goes round: shifted noise gives the picture shifted as much."""
-    network: Any = engine.loop._kit.network  # pyright: ignore
+    network: Any = engine.loop._context.network  # pyright: ignore
     noise = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(1))
-    words = [network.words(network.plain, "apple")] * 2
+    words = [network.encode_prompt(network.plain, "apple")] * 2
 
     def said(sample: torch.Tensor, tile: bool) -> torch.Tensor:
         with torch.inference_mode():
@@ -222,7 +222,7 @@ def test_transparent_pictures_have_alpha(engine: Engine) -> None:
     assert (made.mode, made.size) == ("RGBA", (64, 64))
 
 
-def told(engine: Engine, ask: Ask) -> tuple[Sequence[int], Any]:
+def told(engine: Engine, ask: RenderRequest) -> tuple[Sequence[int], Any]:
     steps: list[int] = []
     about = engine.draw(ask, lambda p: steps.append(p.step)).about
     return steps, about
@@ -263,7 +263,7 @@ def test_one_slow_moment_does_not_decide_how_many_rows_are_useful(
     engine: Engine, slow: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each number of rows is measured in several turns; doubling ends where two doublings bring nothing."""
-    network: Any = engine.loop._kit.network  # pyright: ignore
+    network: Any = engine.loop._context.network  # pyright: ignore
     rows: list[int] = []
     calls = dict.fromkeys(BUCKETS, 0)
 
@@ -287,7 +287,7 @@ def test_one_slow_moment_does_not_decide_how_many_rows_are_useful(
 def test_measured_speeds_are_remembered(engine: Engine) -> None:
     """The next start reads them; another machine's are measured anew, and a damaged file is none."""
     file = engine.weights.parent / "paces.json"
-    network: Any = engine.loop._kit.network  # pyright: ignore
+    network: Any = engine.loop._context.network  # pyright: ignore
     known = Paces(engine._machine(), file)
     assert known.get(network, network.plain, 4, 4) == engine.loop._paces.get(network, network.plain, 4, 4)  # pyright: ignore
     file.write_text("torn")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from daguerre.models.serving.asks import Fit, Source
 from daguerre.models.serving.fitting import drawn_again, laid_marks, lay, pooled, thin
+from daguerre.models.serving.requests import Fit, Source
 from daguerre.models.serving.sources import blend, canvas_of
 
 

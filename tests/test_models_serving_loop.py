@@ -16,16 +16,17 @@ import torch
 from PIL import Image
 from toyweights import write_toy_weights
 
-from daguerre.models.engine import Ask, Cancelled, Engine, Progress
 from daguerre.models.errors import TooLate, Unrenderable
-from daguerre.models.serving.asks import Source
+from daguerre.models.serving.engine import Engine
+from daguerre.models.serving.jobs import Cancelled
 from daguerre.models.serving.loop import Loop
 from daguerre.models.serving.network import Network
 from daguerre.models.serving.previews import drawing
 from daguerre.models.serving.profile import Paces
-from daguerre.models.serving.schedule import Pace, Room
+from daguerre.models.serving.requests import Progress, RenderRequest, Source
+from daguerre.models.serving.schedule import Pace, RowLimit
 
-ASK = Ask("a red apple", (1,), 4, 2.0, 64, 64)
+ASK = RenderRequest("a red apple", (1,), 4, 2.0, 64, 64)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def running(fresh: Engine) -> Iterator[Engine]:
     assert not thread.is_alive()
 
 
-def mixed(count: int, seed: int = 5) -> list[Ask]:
+def mixed(count: int, seed: int = 5) -> list[RenderRequest]:
     """Requests of every kind."""
     choose = random.Random(seed)
     picture, mask = drawing(64, 3), Image.new("L", (64, 64))
@@ -68,7 +69,7 @@ def mixed(count: int, seed: int = 5) -> list[Ask]:
         Source(picture, "outpaint", expand=(25, 0, 25, 0)),
     )  # fmt: skip
     return [
-        Ask(
+        RenderRequest(
             choose.choice(["a red apple", "a blue pizza", "pizza"]),
             tuple(choose.randrange(2**32) for _ in range(choose.randint(1, 4))),
             choose.choice([1, 2, 4, 8]),
@@ -124,7 +125,7 @@ def test_padded_batches_keep_bits_where_rows_cannot_be_kept_apart(
         engine = Engine(weights, device="cpu", exact=exact)
         engine.load()
         loop: Any = engine.loop
-        network = loop._kit.network
+        network = loop._context.network
         seen = Sizes(network.plain.unet.forward)
         network.plain.unet.forward = seen
         jobs = [loop.submit(ask) for ask in asks]
@@ -222,7 +223,7 @@ class Narrow:
     """The real network with memory for so many rows."""
 
     def __init__(self, engine: Engine, rows: int) -> None:
-        self.network: Any = engine.loop._kit.network  # pyright: ignore
+        self.network: Any = engine.loop._context.network  # pyright: ignore
         self.rows, self.full = rows, 0
         self.forward = self.network._pass
         self.network._pass = self
@@ -247,7 +248,7 @@ def test_memory_that_ends_halves_the_batch_and_loses_nothing(fresh: Engine) -> N
 
 def test_memory_that_has_room_again_is_used_again(fresh: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """After enough steps that went well: first in vain, then with success, with the same pictures all along."""
-    monkeypatch.setattr(Room.__init__, "__defaults__", (0, 2, False))
+    monkeypatch.setattr(RowLimit.__init__, "__defaults__", (0, 2, False))
     four = Pace(((1, 1.0), (2, 1.0), (4, 1.0), (8, 4.0)))
     monkeypatch.setattr(Paces, "get", lambda *_: four)
     many = replace(ASK, seeds=(1, 2, 3, 4), guidance=1.0, steps=6)
@@ -285,9 +286,9 @@ def test_what_fits_nowhere_is_refused_with_a_size_and_the_engine_lives(fresh: En
 def test_what_breaks_for_one_does_not_break_the_others(fresh: Engine) -> None:
     """The request that a network chokes on fails; its neighbours are drawn again without it."""
     loop: Any = fresh.loop
-    network = loop._kit.network
+    network = loop._context.network
     forward = network.forward
-    poison = network.words(network.plain, "blue blue")
+    poison = network.encode_prompt(network.plain, "blue blue")
 
     def choke(variant: Any, samples: torch.Tensor, times: Any, words: Any, **others: Any) -> torch.Tensor:
         if any(each is poison for each in words):

@@ -14,14 +14,15 @@ import torch
 from diffusers import DiffusionPipeline
 from safetensors.torch import load_file, save_file
 
-from daguerre.models.engine import Ask, Engine
 from daguerre.models.errors import AdapterUnfit
 from daguerre.models.serving import families
+from daguerre.models.serving.engine import Engine
 from daguerre.models.serving.jobwise import Jobwise
+from daguerre.models.serving.requests import RenderRequest
 from daguerre.models.serving.schedule import Pace
 from daguerre.models.serving.wording import pieces, settled
 
-ASK = Ask("a red apple", (3,), 2, 3.0, 32, 32)
+ASK = RenderRequest("a red apple", (3,), 2, 3.0, 32, 32)
 pytestmark = [
     pytest.mark.filterwarnings(f"ignore::{kind}") for kind in ("FutureWarning", "RuntimeWarning", "UserWarning")
 ]

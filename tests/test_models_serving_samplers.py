@@ -17,16 +17,16 @@ import torch
 from diffusers import DiffusionPipeline
 from PIL import Image
 
-from daguerre.models.engine import Ask, Engine
 from daguerre.models.errors import WeightsRefused
-from daguerre.models.serving.asks import Source
+from daguerre.models.serving.engine import Engine
 from daguerre.models.serving.loop import Loop
+from daguerre.models.serving.requests import RenderRequest, Source
 from daguerre.models.serving.samplers import SAMPLERS, sampler_of
 from daguerre.models.serving.schedule import Pace
 from daguerre.models.serving.stock import Run
 
 SD = familykit.SD
-ASK = Ask("a red apple", (3, 4), 5, 3.0, 32, 32, negative="blue")
+ASK = RenderRequest("a red apple", (3, 4), 5, 3.0, 32, 32, negative="blue")
 V = {"prediction_type": "v_prediction"}
 #: What folders name, with settings that change the schedule.
 SCHEDULERS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -78,7 +78,7 @@ def decibels(one: Image.Image, other: Image.Image) -> float:
     return math.inf if error == 0 else 10 * math.log10(255**2 / error)
 
 
-def stock_picture(stock: Any, scheduler: Any, ask: Ask, seed: int) -> Image.Image:
+def stock_picture(stock: Any, scheduler: Any, ask: RenderRequest, seed: int) -> Image.Image:
     stock.scheduler = scheduler
     stock.set_progress_bar_config(disable=True)
     return stock(
@@ -114,7 +114,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Engine, Any]:
 def stepped_by(shared: tuple[Engine, Any], scheduler: Any, wanted: str = "") -> Engine:
     """The engine with what loading a folder with that scheduler would have found."""
     loop: Any = shared[0].loop
-    loop._kit.network.sampler = sampler_of(scheduler, wanted)
+    loop._context.network.sampler = sampler_of(scheduler, wanted)
     return shared[0]
 
 
@@ -242,7 +242,7 @@ def test_rows_of_a_table_and_rows_of_their_own_agree(shared: tuple[Engine, Any])
     engine = stepped_by(shared, made("DPMSolverMultistepScheduler", {}))
     quick = engine.draw(ASK).pictures[0]
     loop: Any = engine.loop
-    network = loop._kit.network
+    network = loop._context.network
     assert network.sampler.order == 2
     network.sampler = replace(network.sampler, order=0)
     assert decibels(engine.draw(ASK).pictures[0], quick) >= 60

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from daguerre.models.serving.schedule import (
     BUCKETS,
-    PATIENT_FORWARDS,
+    FORWARDS_BEFORE_MORE,
     Pace,
-    Room,
+    RowLimit,
     Unit,
     admit,
     choose,
@@ -212,23 +212,23 @@ def test_previews_are_rare_and_never_in_the_way() -> None:
 
 def test_memory_that_was_full_is_tried_again_and_less_and_less_often() -> None:
     """Half at once; twice as much after it has been well for long; a try that fails makes the next one rarer."""
-    room = Room(16).full(16)
+    room = RowLimit(16).full(16)
     assert room.rows == 8
     well = 0
     while room.rows == 8:
         room, well = room.held(64), well + 1
-    assert (room.rows, well) == (16, PATIENT_FORWARDS)
+    assert (room.rows, well) == (16, FORWARDS_BEFORE_MORE)
     room, again = room.full(16), 0
     assert room.rows == 8
     while room.rows == 8:
         room, again = room.held(64), again + 1
-    assert again == 2 * PATIENT_FORWARDS
+    assert again == 2 * FORWARDS_BEFORE_MORE
 
 
 @given(st.lists(st.booleans(), max_size=200), st.integers(1, 64))
 def test_room_stays_between_one_row_and_what_there_is(news: list[bool], most: int) -> None:
     """Whatever happens; and a failure always makes it smaller."""
-    room = Room(most)
+    room = RowLimit(most)
     for well in news:
         before = room
         room = room.held(most) if well else room.full(room.rows)

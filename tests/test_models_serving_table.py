@@ -16,16 +16,16 @@ from diffusers import DiffusionPipeline, UNet2DConditionModel
 from diffusers.utils import logging
 from PIL import Image
 
-from daguerre.models.engine import Ask, Engine, Progress
 from daguerre.models.errors import Unrenderable, Unsupported, WeightsMissing, WeightsRefused
 from daguerre.models.serving import families
-from daguerre.models.serving.asks import Source
+from daguerre.models.serving.engine import Engine
 from daguerre.models.serving.loop import Loop
+from daguerre.models.serving.requests import Progress, RenderRequest, Source
 from daguerre.models.serving.schedule import Pace
 
 #: What libraries say to those who wrote them.
 pytestmark = [pytest.mark.filterwarnings(f"ignore::{kind}") for kind in ("FutureWarning", "RuntimeWarning")]
-ASK = Ask("a red apple", (3, 4), 2, 3.0, 64, 64)
+ASK = RenderRequest("a red apple", (3, 4), 2, 3.0, 64, 64)
 #: Families of which diffusers has no pipeline that begins from a picture.
 NO_SOURCE = {
     "chroma", "pixart", "pixart_sigma", "sana", "sana_sprint", "hunyuan", "auraflow", "lumina2", "cogview3",
@@ -199,7 +199,7 @@ def test_what_is_no_picture_is_not_delivered(write: Callable[[], Any], part: str
     """NaN in the network or the codec: an error that says so, whichever way the pictures are drawn."""
     engine = loaded(saved(write, tmp_path / "toy"))
     loop: Any = engine.loop
-    pipeline = loop._kit.network.plain.pipeline if isinstance(engine.loop, Loop) else loop._pipeline
+    pipeline = loop._context.network.plain.pipeline if isinstance(engine.loop, Loop) else loop._pipeline
     broken = getattr(pipeline, part) if part == "vae" or hasattr(pipeline, part) else pipeline.transformer
     with torch.no_grad():
         next(iter(broken.decoder.parameters() if part == "vae" else broken.parameters())).fill_(float("nan"))

@@ -16,12 +16,12 @@ import torch
 from PIL import Image
 from toyweights import write_toy_weights
 
-from daguerre.models import synthesize as synthesis
-from daguerre.models.engine import Engine
 from daguerre.models.errors import DataError
-from daguerre.models.prompts import Prompt, plan, read_prompts
-from daguerre.models.provenance import TRAINED_MEDIA
-from daguerre.models.synthesize import METADATA, synthesize
+from daguerre.models.provenance.metadata import TRAINED_MEDIA
+from daguerre.models.serving import synthesize as synthesis
+from daguerre.models.serving.engine import Engine
+from daguerre.models.serving.prompts import Prompt, plan, read_prompts
+from daguerre.models.serving.synthesize import METADATA, synthesize
 
 PROMPTS = [
     Prompt("a red apple"),
@@ -137,9 +137,9 @@ import sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from daguerre.models.engine import Engine
-from daguerre.models.prompts import read_prompts
-from daguerre.models.synthesize import synthesize
+from daguerre.models.serving.engine import Engine
+from daguerre.models.serving.prompts import read_prompts
+from daguerre.models.serving.synthesize import synthesize
 engine = Engine(Path(sys.argv[1]), device="cpu")
 engine.load()
 synthesize(engine, read_prompts(Path(sys.argv[2])), Path(sys.argv[3]), count=40, steps=2, guidance=2.0, size=32)

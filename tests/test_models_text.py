@@ -16,11 +16,11 @@ from torch.nn import functional
 from daguerre.models.data.languages import LANGUAGES
 from daguerre.models.data.scene import Scene, Thing
 from daguerre.models.errors import TrainingError
-from daguerre.models.networks import TEXT_LENGTH
 from daguerre.models.training import teacher
 from daguerre.models.training.corpus import Corpus, build_corpus, text_tokenizer
 from daguerre.models.training.lexicon import Lexicon, Unseen, emojibase_rows, lexicon, plain
 from daguerre.models.training.meaning import HEADS, UNSAID, Vocabulary, caption_loss, contrast_loss
+from daguerre.models.training.networks import TEXT_LENGTH
 from daguerre.models.training.progress import Lines
 from daguerre.models.training.text import TextRecipe, load_encoder, pooled, train_text
 from daguerre.models.training.textreport import text_report

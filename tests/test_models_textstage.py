@@ -16,11 +16,11 @@ from daguerre.models.data.firstlight import CONCEPTS
 from daguerre.models.data.heldout import is_heldout
 from daguerre.models.data.sampler import SceneSampler
 from daguerre.models.data.synonyms import SYNONYMS
-from daguerre.models.networks import TEXT_LENGTH
 from daguerre.models.training import recipes
 from daguerre.models.training.corpus import build_corpus
 from daguerre.models.training.lexicon import Unseen, lexicon
 from daguerre.models.training.meaning import HEADS, UNSAID, Vocabulary
+from daguerre.models.training.networks import TEXT_LENGTH
 from daguerre.models.training.progress import Lines
 from daguerre.models.training.text import TextRecipe
 from daguerre.models.training.textstage import TextStage, scene_captions, text_stage, unseen_wordings
@@ -139,7 +139,7 @@ def test_the_stage_leaves_a_tokenizer_an_encoder_and_its_figures(
 
 def test_the_shipped_recipe_fits(request: pytest.FixtureRequest) -> None:
     """It is read without unknown keys, and its encoder is at most 3 M parameters: 6 MB in fp16."""
-    from daguerre.models.networks import text_encoder
+    from daguerre.models.training.networks import text_encoder
 
     file = request.config.rootpath / "models" / "recipes" / "text.toml"
     recipe = recipes.section(file, "text", TextRecipe, recipes.read(file)["text"])

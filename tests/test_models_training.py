@@ -18,18 +18,18 @@ from modelkit import interrupted_after, same
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from daguerre.models import networks
-from daguerre.models.commands import FURTHER
+from daguerre.models.commands.kinds import Part, Task, read_pipeline, run_task
+from daguerre.models.commands.train import FURTHER
 from daguerre.models.data.describe import names_of
 from daguerre.models.data.store import SpriteSet
 from daguerre.models.errors import TrainingError
+from daguerre.models.training import networks
 from daguerre.models.training.denoiser import DenoiserRecipe, train_denoiser, warm_start
 from daguerre.models.training.export import export
 from daguerre.models.training.latents import LatentRecipe, build_latents, draw_scenes, encode, normalise
 from daguerre.models.training.objectives import objective
 from daguerre.models.training.pipeline import train_pipeline
 from daguerre.models.training.progress import Lines, TensorBoard
-from daguerre.models.training.run import Part, Task, read_pipeline, run_task
 from daguerre.models.training.sources import CachedLatents, ComposedScenes
 from daguerre.models.training.student import StudentRecipe, export_student, train_student, window
 from daguerre.models.training.tokenizer import tokenize
@@ -334,7 +334,7 @@ def test_a_whole_recipe_trains_exports_and_begins_again(sprites: SpriteSet, tmp_
 
 def test_the_text_stage_has_a_recipe_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`daguerre train text.toml` leaves tokenizer, encoder and figures in the run's folder."""
-    monkeypatch.setattr("daguerre.models.training.run.sprite_set", lambda *_: modelkit.sprite_set())
+    monkeypatch.setattr("daguerre.models.commands.kinds.sprite_set", lambda *_: modelkit.sprite_set())
     file = tmp_path / "text.toml"
     file.write_text(
         'kind = "text"\nname = "toy"\n[text]\nwidth = 24\nlayers = 1\nvocabulary = 400\ncaptions = 4\n'
@@ -346,7 +346,7 @@ def test_the_text_stage_has_a_recipe_of_its_own(tmp_path: Path, monkeypatch: pyt
 
 def test_a_recipe_of_a_further_kind_goes_to_whom_it_was_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Training knows nothing of recognisers, which judge its results; the command line brings them along."""
-    monkeypatch.setattr("daguerre.models.training.run.sprite_set", lambda *_: modelkit.sprite_set())
+    monkeypatch.setattr("daguerre.models.commands.kinds.sprite_set", lambda *_: modelkit.sprite_set())
     file = tmp_path / "recogniser.toml"
     file.write_text('kind = "recogniser"\nname = "toy"\n[recogniser]\nsteps = 7\n')
     with pytest.raises(TrainingError, match="no kind of recipe 'recogniser'"):

@@ -12,13 +12,13 @@ import pytest
 import torch
 from toyweights import write_toy_weights
 
+from daguerre.models.commands.kinds import read_pipeline
 from daguerre.models.data.describe import names_of
 from daguerre.models.data.scene import Scene, Thing
 from daguerre.models.errors import TrainingError
 from daguerre.models.training.denoiser import train_denoiser
 from daguerre.models.training.distil import DistilRecipe, Teacher, known, plainly
 from daguerre.models.training.progress import Lines
-from daguerre.models.training.run import read_pipeline
 from daguerre.models.training.sources import CachedLatents, SceneSource
 from daguerre.models.training.tokenizer import tokenize
 

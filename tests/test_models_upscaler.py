@@ -19,17 +19,18 @@ from torch import Tensor
 from torch.nn import functional
 from toyweights import write_toy_weights
 
-from daguerre.models import upscaler
+from daguerre.models.common import upscaler
+from daguerre.models.common.folder import digest
+from daguerre.models.common.upscaler import Upscaler, upscale, upscale_image
 from daguerre.models.data.drawing import Drawing
 from daguerre.models.data.sources import SOURCES
 from daguerre.models.data.store import SpriteSet
-from daguerre.models.engine import Engine, digest
 from daguerre.models.errors import TrainingError, WeightsRefused
+from daguerre.models.serving.engine import Engine
 from daguerre.models.training.losses import psnr
 from daguerre.models.training.upscaler import UpscalerRecipe, pairs, train_upscaler, training_images
 from daguerre.models.training.upscaler_pairs import large_pictures, shrink, through_codec, windows
 from daguerre.models.training.upscaler_sprites import crisp, draw, held_out
-from daguerre.models.upscaler import Upscaler, upscale, upscale_image
 
 RECIPE = UpscalerRecipe(
     width=16, blocks=2, size=64, window=12, pictures=4, steps=6, rate=3e-3, warmup=2, ema=0.9, codec_share=0.5

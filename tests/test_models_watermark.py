@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from daguerre.models import watermark
+from daguerre.models.provenance import watermark
 
 JOB = 0x19F0_1234_5678_9ABC
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageStat
 
+from daguerre.models.common.folder import check_folder
 from daguerre.models.data.firstlight import CONCEPTS
-from daguerre.models.engine import Engine, check_folder
 from daguerre.models.evaluation.figures import KEYS
+from daguerre.models.serving.engine import Engine
 from daguerre.queue.prompt.vocabulary import Vocabulary
 
 SHIPPED = Path(__file__).parents[1] / "models" / "weights"

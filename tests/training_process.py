@@ -14,11 +14,11 @@ from pathlib import Path
 import modelkit
 import torch
 
+from daguerre.models.commands.kinds import read_pipeline
 from daguerre.models.common.stopping import stopping
 from daguerre.models.training.pipeline import train_pipeline
 from daguerre.models.training.processes import Processes
 from daguerre.models.training.progress import Lines
-from daguerre.models.training.run import read_pipeline
 
 RECIPE = Path(__file__).resolve().parents[1] / "models" / "recipes" / "smoke.toml"
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
-from ..errors import WeightsMissing, WeightsRefused
+from ..errors import WeightsMissing, WeightsRefused, explained
 from .folder import PICKLES, check_folder, digest
 
 #: The names that diffusers looks for.
@@ -52,15 +52,11 @@ def check_adapter(folder: Path, base: Path) -> Adapter:
         raise WeightsRefused(
             f"{folder} holds pickled files ({', '.join(pickles[:3])}), which can run code when opened. Delete them."
         )
-    try:
+    with explained(WeightsRefused, f"The adapter {folder} or its base {base} is damaged: {{problem}}. Copy it again."):
         settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8")) if (folder / SETTINGS).is_file() else {}
         adapter = shapes_in(file)
         wanted = {name: shapes(base / name) for name in PARTS}
         scheduler = json.loads((base / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8"))
-    except (SafetensorError, OSError, ValueError) as problem:
-        raise WeightsRefused(
-            f"The adapter {folder} or its base {base} is damaged: {problem}. Copy it again."
-        ) from problem
     prediction = scheduler.get("prediction_type", "epsilon")
     told = settings.get("prediction", prediction)
     meant = f"It was trained on {settings['base']}. " if "base" in settings else ""

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ..errors import WeightsMissing, WeightsRefused
+from ..errors import WeightsMissing, WeightsRefused, explained
 
 #: Libraries whose classes a pipeline folder may name, beside the packages of diffusers' own pipelines; anything else
 #: would be code from a checkpoint.
@@ -121,13 +121,11 @@ def index_of(weights: Path) -> Mapping[str, Any]:
             f"No pipeline in {weights} (model_index.json is missing). The shipped weights lie in models/weights/ "
             "of the repository; another folder is named by [render] weights in config.toml."
         )
-    try:
+    with explained(WeightsRefused, f"{index} is damaged: {{problem}}. Fetch or export the weights again."):
         content = index.read_bytes()
         if content.startswith(b"\xef\xbb\xbf"):
             raise WeightsRefused(f"{index} begins with a byte order mark; save it as UTF-8 without one.")
         parts: Any = json.loads(content)
-    except (UnicodeDecodeError, json.JSONDecodeError, OSError) as problem:
-        raise WeightsRefused(f"{index} is damaged: {problem}. Fetch or export the weights again.") from problem
     if not isinstance(parts, dict):
         raise WeightsRefused(
             f"{index} is damaged: it holds no object ({{…}}) but something else. Fetch or export the weights again."

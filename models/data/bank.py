@@ -12,11 +12,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..drawer import bank
-from ..drawer.bank import BankThing, Entry, Reference
+from ..drawer import BankThing, Entry, Reference, bank
 from ..errors import DataError
 from .clean import unsafe
-from .drawer import Thing, drawer
+from .drawer import DrawerThing, drawer
 from .languages import CLDR_LANGUAGES, EMOJIBASE_LANGUAGES, code_of, plain_code
 from .packages import fetch
 from .sources import CLDR, CLDR_DERIVED, EMOJIBASE, SOURCES, WORDNET
@@ -122,14 +121,14 @@ def build_bank(
     return made
 
 
-def worthy(things: Sequence[Thing], net: WordNet, styles: Mapping[int, str]) -> list[Thing]:
+def worthy(things: Sequence[DrawerThing], net: WordNet, styles: Mapping[int, str]) -> list[DrawerThing]:
     """What goes into a bank: emoji, then what is drawn in the most styles.
 
     No emoji, drawn once, and called by something that nobody can draw (`locale`), or by an emoji's name: left out.
     """
     known = {thing.caption.lower() for thing in things if thing.emoji}
 
-    def many(thing: Thing) -> int:
+    def many(thing: DrawerThing) -> int:
         return len({styles[i] for i in thing.drawings})
 
     kept = [
@@ -140,7 +139,7 @@ def worthy(things: Sequence[Thing], net: WordNet, styles: Mapping[int, str]) -> 
     return sorted(kept, key=lambda thing: (not thing.emoji, 0 if thing.emoji else -many(thing), thing.key))
 
 
-def choose(things: Sequence[Thing], styles: Mapping[int, str]) -> list[tuple[int, ...]]:
+def choose(things: Sequence[DrawerThing], styles: Mapping[int, str]) -> list[tuple[int, ...]]:
     """Drawings of each thing, each in another style: two of the common ones, then the styles that are seldom yet."""
     so_far: Counter[str] = Counter()
     chosen: list[tuple[int, ...]] = []
@@ -178,7 +177,7 @@ def read_keywords(emojibase: Path, cldr: Path, derived: Path) -> dict[str, dict[
 
 
 def _thing(
-    thing: Thing, row: Mapping[str, Any], keywords: Mapping[str, Mapping[str, tuple[str, ...]]],
+    thing: DrawerThing, row: Mapping[str, Any], keywords: Mapping[str, Mapping[str, tuple[str, ...]]],
     related: Mapping[str, float], drawings: tuple[Reference, ...],
 ) -> BankThing:  # fmt: skip
     words = {"en": tuple(_few(row["keywords_en"], {thing.caption.lower()}))}

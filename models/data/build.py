@@ -22,7 +22,7 @@ from .drawing import Concept, Drawing, Dropped
 from .packages import fetch, full_disk_explained
 from .raster import How, draw_all, drawing_pool, rasterise
 from .sources import CLDR, CLDR_DERIVED, EMOJIBASE, EMOJILIB, SOURCES, WORD_PACKAGES, WORDS, DrawingSet
-from .store import FORMAT, SpriteSet, SpriteWriter, describe, load
+from .store import FORMAT, SpriteSet, SpriteWriter, load, read_build
 
 __all__ = ["FORMAT", "SpriteSet", "build", "load", "rasterise", "released"]
 
@@ -78,7 +78,7 @@ def build(
         "format": FORMAT, "size": size, "packages": [f"{p.name}@{p.version}" for p in packages],
         "sources": [each.name for each in sources],
     }  # fmt: skip
-    done = describe(folder)
+    done = read_build(folder)
     if {key: done.get(key) for key in wanted} == wanted:
         return load(folder)
     folder.mkdir(parents=True, exist_ok=True)

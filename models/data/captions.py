@@ -6,8 +6,7 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from ..common.colours import BACKGROUNDS
-from ..common.english import PLURALS
+from ..common import BACKGROUNDS, PLURALS
 
 #: Words that promise nothing that could be checked; members write them all the time.
 KIND_WORDS = ("cute", "nice", "lovely", "little", "beautiful")

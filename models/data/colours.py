@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from ..common.colours import BACKGROUNDS as BACKGROUNDS
-from ..common.colours import COLOURS, WORDS
+from ..common import BACKGROUNDS as BACKGROUNDS
+from ..common import COLOURS, WORDS
 
 #: Chroma below which a colour has no hue to the eye.
 NEUTRAL = 0.035
@@ -93,11 +95,6 @@ def names_of(lab: Tensor) -> Tensor:
     call("white", neutral & (lightness > 0.88))
     call("black", (neutral & (lightness < 0.39)) | (lightness < 0.13))
     return name
-
-
-def name_colour(srgb: Sequence[float]) -> str:
-    """The word for one sRGB colour, 0 to 255."""
-    return WORDS[int(names_of(to_oklab(torch.tensor(srgb, dtype=torch.float32)[None, :, None] / 255)))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +223,15 @@ def looks(images: Tensor) -> list[Looks]:
         Looks(WORDS[word] if known else None, share > PLAIN)
         for word, known, share in zip(words.tolist(), clear.tolist(), found.share.tolist(), strict=True)
     ]
+
+
+def looks_of(images: NDArray[np.uint8], places: Sequence[int], batch: int) -> dict[int, Looks]:
+    """`looks` of some drawings of a set (N, S, S, 4), by place; `batch` at a time, on which last bits may depend."""
+    found: dict[int, Looks] = {}
+    for begin in range(0, len(places), batch):
+        part = list(places[begin : begin + batch])
+        found |= dict(zip(part, looks(torch.from_numpy(images[part])), strict=True))
+    return found
 
 
 def dominant(images: Tensor) -> list[str]:

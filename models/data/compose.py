@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from ..common.colours import BACKGROUNDS
+from ..common import BACKGROUNDS
 from .colours import recolour
 from .scene import Scene, Thing
 

@@ -13,8 +13,7 @@ from typing import Any, Literal
 
 import inflect
 
-from ..common.colours import BACKGROUNDS, COLOURS
-from ..common.english import PLURALS, with_article
+from ..common import BACKGROUNDS, COLOURS, PLURALS, with_article
 from .captions import KIND_WORDS, KIND_WORDS_ZH
 from .scene import Scene, Thing, relation
 from .wording import CLASSIFIERS, ENGLISH, NUMBERS, NUMBERS_ZH, PLAIN_ZH, RELATIONS, RELATIONS_ZH, SIZES, ZH, Templates

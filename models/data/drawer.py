@@ -22,7 +22,7 @@ STYLES = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Thing:
+class DrawerThing:
     """One thing and all its drawings."""
 
     #: Its emoji's code, or its caption.
@@ -42,7 +42,7 @@ class Thing:
 class Drawer:
     """All things, in order of their keys."""
 
-    things: tuple[Thing, ...]
+    things: tuple[DrawerThing, ...]
     #: Style word of each drawing.
     styles: Mapping[int, str]
     #: Keys of the things that are held out.
@@ -50,15 +50,15 @@ class Drawer:
     #: Drawings that are held out although their thing is not.
     cells: frozenset[int]
 
-    def trained(self) -> tuple[Thing, ...]:
+    def trained(self) -> tuple[DrawerThing, ...]:
         """What a training may draw; a thing keeps its held-out cells, see `targets`."""
         return tuple(thing for thing in self.things if thing.key not in self.heldout)
 
-    def targets(self, thing: Thing) -> tuple[int, ...]:
+    def targets(self, thing: DrawerThing) -> tuple[int, ...]:
         """The drawings of a thing that a training may ask for."""
         return tuple(i for i in thing.drawings if i not in self.cells)
 
-    def references(self, thing: Thing, target: int, *, heldout: bool = True) -> tuple[int, ...]:
+    def references(self, thing: DrawerThing, target: int, *, heldout: bool = True) -> tuple[int, ...]:
         """Drawings of the thing in other styles than the target's; of the same style where there are no others.
 
         Without `heldout`, none of the held-out cells.
@@ -73,14 +73,14 @@ def drawer(rows: Sequence[Mapping[str, Any]]) -> Drawer:
     by_key: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
         by_key[row["code"] or row["caption_en"].lower()].append(row)
-    things: list[Thing] = []
+    things: list[DrawerThing] = []
     for key in sorted(by_key):
         found = by_key[key]
         # Emoji first: their captions are the ones that everybody uses.
         first = min(found, key=lambda row: (row["kind"] != "emoji", row["i"]))
         names = {language: first.get(f"caption_{language}", "") for language in LANGUAGES}
         things.append(
-            Thing(
+            DrawerThing(
                 key, first["caption_en"], bool(first["code"]), first["group"],
                 {language: name for language, name in names.items() if name}, tuple(row["i"] for row in found),
             )

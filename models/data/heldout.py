@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from ..common.colours import WORDS
+from ..common import WORDS
 from .scene import Scene, relation
 
 FILE = Path(__file__).with_name("heldout.json")
@@ -98,19 +98,13 @@ def natural_colours(folder: Path, concepts: Collection[str]) -> set[tuple[str, s
         DataMissing: the data set was not built.
     """
     # Only the program that writes the file needs the pictures.
-    import torch
-
-    from .build import load
-    from .colours import looks
+    from .colours import looks_of
+    from .store import load
 
     sprites = load(folder)
     rows = [row for row in sprites.rows if row["caption_en"] in concepts and row["tier"] == "A"]
-    found: set[tuple[str, str]] = set()
-    for begin in range(0, len(rows), 128):
-        part = rows[begin : begin + 128]
-        seen = looks(torch.from_numpy(sprites.images[[row["i"] for row in part]]))
-        found |= {(look.natural, row["caption_en"]) for look, row in zip(seen, part, strict=True) if look.natural}
-    return found
+    seen = looks_of(sprites.images, [row["i"] for row in rows], 128)
+    return {(look.natural, row["caption_en"]) for row in rows if (look := seen[row["i"]]).natural}
 
 
 if __name__ == "__main__":

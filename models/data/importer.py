@@ -22,7 +22,7 @@ from .languages import LANGUAGES
 from .packages import full_disk_explained
 from .raster import How, draw_all, drawing_pool
 from .sources import Tier
-from .store import FORMAT, SpriteSet, SpriteWriter, describe, load
+from .store import FORMAT, SpriteSet, SpriteWriter, load, read_build
 
 METADATA = "metadata.jsonl"
 #: Problems that an error lists; the others are only counted.
@@ -63,7 +63,7 @@ def import_folder(
         "format": FORMAT, "size": size, "imported": folder.name, "crop": crop, "licence": licence, "tier": tier,
         "skip_broken": skip_broken, "content": _digest(folder, found.drawings),
     }  # fmt: skip
-    done = describe(out)
+    done = read_build(out)
     if {key: done.get(key) for key in wanted} == wanted:
         return load(out)
 

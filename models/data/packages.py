@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..errors import DataError, PackageChanged, PackageUnavailable
+from ..errors import DataError, PackageChanged, PackageUnavailable, explained
 from . import debian
 from .sources import AnyPackage, DebianPackage, Package
 
@@ -44,15 +44,13 @@ def fetch(package: AnyPackage, cache: Path) -> Path:
             )  # fmt: skip
         check(package, archive)
         unpacked = Path(scratch) / "unpacked"
-        try:
+        with explained(PackageChanged, f"The archive of {package.name} cannot be unpacked ({{problem}}). Delete it."):
             if isinstance(package, DebianPackage):
                 content = debian.unpack(package, archive, unpacked)
             else:
                 with tarfile.open(archive) as opened:
                     opened.extractall(unpacked, filter="data")
                 content = next(unpacked.iterdir())
-        except (tarfile.TarError, EOFError, StopIteration, ValueError) as error:
-            raise PackageChanged(f"The archive of {package.name} cannot be unpacked ({error}). Delete it.") from None
         # The rename comes last, so that a folder that exists is whole.
         content.rename(folder)
     return folder

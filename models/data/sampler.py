@@ -7,11 +7,10 @@ import json
 import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any, get_args
 
-from ..common.colours import BACKGROUNDS, WORDS
-from ..common.english import PLURALS
+from ..common import BACKGROUNDS, PLURALS, WORDS
 from ..errors import DataError
 from .colours import Looks
 from .heldout import Heldout, heldout
@@ -28,9 +27,9 @@ WHITE, GRADIENT = 0.6, 0.15
 #: Share of the `count` and `two` scenes whose things share one drawing style.
 SAME_STYLE = 0.7
 #: Sizes of `size` scenes, side of the sprite ÷ shorter side of the picture.
-SIZES: Mapping[str, tuple[float, float]] = {"tiny": (0.16, 0.26), "small": (0.34, 0.46), "huge": (0.96, 1.0)}
+SIDE_RANGES: Mapping[str, tuple[float, float]] = {"tiny": (0.16, 0.26), "small": (0.34, 0.46), "huge": (0.96, 1.0)}
 #: Draws until a scene is (or is not) held out; far more than ever needed where the lists are sound.
-PATIENCE = 2_000
+MOST_TRIES = 2_000
 
 
 class SceneSampler:
@@ -107,7 +106,7 @@ class SceneSampler:
         Raises:
             DataError: such a scene does not exist for these drawings and concepts.
         """
-        for _ in range(PATIENCE if kind is None or self._possible(kind) else 0):
+        for _ in range(MOST_TRIES if kind is None or self._possible(kind) else 0):
             drawn = kind or (
                 "single" if choose.random() < self._plain else choose.choices(self._kinds, self._weights)[0]
             )
@@ -134,7 +133,7 @@ class SceneSampler:
             thing = self._thing(row, choose)
             scale = choose.uniform(0.84, 0.94)
             if kind == "size":
-                scale = choose.uniform(*SIZES[choose.choice(list(SIZES))])
+                scale = choose.uniform(*SIDE_RANGES[choose.choice(list(SIDE_RANGES))])
             elif kind == "colour":
                 # Its own colour is as good an answer as another one, where it is clear.
                 word = choose.choice([word for word in WORDS if word not in (background, gradient)])
@@ -201,16 +200,6 @@ class SceneSampler:
 
     def _style(self, thing: Thing) -> str:
         return next(row["style"] for row in self._by_concept[thing.concept] if row["i"] == thing.sprite)
-
-
-def scene_from_json(row: Mapping[str, Any]) -> Scene:
-    """The inverse of `dataclasses.asdict`."""
-    return Scene(**{**row, "things": tuple(Thing(**thing) for thing in row["things"])})
-
-
-def scene_to_json(scene: Scene) -> dict[str, Any]:
-    """A row for a JSON file."""
-    return asdict(scene)
 
 
 def _hidden(thing: Thing, behind: Set[str]) -> bool:

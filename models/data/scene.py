@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Kind = Literal["single", "colour", "count", "position", "two", "size"]
 
@@ -60,3 +61,8 @@ def relation(scene: Scene) -> tuple[str, str, str] | None:
         return first.concept, "left of", second.concept
     first, second = (one, two) if one.y < two.y else (two, one)
     return first.concept, "above", second.concept
+
+
+def scene_from_json(row: Mapping[str, Any]) -> Scene:
+    """The inverse of `dataclasses.asdict`."""
+    return Scene(**{**row, "things": tuple(Thing(**thing) for thing in row["things"])})

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..common.colours import BACKGROUNDS
+from ..common import BACKGROUNDS
 
 
 @dataclass(frozen=True)

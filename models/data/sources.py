@@ -214,8 +214,3 @@ SOURCES: tuple[DrawingSet, ...] = (
         "clipart", "stamp", "Tux Paint stamps",
     ),
 )  # fmt: skip
-
-#: The emoji sets of released weights, each with its package: their names are style words of prompts.
-DRAWING_SETS: tuple[tuple[AnyPackage, DrawingSet], ...] = tuple(
-    (each.package, each) for each in SOURCES if each.kind == "emoji" and each.tier == "A"
-)

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataMissing
+from ..errors import DataMissing, explained
 
 #: Raised when the rows or the rasterising change, so that an older folder is built anew.
 FORMAT = 2
@@ -54,18 +54,16 @@ def load(folder: Path) -> SpriteSet:
     """
     if not (folder / "build.json").is_file():
         raise DataMissing(f"No data set in {folder}. Build it with: scripts/start data build")
-    try:
+    with explained(DataMissing, f"{folder} is damaged ({{problem}}). Delete it and build again."):
         images = np.load(folder / "sprites.npy", mmap_mode="r", allow_pickle=False)
         with (folder / "sprites.jsonl").open(encoding="utf-8") as lines:
             rows = [json.loads(line) for line in lines]
-    except (OSError, ValueError) as error:
-        raise DataMissing(f"{folder} is damaged ({error}). Delete it and build again.") from None
     if len(rows) != len(images):
         raise DataMissing(f"{folder} is damaged ({len(images)} pictures, {len(rows)} rows). Delete it and build again.")
     return SpriteSet(images, rows)
 
 
-def describe(folder: Path) -> dict[str, Any]:
+def read_build(folder: Path) -> dict[str, Any]:
     """`build.json`, or nothing where the set is not whole."""
     try:
         return json.loads((folder / "build.json").read_text(encoding="utf-8"))

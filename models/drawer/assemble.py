@@ -16,16 +16,16 @@ import torch
 from diffusers.utils import logging
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
-from ..common.colours import BACKGROUNDS, COLOURS
-from ..common.folder import digest_of
-from ..errors import WeightsRefused
+from ..common import BACKGROUNDS, COLOURS, digest_of, replacing, without_paths
+from ..errors import WeightsRefused, explained
 from . import bank
 from .bank import Bank
 from .colour_words import SPOKEN
 from .network import DrawerDenoiser
 from .pipeline import DrawerPipeline, scheduler
 from .reading import Reader
-from .search import SILENT, Vectors, plurals
+from .search import SILENT, Vectors
+from .spelling import plurals
 
 #: Weights in the repository are cut into files below 16 MB.
 SHARD = "15MB"
@@ -68,43 +68,27 @@ def assemble(
     Raises:
         WeightsRefused, BankRefused: a part is missing, damaged, or of another size.
     """
-    try:
+    with explained(WeightsRefused, f"There is no denoiser in {denoiser}: {{problem}}"):
         model = DrawerDenoiser.from_pretrained(denoiser, local_files_only=True, use_safetensors=True)
-    except (OSError, ValueError) as problem:
-        raise WeightsRefused(f"There is no denoiser in {denoiser}: {problem}") from problem
     encoder, tokenizer = _words(words)
     shipped = bank.read(references, side=int(model.config.size))
     pipeline = DrawerPipeline(encoder, tokenizer, model.to(torch.float16), scheduler(), reference_guidance)
-    part = out.with_name(out.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    pipeline.save_pretrained(part, safe_serialization=True, max_shard_size=SHARD)
-    # The text encoder as it is, to the bit: what it says of names is in the bank.
-    shutil.rmtree(part / "text_encoder")
-    shutil.copytree(words / "text_encoder", part / "text_encoder")
-    for settings in part.rglob("config.json"):
-        values = {key: value for key, value in json.loads(settings.read_text()).items() if key != "_name_or_path"}
-        settings.write_text(json.dumps(values, indent=2) + "\n")
-    index = part / "model_index.json"
-    index.write_text(
-        json.dumps({k: v for k, v in json.loads(index.read_text()).items() if k != "_name_or_path"}, indent=2) + "\n"
-    )
-    (part / bank.FOLDER).mkdir()
-    for name in (bank.FILE, "README.md"):
-        if (references / name).is_file():
-            shutil.copy2(references / name, part / bank.FOLDER / name)
-    for name in KEPT:
-        if (words / name).is_dir():
-            shutil.copytree(words / name, part / name)
-    told = json.dumps(vocabulary(shipped), ensure_ascii=False, indent=0)
-    (part / "vocabulary.json").write_text(told + "\n", encoding="utf-8")
-    (part / "training.json").write_text(json.dumps(card or {}, indent=1) + "\n")
-    for file in part.rglob("*.safetensors"):
-        file.chmod(0o644)  # safetensors writes 0600, which another user's worker could not read
-    if out.exists():
-        for kept in out.glob("*.md"):
-            shutil.copy2(kept, part / kept.name)
-        shutil.rmtree(out)
-    part.rename(out)
+    with replacing(out, keep="*.md") as part:
+        pipeline.save_pretrained(part, safe_serialization=True, max_shard_size=SHARD)
+        # The text encoder as it is, to the bit: what it says of names is in the bank.
+        shutil.rmtree(part / "text_encoder")
+        shutil.copytree(words / "text_encoder", part / "text_encoder")
+        without_paths(part)
+        (part / bank.FOLDER).mkdir()
+        for name in (bank.FILE, "README.md"):
+            if (references / name).is_file():
+                shutil.copy2(references / name, part / bank.FOLDER / name)
+        for name in KEPT:
+            if (words / name).is_dir():
+                shutil.copytree(words / name, part / name)
+        told = json.dumps(vocabulary(shipped), ensure_ascii=False, indent=0)
+        (part / "vocabulary.json").write_text(told + "\n", encoding="utf-8")
+        (part / "training.json").write_text(json.dumps(card or {}, indent=1) + "\n")
 
 
 def vocabulary(references: Bank) -> dict[str, list[str]]:
@@ -134,13 +118,11 @@ def vocabulary(references: Bank) -> dict[str, list[str]]:
 
 
 def _words(weights: Path) -> tuple[T5EncoderModel, PreTrainedTokenizerFast]:
-    try:
+    with explained(WeightsRefused, f"There is no text encoder with its tokenizer in {weights}: {{problem}}"):
         encoder = T5EncoderModel.from_pretrained(
             weights / "text_encoder", local_files_only=True, use_safetensors=True, dtype=torch.float32
         )
         return encoder, PreTrainedTokenizerFast.from_pretrained(weights / "tokenizer", local_files_only=True)
-    except (OSError, ValueError) as problem:
-        raise WeightsRefused(f"There is no text encoder with its tokenizer in {weights}: {problem}") from problem
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

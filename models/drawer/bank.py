@@ -22,10 +22,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from ..errors import BankRefused
+from ..errors import BankRefused, explained
 
 #: Raised when the file or its index changes.
 FORMAT = 1
@@ -123,15 +122,12 @@ def opened(content: bytes, side: int, what: str) -> Bytes:
     Raises:
         BankRefused: it cannot be read, has another size, or no alpha.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            picture = Image.open(io.BytesIO(content), formats=("WEBP", "PNG"))
-            if picture.width * picture.height > MOST_PIXELS:
-                raise BankRefused(f"The drawing {what} is larger than a bank holds. Build the bank anew.")
-            picture.load()
-    except (OSError, ValueError, SyntaxError, Warning) as problem:
-        raise BankRefused(f"The drawing {what} of the bank is damaged: {type(problem).__name__}.") from None
+    with explained(BankRefused, f"The drawing {what} of the bank is damaged: {{kind}}."), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        picture = Image.open(io.BytesIO(content), formats=("WEBP", "PNG"))
+        if picture.width * picture.height > MOST_PIXELS:
+            raise BankRefused(f"The drawing {what} is larger than a bank holds. Build the bank anew.")
+        picture.load()
     if picture.mode != "RGBA":
         raise BankRefused(f"The drawing {what} has no alpha: what is drawn and what is background is not known.")
     if picture.size != (side, side):
@@ -210,10 +206,8 @@ def read(folder: Path, *, side: int = 0) -> Bank:
         raise BankRefused(f"There is no {FILE} in {folder}. Build one with: daguerre data bank") from None
     except OSError as problem:
         raise BankRefused(f"{file} cannot be read: {problem.strerror}.") from None
-    try:
+    with explained(BankRefused, f"{file} is damaged ({{kind}}). Build or fetch it again."):
         bank = _parsed(content)
-    except (SafetensorError, KeyError, TypeError, ValueError, zlib.error, AttributeError, IndexError) as problem:
-        raise BankRefused(f"{file} is damaged ({type(problem).__name__}). Build or fetch it again.") from None
     if side and bank.side != side:
         raise BankRefused(
             f"{file} belongs to another model: its drawings are {bank.side} pixels wide, this one reads {side}. "

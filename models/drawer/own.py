@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..common.cutout import cut_out
-from ..errors import BankRefused
+from ..common import cut_out
+from ..errors import BankRefused, explained
 from . import bank
 from .bank import Bank, BankThing, Entry, Reference
 
@@ -116,20 +116,18 @@ def _named(folder: Path) -> Iterator[OwnPicture]:
     for number, line in enumerate(metadata.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
         if not line.strip():
             continue
-        try:
+        with explained(BankRefused, f"{METADATA} line {number} cannot be used: {{problem}}"):
             told: Any = json.loads(line)
             file = folder / str(told["file_name"])
             caption = " ".join(str(told["text"]).split())
             if not caption or not file.resolve().is_relative_to(folder.resolve()):
-                raise ValueError("no text, or a file elsewhere")  # noqa: TRY301  one message for all
+                raise ValueError("no text, or a file elsewhere")
             names = {
                 key.removeprefix("text_"): str(value).strip()
                 for key, value in told.items()
                 if key.startswith("text_") and str(value).strip()
             }
             content = file.read_bytes()
-        except (ValueError, KeyError, TypeError, AttributeError, OSError) as problem:
-            raise BankRefused(f"{METADATA} line {number} cannot be used: {problem}") from None
         yield OwnPicture(file.stem, caption, names, opened(content, file.name))
 
 
@@ -139,15 +137,12 @@ def opened(content: bytes, what: str) -> Image.Image:
     Raises:
         BankRefused: it cannot be read.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(content), formats=("PNG", "WEBP", "JPEG", "GIF"))
-            if picture.width * picture.height > MOST_PIXELS:
-                raise BankRefused(f"{what} has more than {MOST_PIXELS:,} pixels; make it smaller.")
-            picture.load()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Warning) as problem:
-        raise BankRefused(f"{what} is no picture that can be read ({type(problem).__name__}).") from None
+    with explained(BankRefused, f"{what} is no picture that can be read ({{kind}})."), warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        picture = Image.open(io.BytesIO(content), formats=("PNG", "WEBP", "JPEG", "GIF"))
+        if picture.width * picture.height > MOST_PIXELS:
+            raise BankRefused(f"{what} has more than {MOST_PIXELS:,} pixels; make it smaller.")
+        picture.load()
     return picture
 
 

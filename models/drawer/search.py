@@ -8,8 +8,7 @@ score in (0, 1]; below `SURE` the thing is only named as the nearest. Pure; vect
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +17,7 @@ from rapidfuzz import fuzz, process
 
 from .bank import Bank, BankThing
 from .colour_words import UNSPACED, colour_of
+from .spelling import pieces_of, plain, plurals, singulars
 
 #: Score from which a find counts.
 SURE = 0.5
@@ -31,16 +31,8 @@ ALIKE, FEWEST = 86, 5
 NEAR, CERTAIN = 0.85, 0.98
 #: Most words of a name, and most characters in scripts without spaces.
 WORDS, CHARACTERS = 9, 14
-#: Emoji with what changes or joins them, flags, runs of scripts without spaces, words with their marks.
-_PICTURE = "[\U0001f200-\U0001faff\u2190-\u21ff\u2300-\u2bff\u3030\u303d\u3297\u3299]"
-_PIECES = re.compile(
-    rf"[\U0001F1E6-\U0001F1FF]{{2}}|{_PICTURE}(?:[\ufe0f\U0001F3FB-\U0001F3FF]|\u200d(?:{_PICTURE}|[\u2640\u2642]))*"
-    r"|[\u0e00-\u0e7f\u2e80-\u303e\u3041-\u9fff々ー]+"
-    r"|(?:[^\W_]|[\u0300-\u036f\u0610-\u065f\u0900-\u0dff])+(?:['’.\u200c-](?:[^\W_]|[\u0900-\u0dff])+)*"
-)
 _UNSPACED = re.compile("[\u0e00-\u0e7f\u2e80-\u303e\u3041-\u9fff]")
 _HANGUL = re.compile("[\uac00-\ud7af]")
-_EMOJI = re.compile("[\U0001f1e6-\U0001faff\u2190-\u2bff]")
 #: Characters between the words of Chinese and Japanese that are no things: particles, numbers, measures, asking.
 _BETWEEN = (
     "的一个個两兩三四五只隻张張幅朵辆輛片颗顆条條匹座把杯の、，。はがをに"
@@ -207,10 +199,6 @@ class Search:
         said = " ".join(sorted(taken, key=text.lower().find)) if isinstance(taken, set) else taken
         return Found(thing, round(best.score, 3), best.how, said, colour, style, tuple(rest))
 
-    def find_all(self, prompts: Iterable[str]) -> list[Found]:
-        """`find` of each."""
-        return [self.find(prompt) for prompt in prompts]
-
     def _style(self, prompt: str) -> tuple[str, str]:
         """The prompt without the style that it asks for, and the style."""
         for style in sorted(self.styles, key=len, reverse=True):
@@ -314,66 +302,6 @@ def _keywords(thing: BankThing) -> Iterator[tuple[str, list[str]]]:
             last = re.split(r": | with | of ", name)[0].rpartition(" ")[2]
             found = [*found[:1], *(form for form in (last, *singulars(last)) if form != name), *found[1:]]
         yield name, list(dict.fromkeys(found))
-
-
-def pieces_of(text: str) -> list[str]:
-    """Words, emoji, and runs of scripts without spaces, as they are compared: names are cut as prompts are.
-
-    >>> pieces_of("Woman: 3 o’clock 🐱🍕")
-    ['woman', '3', "o'clock", '🐱', '🍕']
-    """
-    found = (plain(piece) for piece in _PIECES.findall(unicodedata.normalize("NFKC", text)))
-    return [piece for piece in found if piece]
-
-
-def plain(text: str) -> str:
-    """As words are compared: NFKC, small letters, straight apostrophes, no variation selectors."""
-    folded = unicodedata.normalize("NFKC", text).casefold().replace("’", "'").replace("\ufe0f", "")
-    return " ".join(folded.split())
-
-
-def plurals(name: str) -> tuple[str, ...]:
-    """How English says several of them, by rule.
-
-    >>> plurals("slice of pizza"), plurals("cherry")
-    (('slices of pizza',), ('cherries',))
-    """
-    head, of, rest = name.partition(" of ")
-    if not head or not head[-1].isascii() or not head[-1].isalpha() or (head.endswith("s") and not head.endswith("ss")):
-        return ()
-    if head.endswith("y") and head[-2:-1] not in "aeiou":
-        many = f"{head[:-1]}ies"
-    elif head.endswith(("x", "ch", "sh", "ss", "z")):
-        many = f"{head}es"
-    else:
-        many = f"{head}s"
-    return (f"{many}{of}{rest}",)
-
-
-#: Plurals that no rule gives.
-_IRREGULAR = {"mice": "mouse", "geese": "goose", "wolves": "wolf", "leaves": "leaf", "knives": "knife", "men": "man",
-              "women": "woman", "children": "child", "feet": "foot", "teeth": "tooth", "people": "person",
-              "oxen": "ox", "potatoes": "potato", "tomatoes": "tomato", "elves": "elf", "loaves": "loaf"}  # fmt: skip
-
-
-def singulars(word: str) -> tuple[str, ...]:
-    """What an English word may be several of.
-
-    >>> singulars("foxes")
-    ('foxe', 'fox')
-    """
-    if word in _IRREGULAR:
-        return (_IRREGULAR[word],)
-    forms: list[str] = []
-    if word.endswith("s") and not word.endswith("ss") and len(word) > 3:
-        forms.append(word[:-1])
-        if word.endswith("es"):
-            forms.append(word[:-2])
-        if word.endswith("ies"):
-            forms.append(word[:-3] + "y")
-    if word.endswith(("'s", "s'")):
-        forms.append(word[:-2])
-    return tuple(forms)
 
 
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

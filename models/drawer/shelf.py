@@ -14,12 +14,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..common.colours import COLOURS
 from ..errors import BankRefused, Unfit
 from . import bank
 from .bank import Bank, BankThing, Reference
 from .network import STYLE, THING
 from .search import Found, Search, Vectors
+from .spelling import worded
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ class Shelf:
             known = [each for each in HOUSE if each in self._search.styles] or list(self._search.styles)
             wanted = known[random.Random(f"style/{seed}").randrange(len(known))]
         named = wanted in self._search.styles
-        text = _worded(found.thing.caption, found.colour) if found.sure and found.thing else prompt
+        text = worded(found.thing.caption, found.colour) if found.sure and found.thing else prompt
         text = f"{text}, {wanted} style" if wanted and wanted not in text else text
         if kept:
             for each in kept:
@@ -178,15 +178,3 @@ def premultiplied(pixels: Tensor) -> Tensor:
     """uint8 (S, S, 4), straight → (4, S, S) premultiplied in [-1, 1], as the denoiser sees pictures."""
     values = pixels.permute(2, 0, 1).float() / 255
     return torch.cat([values[:3] * values[3:], values[3:]]) * 2 - 1
-
-
-def _worded(caption: str, colour: str) -> str:
-    """As training says a colour: in the place of one that the caption begins with.
-
-    >>> _worded("red apple", "blue")
-    'blue apple'
-    """
-    if not colour:
-        return caption
-    first, _, rest = caption.partition(" ")
-    return f"{colour} {rest if rest and first.lower() in COLOURS else caption}"

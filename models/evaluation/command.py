@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 
-from ..common.folder import check_folder
-from ..data.build import load
+from ..common import check_folder
+from ..data import load
+from ..data.colours import looks_of
 from ..data.describe import names_of
 from ..errors import DataMissing
-from .composites import looks_of
 from .evaluate import evaluate
 from .material import Material, Plan, ask, open_recogniser, subset
 from .painter import Sampling
@@ -83,7 +83,8 @@ def evaluate_weights(
             f"{folders.sprites} holds no drawing of what {weights.name} can draw. Build the data set anew."
         )
     report(f"{len(asked_for)} concepts, {len(rows)} drawings")
-    asked = ask(questions(rows, asked_for, names_of(rows, asked_for), looks_of(sprites, rows)))
+    known_looks = looks_of(sprites.images, [row["i"] for row in rows], 128)
+    asked = ask(questions(rows, asked_for, names_of(rows, asked_for), known_looks))
     each = each or (QUICK if quick else None)
     plan = Plan.quickly(sampling or Sampling()) if quick else Plan(sampling or Sampling())
     if each and not quick:

@@ -6,14 +6,12 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from ..data.build import SpriteSet
-from ..data.colours import Looks, looks
+from ..data import Kind, Scene, SpriteSet
+from ..data.colours import looks_of
 from ..data.compose import render
 from ..data.sampler import SceneSampler
-from ..data.scene import Kind, Scene
 from .recogniser import SIDE
 
 #: How often the recogniser is shown each kind. It learns single things soon; that a pink cat is a cat, and what small
@@ -34,7 +32,9 @@ class Composites:
         aspects: Sequence[float] = (1.0,),
     ) -> None:
         self._images = sprites.images
-        self._sampler = SceneSampler(rows, concepts, looks=looks_of(sprites, rows), kinds=KINDS)
+        self._sampler = SceneSampler(
+            rows, concepts, looks=looks_of(sprites.images, [row["i"] for row in rows], 128), kinds=KINDS
+        )
         self._aspects = tuple(aspects)
 
     def draw(self, count: int, choose: random.Random) -> list[Scene]:
@@ -54,12 +54,3 @@ class Composites:
     def pictures(self, scenes: Sequence[Scene]) -> Tensor:
         """(B, 3, H, W) in [-1, 1], the shorter side `SIDE`; all scenes of one shape."""
         return render(scenes, self._images, SIDE)
-
-
-def looks_of(sprites: SpriteSet, rows: Sequence[Mapping[str, Any]], batch: int = 128) -> dict[int, Looks]:
-    """What may be said and done about the colour of each row's drawing."""
-    places = [row["i"] for row in rows]
-    found: list[Looks] = []
-    for begin in range(0, len(places), batch):
-        found += looks(torch.from_numpy(sprites.images[places[begin : begin + batch]]))
-    return dict(zip(places, found, strict=True))

@@ -10,9 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..common.folder import digest
-from ..layout.reading import names_of_weights
-from ..training.codec_figures import heldout_pictures
+from ..common import digest
+from ..layout import names_of_weights
+from ..training.pictures import heldout_pictures
 from . import optional, parts, sheets
 from .features import imagenet_features
 from .fidelity import codec_psnr, reconstruct

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from ..training.losses import psnr
+from ..training import psnr
 from .intervals import Z95
 
 

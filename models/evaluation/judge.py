@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from ..data.scene import Scene, relation
+from ..data import Scene, relation
 from .recogniser import Found
 
 #: A relation of place holds if the centres differ by more than this along its axis, in [-1, 1] of the picture.

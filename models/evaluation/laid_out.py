@@ -8,11 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..common.folder import native_size
-from ..layout.collage import collage
-from ..layout.places import drawings, places, seed_of
-from ..layout.reading import read
-from ..layout.words import Layout, Names
+from ..common import native_size
+from ..layout import Layout, Names, collage, drawings, places, read, seed_of
 from ..serving.finish import to_image
 from .painter import Order, Paint
 

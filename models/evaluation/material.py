@@ -12,9 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..data.build import SpriteSet
+from ..data import Scene, SpriteSet
 from ..data.compose import render
-from ..data.scene import Scene
 from ..training.pictures import of_concepts, single_pictures
 from .painter import Sampling
 from .questions import Question

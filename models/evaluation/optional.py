@@ -7,12 +7,11 @@ from pathlib import Path
 
 import torch
 from diffusers import StableDiffusionPipeline
-from safetensors import SafetensorError
 from torch import Tensor
 
-from .. import upscaler as upscaling
-from ..data.build import load
-from ..errors import DataMissing, WeightsMissing, WeightsRefused
+from ..common import upscaler as upscaling
+from ..data import load
+from ..errors import DataMissing, WeightsMissing, WeightsRefused, explained
 from ..training.baselines import load_baseline, sample
 from ..training.upscaler_pairs import large_pictures
 from ..training.upscaler_sprites import held_out
@@ -54,7 +53,7 @@ def student(pipeline: StableDiffusionPipeline, folder: Path) -> tuple[StableDiff
     settings = folder / "config.json"
     if not settings.is_file():
         raise WeightsMissing(f"these weights have no {folder.name}/")
-    try:
+    with explained(WeightsRefused, f"the student in {folder.name}/ cannot be used: {{problem}}"):
         content = json.loads(settings.read_text(encoding="utf-8"))
         pipeline.load_lora_weights(
             folder, weight_name="pytorch_lora_weights.safetensors", local_files_only=True, use_safetensors=True
@@ -62,8 +61,6 @@ def student(pipeline: StableDiffusionPipeline, folder: Path) -> tuple[StableDiff
         order = int(content["solver_order"])
         pipeline.scheduler = type(pipeline.scheduler).from_config(pipeline.scheduler.config, solver_order=order)
         return pipeline, Sampling(int(content["steps"]), float(content["guidance"]))
-    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as problem:
-        raise WeightsRefused(f"the student in {folder.name}/ cannot be used: {problem}") from problem
 
 
 def baseline(folder: Path | None, pictures: int, seed: int = 0) -> Tensor:

@@ -12,11 +12,10 @@ from typing import Protocol
 
 import torch
 from diffusers import DiffusionPipeline, StableDiffusionPipeline
-from safetensors import SafetensorError
 from torch import Tensor
 
-from ..common.folder import check_folder, native_size
-from ..errors import WeightsRefused
+from ..common import check_folder, native_size
+from ..errors import WeightsRefused, explained
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +53,11 @@ def open_pipeline(weights: Path, *, device: str = "auto") -> StableDiffusionPipe
     check_folder(weights)
     place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     kind = torch.float16 if place.startswith("cuda") else torch.float32
-    try:
+    with explained(WeightsRefused, f"The weights in {weights} cannot be used on {place}: {{problem}}."):
         pipeline = DiffusionPipeline.from_pretrained(
             weights, dtype=kind, local_files_only=True, use_safetensors=True, safety_checker=None
         )
         pipeline.to(place)
-    except (SafetensorError, OSError, ValueError, RuntimeError) as problem:
-        raise WeightsRefused(f"The weights in {weights} cannot be used on {place}: {problem}.") from problem
     if not isinstance(pipeline, StableDiffusionPipeline):
         raise WeightsRefused(f"{weights} holds a {type(pipeline).__name__}; only Stable Diffusion class pipelines.")
     pipeline.set_progress_bar_config(disable=True)

@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..data import SYNONYMS, Kind, Scene, Thing
 from ..data.describe import Names, Wording, describe
 from ..data.heldout import is_heldout
 from ..data.sampler import SceneSampler
-from ..data.scene import Kind, Scene, Thing
-from ..data.synonyms import SYNONYMS
 
 #: Kinds of scenes whose combinations are held out.
 HELD: tuple[Kind, ...] = ("colour", "count", "position", "two")

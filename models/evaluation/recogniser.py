@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..common.colours import WORDS
-from ..errors import WeightsMissing, WeightsRefused
+from ..common import WORDS
+from ..errors import WeightsMissing, WeightsRefused, explained
+from ..training import checkpoints
 
 #: Shorter side of the pictures that it reads, and pixels per cell.
 SIDE, STRIDE = 64, 8
@@ -160,15 +160,8 @@ def found(model: Recogniser, maps: Maps, shorter: int) -> list[list[Found]]:
 
 def save(model: Recogniser, folder: Path, card: dict[str, object]) -> None:
     """Write `model.safetensors` (fp16) and `config.json` (concepts, widths, threshold, and `card`)."""
-    folder.mkdir(parents=True, exist_ok=True)
-    half = {
-        name: (value.half() if value.is_floating_point() else value).detach().cpu().contiguous()
-        for name, value in model.state_dict().items()
-    }
-    part = folder / "model.part"
-    save_file(half, part)
-    part.chmod(0o644)  # safetensors writes 0600
-    part.replace(folder / "model.safetensors")
+    half = {name: value.half() if value.is_floating_point() else value for name, value in model.state_dict().items()}
+    checkpoints.write_weights(half, folder)
     config = {"concepts": model.concepts, "widths": model.widths, "threshold": model.threshold, **card}
     (folder / "config.json").write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -185,11 +178,9 @@ def load(folder: Path) -> Recogniser:
         raise WeightsMissing(
             f"No recogniser in {folder}. Train one: scripts/start train models/recipes/recogniser.toml"
         )
-    try:
+    with explained(WeightsRefused, f"The recogniser in {folder} cannot be used ({{problem}}). Train it again."):
         content = json.loads(config.read_text(encoding="utf-8"))
         model = Recogniser(content["concepts"], content["widths"])
         model.threshold = float(content["threshold"])
         model.load_state_dict(load_file(weights))
-    except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as problem:
-        raise WeightsRefused(f"The recogniser in {folder} cannot be used ({problem}). Train it again.") from problem
     return model.eval().to(memory_format=torch.channels_last)

@@ -25,15 +25,14 @@ def labelled(
     columns: int = 8,
     side: int = 112,
     high: int | None = None,
-    font: Path | None = None,
 ) -> Image.Image:
     """Pictures (3, H, W) in [-1, 1], each with lines of text under it: green where right, red where wrong.
 
     Each has `side` × `high` pixels to fill (a square if left out).
 
-    Letters that the font lacks would be boxes; without `font`, labels should be Latin.
+    Letters that the font lacks would be boxes: labels should be Latin.
     """
-    letters = ImageFont.truetype(str(font), 11) if font else ImageFont.load_default(11)
+    letters = ImageFont.load_default(11)
     lines = max((len(label) for label in labels), default=0)
     high = high or side
     cell = high + GAP + LINE * lines

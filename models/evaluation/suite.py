@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..data.scene import Scene
+from ..data import Scene
 from .intervals import Share, mean_interval, ratio, ratio_interval
 from .judge import right
 from .painter import Order, Paint

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..common.colours import WORDS
-from ..data.scene import Scene
+from ..common import WORDS
+from ..data import Scene
 from .recogniser import STRIDE, Maps
 
 #: Standard deviation of a centre's bump ÷ side of the thing, and at least so many cells.

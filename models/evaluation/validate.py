@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from ..data.scene import Kind, Scene
+from ..data import Kind, Scene
 from ..errors import DataError
 from .composites import Composites
 from .intervals import Share

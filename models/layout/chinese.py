@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ..common.colours import BACKGROUNDS, COLOURS
+from ..common import BACKGROUNDS, COLOURS
 from .words import Group, Layout, Names, Way, layout
 
 #: What is said before, and around, the things themselves.

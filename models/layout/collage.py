@@ -10,8 +10,7 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from ..common.colours import BACKGROUNDS
-from ..common.cutout import cut_out, ground_of
+from ..common import BACKGROUNDS, cut_out, ground_of
 from .places import Arrangement, Place, drawings, places
 
 #: Channels from which a ground is white: nobody asked for nearly white.

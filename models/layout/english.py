@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..common.colours import BACKGROUNDS, COLOURS
-from ..common.english import singulars, with_article
+from ..common import BACKGROUNDS, COLOURS, singulars, with_article
 from .words import Group, Layout, Names, Way, layout
 
 #: What is said before, and after, the things themselves.

@@ -7,7 +7,7 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-from ..errors import WeightsRefused
+from ..errors import WeightsRefused, explained
 from . import chinese, english
 from .words import NOTHING, Layout, Names
 
@@ -34,8 +34,6 @@ def names_of_weights(folder: Path) -> Names:
     file = folder / "vocabulary.json"
     if not file.is_file():
         return NOTHING
-    try:
+    with explained(WeightsRefused, f"{file} is not a vocabulary; export the weights again."):
         content = json.loads(file.read_text(encoding="utf-8"))
         return Names({*content["concepts"], *content["names"]})
-    except (KeyError, TypeError, ValueError) as problem:
-        raise WeightsRefused(f"{file} is not a vocabulary; export the weights again.") from problem

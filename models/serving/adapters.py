@@ -10,8 +10,8 @@ from typing import Any
 
 from safetensors import SafetensorError
 
+from ..common import digest
 from ..common.adapter import WEIGHTS, check_adapter
-from ..common.folder import digest
 from ..errors import AdapterUnfit, EngineError, ModelError
 from .attached import check_lora, known_adapters, reason_for, split_weight, stamp
 from .network import Network, Variant

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
+from ..common import digest
 from ..common.adapter import WEIGHTS
-from ..common.folder import digest
-from ..errors import AdapterUnfit
+from ..errors import AdapterUnfit, explained
 
 #: Kinds of adapters that are no LoRA, by the ends of their tensors' names.
 _OTHERS: tuple[tuple[str, str], ...] = (
@@ -61,21 +61,17 @@ def check_lora(file: Path) -> None:
     Raises:
         AdapterUnfit: says which.
     """
-    try:
-        with safe_open(file, "pt") as opened:
-            names = list(opened.keys())
-            for ending, kind in _OTHERS:
-                if any(name.endswith(ending) for name in names):
-                    raise AdapterUnfit(
-                        f"The adapter {file.stem} is {kind}; only LoRA adapters can be used. Look for a LoRA of it."
-                    )
-            if not any(sign in name for name in names for sign in _LORA):
+    damaged = explained(AdapterUnfit, f"The adapter {file.stem} is damaged: {{problem}}. Copy it again.")
+    with damaged, safe_open(file, "pt") as opened:
+        names = list(opened.keys())
+        for ending, kind in _OTHERS:
+            if any(name.endswith(ending) for name in names):
                 raise AdapterUnfit(
-                    f"The file {file.name} holds no LoRA: its tensors are named as nothing that is known."
+                    f"The adapter {file.stem} is {kind}; only LoRA adapters can be used. Look for a LoRA of it."
                 )
-            broken = [name for name in names if not bool(torch.isfinite(opened.get_tensor(name).float()).all())]
-    except (SafetensorError, OSError) as problem:
-        raise AdapterUnfit(f"The adapter {file.stem} is damaged: {problem}. Copy it again.") from problem
+        if not any(sign in name for name in names for sign in _LORA):
+            raise AdapterUnfit(f"The file {file.name} holds no LoRA: its tensors are named as nothing that is known.")
+        broken = [name for name in names if not bool(torch.isfinite(opened.get_tensor(name).float()).all())]
     if broken:
         raise AdapterUnfit(f"The adapter {file.stem} has values that are no numbers in {broken[0]}: it is damaged.")
 

@@ -10,20 +10,16 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
-from .. import upscaler
-from ..common.folder import native_size
-from ..layout.collage import taken_apart
-from ..layout.places import Arrangement, drawings, places, seed_of
-from ..layout.reading import read
-from ..layout.words import NOTHING, Layout, Names
+from ..common import native_size, upscaler
+from ..layout import NOTHING, Arrangement, Layout, Names, drawings, places, read, seed_of, taken_apart
 from . import drawing, solver, sources
 from .adapters import Adapters
-from .asks import Ask
 from .drawer_finish import DrawerSketch
 from .drawer_network import DrawerNetwork
 from .drawing import Known, Lane, Picture
 from .network import Network, Variant, Words
 from .previews import Sketch
+from .requests import RenderRequest
 from .samplers import Sampler
 from .samplers import course as table_course
 from .stock import Run
@@ -33,7 +29,7 @@ DRAFT_STEPS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Kit:
+class RenderContext:
     """What pictures are drawn with."""
 
     network: Network | DrawerNetwork
@@ -73,45 +69,45 @@ class Begun:
 _Texts = Sequence[tuple[str, float]]
 
 
-def sampling_of(ask: Ask, student: Mapping[str, Any] | None, sampler: Sampler) -> Sampling:
+def sampling_of(request: RenderRequest, student: Mapping[str, Any] | None, sampler: Sampler) -> Sampling:
     """Steps, guidance and sampler; drafts go by the student's own numbers where there is one."""
-    if not ask.draft:
-        return Sampling(ask.steps, ask.guidance, 0, {"sampler": sampler.name})
+    if not request.draft:
+        return Sampling(request.steps, request.guidance, 0, {"sampler": sampler.name})
     if student is None:
-        steps = min(ask.steps, DRAFT_STEPS)
-        return Sampling(steps, ask.guidance, 0, {"sampler": sampler.name, "draft": "few steps: no student here"})
+        steps = min(request.steps, DRAFT_STEPS)
+        return Sampling(steps, request.guidance, 0, {"sampler": sampler.name, "draft": "few steps: no student here"})
     order = int(student["solver_order"])
     return Sampling(
         int(student["steps"]), float(student["guidance"]), order, {"sampler": solver.NAMES[order], "draft": "student"}
     )
 
 
-def begin(kit: Kit, ask: Ask, first: int) -> Begun:
+def begin(context: RenderContext, request: RenderRequest, first: int) -> Begun:
     """Everything up to the first step.
 
     Args:
-        kit: loaded.
-        ask: the request.
+        context: of the loaded engine.
+        request: as it was submitted.
         first: number of its first picture; the others follow.
 
     Raises:
         Unrenderable: an adapter that is not there, a source that says nothing.
     """
-    network = kit.network
+    network = context.network
     assert isinstance(network, Network)
-    assert kit.adapters is not None
-    how = sampling_of(ask, kit.adapters.student, network.sampler)
-    variant = kit.adapters.variant(ask.adapters, draft=ask.draft)
-    layout = layout_of(kit, ask)
+    assert context.adapters is not None
+    how = sampling_of(request, context.adapters.student, network.sampler)
+    variant = context.adapters.variant(request.adapters, draft=request.draft)
+    layout = layout_of(context, request)
     several = layout is not None and not layout.single
     # Things are drawn as large as the model draws them, whatever their picture is.
-    asked_size = (network.native, network.native) if several else (ask.width, ask.height)
+    asked_size = (network.native, network.native) if several else (request.width, request.height)
     width, height = native_size(*asked_size, network.native, max(8, network.factor), network.most_pixels)
     cells = (height // network.factor, width // network.factor)
 
     # What is there before the first step.
-    canvas = sources.canvas_of(ask.source, ask.width, ask.height) if ask.source else None
-    begun_from = _begun_from(ask, canvas, layout if several else None, network.native)
+    canvas = sources.canvas_of(request.source, request.width, request.height) if request.source else None
+    begun_from = _begun_from(request, canvas, layout if several else None, network.native)
     known = [network.encode(sources.pixels(picture, (width, height))) for picture in begun_from]
     strength = canvas.strength if canvas else None
     course: solver.Table | Run = (
@@ -121,30 +117,30 @@ def begin(kit: Kit, ask: Ask, first: int) -> Begun:
     )
 
     # Words and noise of each drawing of each picture.
-    drawn = _drawn(kit, ask)
-    spoken = [ask.negative, *(text for texts in drawn for text, _ in texts)]
+    drawn = _drawn(context, request)
+    spoken = [request.negative, *(text for texts in drawn for text, _ in texts)]
     # All rows of a picture are as long as its longest text.
     count = max(network.chunks(variant, text) for text in spoken)
     cut = max(network.cut(variant, text) for text in spoken)
-    lane = Lane(variant.name, *cells, ask.tile, count)
-    unasked = network.words(variant, ask.negative, count)
+    lane = Lane(variant.name, *cells, request.tile, count)
+    unasked = network.encode_prompt(variant, request.negative, count)
     shape = (network.channels, *cells)
     columns: list[list[Picture]] = []
     for k, texts in enumerate(drawn):
         latents = known[k] if known else None
-        asked = [(network.words(variant, text, count), weight) for text, weight in texts]
+        asked = [(network.encode_prompt(variant, text, count), weight) for text, weight in texts]
         words, shares = drawing.rows_and_shares(asked, unasked, how.guidance)
-        seeds = [seed_of(seed, k) for seed in ask.seeds]
+        seeds = [seed_of(seed, k) for seed in request.seeds]
         columns.append(
             [
                 _picture(lane, variant, noise.to(network.device), latents, _own(course, seed, shape), words, shares)
-                for seed, noise in zip(seeds, drawing.noises(seeds, shape, ask.chaos), strict=True)
+                for seed, noise in zip(seeds, drawing.noises(seeds, shape, request.chaos), strict=True)
             ]
         )
     pictures = [picture for row in zip(*columns, strict=True) for picture in row]
     for number, picture in enumerate(pictures, first):
         picture.id = number
-        picture.end = drawing.last_step(course.begin, len(course), ask.stop)
+        picture.end = drawing.last_step(course.begin, len(course), request.stop)
         if canvas is not None and canvas.mask is not None:
             picture.known = Known(known[0], sources.latent_mask(canvas.mask, *cells).to(network.device))
     about = {
@@ -154,67 +150,77 @@ def begin(kit: Kit, ask: Ask, first: int) -> Begun:
         "drawn": [width, height],
         **({"cut": f"{cut} tokens at the end were not read"} if cut else {}),
         **({"chunks": count} if count > 1 else {}),
-        **({"unheeded": "the negative prompt: guidance is 1"} if ask.negative and how.guidance == 1 else {}),
-        **({"compiled": True} if network.compiled(variant, *cells, tile=ask.tile) else {}),
+        **({"unheeded": "the negative prompt: guidance is 1"} if request.negative and how.guidance == 1 else {}),
+        **({"compiled": True} if network.compiled(variant, *cells, tile=request.tile) else {}),
         **({"first_step": course.begin} if course.begin else {}),
-        **({"adapters": dict(used)} if (used := kit.adapters.about(ask.adapters, draft=ask.draft)) else {}),
+        **({"adapters": dict(used)} if (used := context.adapters.about(request.adapters, draft=request.draft)) else {}),
         **({"layout": [layout.way, *(group.count for group in layout.groups)]} if layout is not None else {}),
     }
     if layout is None or layout.single:
         return Begun(tuple(pictures), canvas, about)
     # Things are varied where they lie.
-    laid_by = ask.seeds if ask.source is None or ask.source.seed is None else (ask.source.seed,) * len(ask.seeds)
+    laid_by = seeds_of_places(request)
     return Begun(tuple(pictures), None, about, Arrangement(layout, laid_by))
 
 
-def _begun_from(ask: Ask, canvas: sources.Canvas | None, layout: Layout | None, side: int) -> list[Image.Image]:
+def seeds_of_places(request: RenderRequest) -> tuple[int, ...]:
+    """The seed by which the things of each picture are set out."""
+    source = request.source
+    return request.seeds if source is None or source.seed is None else (source.seed,) * len(request.seeds)
+
+
+def _begun_from(
+    request: RenderRequest, canvas: sources.Canvas | None, layout: Layout | None, side: int
+) -> list[Image.Image]:
     """What each drawing begins from, if anything: the picture, or the things that were set out in it."""
     if canvas is None:
         return []
-    if layout is None or ask.source is None or ask.source.seed is None:
+    if layout is None or request.source is None or request.source.seed is None:
         return [canvas.picture]
-    laid = places(layout, ask.width / ask.height, ask.source.seed)
+    laid = places(layout, request.width / request.height, request.source.seed)
     return taken_apart(canvas.picture, laid, side)
 
 
-def layout_of(kit: Kit, ask: Ask) -> Layout | None:
+def layout_of(context: RenderContext, request: RenderRequest) -> Layout | None:
     """The request read as things to be set out, or None where it is drawn as it stands."""
-    drawn_on = ask.source is not None and (ask.source.use != "vary" or ask.source.seed is None)
-    if ask.raw or ask.parts or drawn_on or ask.tile:
+    drawn_on = request.source is not None and (request.source.use != "vary" or request.source.seed is None)
+    if request.raw or request.parts or drawn_on or request.tile:
         return None
-    return read(ask.prompt, kit.names)
+    return read(request.prompt, context.names)
 
 
-def drawings_of(kit: Kit, ask: Ask) -> int:
+def drawings_of(context: RenderContext, request: RenderRequest) -> int:
     """How many drawings the request takes."""
-    return len(ask.seeds) * len(_drawn(kit, ask))
+    return len(request.seeds) * len(_drawn(context, request))
 
 
-def read_together(kit: Kit, asks: Sequence[Ask]) -> None:
+def read_together(context: RenderContext, requests: Sequence[RenderRequest]) -> None:
     """Encode the texts of requests that begin at the same time in one forward, for `begin` to find.
 
     Requests with adapters are left to `begin`, and so is whatever goes wrong: it can say whose it was.
     """
-    plain = [ask for ask in asks if not ask.adapters and not ask.draft]
+    plain = [request for request in requests if not request.adapters and not request.draft]
     texts = [
-        text for ask in plain for text in (*(text for texts in _drawn(kit, ask) for text, _ in texts), ask.negative)
+        text
+        for request in plain
+        for text in (*(text for texts in _drawn(context, request) for text, _ in texts), request.negative)
     ]
     with suppress(Exception):
-        kit.network.read(kit.network.plain, texts)
+        context.network.read(context.network.plain, texts)
 
 
-def _drawn(kit: Kit, ask: Ask) -> Sequence[_Texts]:
+def _drawn(context: RenderContext, request: RenderRequest) -> Sequence[_Texts]:
     """What each drawing of one picture is asked for by, with weights."""
-    layout = layout_of(kit, ask)
+    layout = layout_of(context, request)
     if layout is not None:
-        return [[(_worded(kit, ask, text), 1.0)] for text in drawings(layout)]
-    return [[(_worded(kit, ask, text), weight) for text, weight in ask.parts or ((ask.prompt, 1.0),)]]
+        return [[(_worded(context, request, text), 1.0)] for text in drawings(layout)]
+    return [[(_worded(context, request, text), weight) for text, weight in request.parts or ((request.prompt, 1.0),)]]
 
 
-def _worded(kit: Kit, ask: Ask, text: str) -> str:
+def _worded(context: RenderContext, request: RenderRequest, text: str) -> str:
     """The text as the captions of training would say it: style at the end, an adapter's own word first."""
-    styled = f"{text}, {ask.style} style" if ask.style and ask.style not in text else text
-    return kit.adapters.prompt(styled, ask.adapters) if kit.adapters is not None else styled
+    styled = f"{text}, {request.style} style" if request.style and request.style not in text else text
+    return context.adapters.prompt(styled, request.adapters) if context.adapters is not None else styled
 
 
 def _own(course: solver.Table | Run, seed: int, shape: tuple[int, int, int]) -> solver.Table | Run:

@@ -137,7 +137,7 @@ def _forget(folder: Path) -> None:
 @torch.no_grad()
 def _inputs(network: Network, rows: int, height: int, width: int) -> tuple[Tensor, ...]:
     """Inputs whose first row is the same for any number of rows."""
-    words = network.words(network.plain, "")
+    words = network.encode_prompt(network.plain, "")
     made = [
         torch.randn(network.channels, height, width, generator=torch.Generator().manual_seed(k)) for k in range(rows)
     ]

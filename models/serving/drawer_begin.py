@@ -12,61 +12,61 @@ from ..drawer.network import Context
 from ..drawer.pipeline import guidance_shares
 from ..drawer.shelf import Shown
 from ..errors import Unfit
-from ..layout.collage import taken_apart
-from ..layout.places import Arrangement, drawings, places, seed_of
+from ..layout import Arrangement, drawings, places, seed_of, taken_apart
 from . import drawing, sources
-from .asks import Ask
-from .begin import Begun, Kit, Sampling, layout_of, sampling_of
+from .begin import Begun, RenderContext, Sampling, layout_of, sampling_of, seeds_of_places
 from .drawer_network import DrawerNetwork
 from .drawing import Known, Lane, Picture
+from .requests import RenderRequest
 
 #: One drawing: what it is drawn from, and its weight among the parts of a prompt.
 _Parts = Sequence[tuple[Shown, float]]
 
 
-def begin(kit: Kit, ask: Ask, first: int) -> Begun:
+def begin(context: RenderContext, request: RenderRequest, first: int) -> Begun:
     """Everything up to the first step, see `begin.begin`.
 
     Raises:
         Unfit: tiles, adapters, a source that says nothing, a drawing that is not there any more.
     """
-    network = kit.network
+    network = context.network
     assert isinstance(network, DrawerNetwork)
-    if ask.tile:
+    if request.tile:
         raise Unfit("These weights draw one thing on clear ground, which has no edges to be continued: no tiles.")
-    if ask.adapters:
-        raise Unfit(f"These weights take no adapters ({', '.join(ask.adapters)}); drawings are added to the bank.")
+    if request.adapters:
+        raise Unfit(f"These weights take no adapters ({', '.join(request.adapters)}); drawings are added to the bank.")
     network.shelf.refresh()
-    how = sampling_of(ask, None, network.sampler)
-    layout = layout_of(kit, ask)
+    how = sampling_of(request, None, network.sampler)
+    layout = layout_of(context, request)
     side = network.native
     lane = Lane("", side, side, tile=False)
 
     # What is there before the first step.
-    canvas = sources.canvas_of(ask.source, ask.width, ask.height) if ask.source else None
-    known = [network.encode(each) for each in _begun_from(ask, canvas, kit, side)]
+    canvas = sources.canvas_of(request.source, request.width, request.height) if request.source else None
+    known = [network.encode(each) for each in _begun_from(request, canvas, context, side)]
     course = network.sampler.course(how.steps, canvas.strength if canvas else None)
 
     # Drawings and noise of each thing of each picture.
     columns: list[list[Picture]] = []
     shown: list[list[_Parts]] = []
-    for k, parts in enumerate(_asked(kit, ask)):
+    for k, parts in enumerate(_asked(context, request)):
         latents = known[k] if known else None
-        noises = drawing.noises([seed_of(seed, k) for seed in ask.seeds], (4, side, side), ask.chaos)
-        kept = ask.references[k] if k < len(ask.references) else ()
+        noises = drawing.noises([seed_of(seed, k) for seed in request.seeds], (4, side, side), request.chaos)
+        kept = request.references[k] if k < len(request.references) else ()
         seen = [
-            [(network.shelf.shown(text, ask.style, seed, kept), weight) for text, weight in parts] for seed in ask.seeds
+            [(network.shelf.shown(text, request.style, seed, kept), weight) for text, weight in parts]
+            for seed in request.seeds
         ]
         column: list[Picture] = []
         for each, noise in zip(seen, noises, strict=True):
-            words, shares = _rows(network, each, ask.negative, how)
+            words, shares = _rows(network, each, request.negative, how)
             column.append(_picture(lane, network, noise.to(network.device), latents, course, words, shares))
         columns.append(column)
         shown.append(seen)
     pictures = [picture for row in zip(*columns, strict=True) for picture in row]
     for number, picture in enumerate(pictures, first):
         picture.id = number
-        picture.end = drawing.last_step(course.begin, len(course), ask.stop)
+        picture.end = drawing.last_step(course.begin, len(course), request.stop)
         if canvas is not None and canvas.mask is not None:
             picture.known = Known(known[0], sources.latent_mask(canvas.mask, side, side).to(network.device))
     about = {
@@ -80,28 +80,30 @@ def begin(kit: Kit, ask: Ask, first: int) -> Begun:
     }  # fmt: skip
     if layout is None or layout.single:
         return Begun(tuple(pictures), canvas, about)
-    laid_by = ask.seeds if ask.source is None or ask.source.seed is None else (ask.source.seed,) * len(ask.seeds)
+    laid_by = seeds_of_places(request)
     return Begun(tuple(pictures), None, about, Arrangement(layout, laid_by))
 
 
-def _asked(kit: Kit, ask: Ask) -> Sequence[Sequence[tuple[str, float]]]:
+def _asked(context: RenderContext, request: RenderRequest) -> Sequence[Sequence[tuple[str, float]]]:
     """What each drawing of one picture is asked for by, with weights."""
-    layout = layout_of(kit, ask)
+    layout = layout_of(context, request)
     if layout is not None:
         return [[(text, 1.0)] for text in drawings(layout)]
-    return [ask.parts or ((ask.prompt, 1.0),)]
+    return [request.parts or ((request.prompt, 1.0),)]
 
 
-def _begun_from(ask: Ask, canvas: sources.Canvas | None, kit: Kit, side: int) -> list[Image.Image]:
+def _begun_from(
+    request: RenderRequest, canvas: sources.Canvas | None, context: RenderContext, side: int
+) -> list[Image.Image]:
     """What each drawing begins from: the picture, or the things that were set out in it."""
-    if canvas is None or ask.source is None:
+    if canvas is None or request.source is None:
         return []
-    layout = layout_of(kit, ask)
-    if layout is None or layout.single or ask.source.seed is None:
+    layout = layout_of(context, request)
+    if layout is None or layout.single or request.source.seed is None:
         # Its own alpha is worth more than a cut-out; the canvas has none.
-        own = ask.source.picture
-        return [own if ask.source.use == "vary" and own.mode == "RGBA" else canvas.picture]
-    return taken_apart(canvas.picture, places(layout, ask.width / ask.height, ask.source.seed), side)
+        own = request.source.picture
+        return [own if request.source.use == "vary" and own.mode == "RGBA" else canvas.picture]
+    return taken_apart(canvas.picture, places(layout, request.width / request.height, request.source.seed), side)
 
 
 def _rows(
@@ -120,8 +122,8 @@ def _rows(
     # What the weights of parts that push away leave over is drawn from nothing, so that all shares sum to 1.
     nothing += (words + references) * (1 - sum(weight for _, weight in parts) / total)
     rows.append((network.context(negative, ()), nothing))
-    kept = [(context, share) for context, share in rows if abs(share) > 1e-9]
-    return tuple(context for context, _ in kept), tuple(share for _, share in kept)
+    kept = [(row, share) for row, share in rows if abs(share) > 1e-9]
+    return tuple(row for row, _ in kept), tuple(share for _, share in kept)
 
 
 def _picture(

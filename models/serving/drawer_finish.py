@@ -7,8 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .. import upscaler
-from ..common.cutout import cut_out, ground_of
+from ..common import cut_out, ground_of, upscaler
 from . import sources
 
 #: Opacity below which a pixel's colour is no colour: nothing is divided by less.

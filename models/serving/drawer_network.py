@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..common.cutout import cut_out
+from ..common import cut_out
 from ..drawer.network import Context
 from ..drawer.pipeline import DrawerPipeline, context_of, joined
 from ..drawer.reading import Reader
@@ -64,7 +64,7 @@ class DrawerNetwork:
 
     # What rows are drawn from
 
-    def words(self, variant: Variant, text: str, *_: int) -> Context:
+    def encode_prompt(self, variant: Variant, text: str, *_: int) -> Context:
         """A text without any reference."""
         return self.context(text, ())
 
@@ -131,9 +131,3 @@ class DrawerNetwork:
         whole = picture if picture.mode == "RGBA" else cut_out(picture)
         small = whole.convert("RGBa").resize((self.native, self.native), Image.Resampling.LANCZOS).convert("RGBA")
         return premultiplied(torch.from_numpy(np.array(small)))[None].to(self.device)
-
-
-def parameters(network: DrawerNetwork) -> int:
-    """All numbers of the denoiser."""
-    assert isinstance(network.denoiser, nn.Module)
-    return sum(weight.numel() for weight in network.denoiser.parameters())

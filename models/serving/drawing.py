@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, cos, pi, sin
 
@@ -177,8 +177,3 @@ def _mix(outputs: Tensor, shares: Sequence[tuple[float, ...]]) -> Tensor:
     for k in range(1, most):
         total = total + factor[:, k] * outputs[index[:, k]]
     return total
-
-
-def key(lane: Lane) -> Hashable:
-    """A lane as the scheduler knows it."""
-    return lane

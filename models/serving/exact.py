@@ -55,7 +55,7 @@ def layers_apart(network: nn.Module) -> None:
 
 
 def can_bfloat16() -> bool:
-    """Whether this processor multiplies bfloat16 by itself; elsewhere it would be slower than float32."""
+    """Whether this processor has native bfloat16; elsewhere it would be slower than float32."""
     return _onednn() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import inspect
 import json
-import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..common.folder import check_folder, class_of
+from ..common import check_folder, class_of
 from ..errors import WeightsRefused
 
 #: Pipelines that draw from more than a text, by words of their class's name, and what they want.
@@ -35,57 +33,6 @@ _SIDES: Mapping[str, int] = {"StableDiffusionXLPipeline": 1024, "StableDiffusion
 _SIDE_OF_OTHERS = 1024
 #: Families that are trained in half precision of 16 bits with 5 of exponent: they overflow in no layer.
 _FLOAT16 = ("StableDiffusionPipeline", "StableDiffusionXL", "IF", "Kandinsky", "LatentConsistency", "Wuerstchen")
-
-
-@dataclass(frozen=True, slots=True)
-class Habits:
-    """How a model is used where nobody says otherwise."""
-
-    steps: int
-    guidance: float
-
-
-#: Steps and guidance that makers recommend, by class; by signs in the name of the folder, which come first.
-_HABITS: Mapping[str, Habits] = {
-    "StableDiffusionPipeline": Habits(30, 7.5), "StableDiffusionXLPipeline": Habits(30, 6.0),
-    "StableDiffusion3Pipeline": Habits(28, 4.5), "FluxPipeline": Habits(28, 3.5), "Flux2Pipeline": Habits(28, 4.0),
-    "ChromaPipeline": Habits(35, 5.0), "QwenImagePipeline": Habits(50, 4.0), "ZImagePipeline": Habits(28, 4.0),
-    "PixArtAlphaPipeline": Habits(20, 4.5), "PixArtSigmaPipeline": Habits(20, 4.5), "SanaPipeline": Habits(20, 4.5),
-    "HunyuanDiTPipeline": Habits(50, 5.0), "AuraFlowPipeline": Habits(50, 3.5), "Lumina2Pipeline": Habits(30, 4.0),
-    "CogView4Pipeline": Habits(50, 3.5), "LatentConsistencyModelPipeline": Habits(4, 8.5),
-    "SanaSprintPipeline": Habits(2, 4.5), "IFPipeline": Habits(100, 7.0), "Kandinsky3Pipeline": Habits(25, 3.0),
-    "KandinskyV22CombinedPipeline": Habits(50, 4.0),
-}  # fmt: skip
-_SIGNS: tuple[tuple[re.Pattern[str], Habits], ...] = tuple(
-    (re.compile(rf"(?:^|[^a-z]){word}(?:[^a-z]|$)", re.IGNORECASE), habits)
-    for word, habits in (
-        ("schnell", Habits(4, 1.0)),
-        ("lightning", Habits(4, 1.0)),
-        ("hyper", Habits(4, 1.0)),
-        ("lcm", Habits(4, 1.0)),
-        ("tcd", Habits(4, 1.0)),
-        ("klein", Habits(4, 1.0)),
-        ("sprint", Habits(2, 4.5)),
-        ("turbo", Habits(4, 1.0)),
-    )
-)
-#: Z-Image-Turbo is told to take nine.
-_TURBO: Mapping[str, Habits] = {"ZImagePipeline": Habits(9, 1.0), "StableDiffusion3Pipeline": Habits(4, 1.0)}
-_TURBO_SIGN = re.compile(r"(?:^|[^a-z])turbo(?:[^a-z]|$)", re.IGNORECASE)
-#: Of a model that nobody knows.
-_USUAL = Habits(30, 5.0)
-
-
-def habits_of(kind: str, name: str, scheduler: Any = None) -> Habits:
-    """Steps and guidance of a pipeline class `kind` in a folder or file called `name`."""
-    if _TURBO_SIGN.search(name) and kind in _TURBO:
-        return _TURBO[kind]
-    for sign, habits in _SIGNS:
-        if sign.search(name):
-            return habits
-    if scheduler is not None and type(scheduler).__name__ in ("LCMScheduler", "TCDScheduler"):
-        return Habits(4, 1.0)
-    return _HABITS.get(kind, _USUAL)
 
 
 def check_drawing(kind: Any) -> None:

@@ -7,8 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .. import upscaler
-from ..common.cutout import cut_out
+from ..common import cut_out, upscaler
 from ..errors import NoPicture
 from . import sources
 from .network import Network

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .asks import Fit
+from .requests import Fit
 
 #: Left, top, right, bottom in pixels.
 Box = tuple[int, int, int, int]
@@ -20,8 +20,8 @@ Marks = NDArray[np.bool_]
 def lay(size: Size, canvas: Size, fit: Fit) -> tuple[Box, Box]:
     """What of a picture of `size` is used, and where on the canvas that goes; both in the middle."""
     scale = (min if fit == "pad" else max)(canvas[0] / size[0], canvas[1] / size[1])
-    used = [min(had, max(1, round(room / scale))) for had, room in zip(size, canvas, strict=True)]
-    place = [min(room, max(1, round(had * scale))) for had, room in zip(size, canvas, strict=True)]
+    used = [min(had, max(1, round(limit / scale))) for had, limit in zip(size, canvas, strict=True)]
+    place = [min(limit, max(1, round(had * scale))) for had, limit in zip(size, canvas, strict=True)]
     return _middle(used, size), _middle(place, canvas)
 
 

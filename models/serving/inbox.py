@@ -15,8 +15,8 @@ from concurrent import futures
 from contextlib import suppress
 
 from ..errors import TooLate
-from .asks import Ask, Drawn, OnProgress, Progress, no_progress
 from .jobs import Cancelled, Job
+from .requests import OnProgress, Progress, RenderRequest, RenderResult, no_progress
 from .wording import settled
 
 log = logging.getLogger(__name__)
@@ -48,9 +48,9 @@ class Inbox(ABC):
 
     # From any thread
 
-    def submit(self, ask: Ask, on_progress: OnProgress = no_progress) -> Job:
+    def submit(self, request: RenderRequest, on_progress: OnProgress = no_progress) -> Job:
         """Put a request in; after `close` it ends with `Cancelled` at once."""
-        job = Job(settled(ask), on_progress, self._clock(), self._wake)
+        job = Job(settled(request), on_progress, self._clock(), self._wake)
         with self._news:
             if self._closed:
                 job.fail(Cancelled())
@@ -69,7 +69,7 @@ class Inbox(ABC):
         with self._news:
             self._news.notify_all()
 
-    def draw(self, ask: Ask, on_progress: OnProgress = no_progress) -> Drawn:
+    def draw(self, request: RenderRequest, on_progress: OnProgress = no_progress) -> RenderResult:
         """Submit and wait; draws itself where no other thread does.
 
         Raises:
@@ -85,7 +85,7 @@ class Inbox(ABC):
                 raised.append(error)
                 job.cancel()
 
-        job = self.submit(ask, told)
+        job = self.submit(request, told)
         while not job.result.done():
             if self._driver.acquire(blocking=False):
                 self._drive(job)
@@ -144,7 +144,7 @@ class Inbox(ABC):
             if job.cancelled:
                 self._drop(job, Cancelled())
             elif job.deadline <= now:
-                self._drop(job, TooLate(f"Not finished within {job.ask.seconds:.0f} s; ask for less, or later."))
+                self._drop(job, TooLate(f"Not finished within {job.request.seconds:.0f} s; ask for less, or later."))
 
     def _drop(self, job: Job, error: BaseException) -> None:
         self._waiting = [other for other in self._waiting if other is not job]

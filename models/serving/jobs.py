@@ -10,9 +10,9 @@ from typing import Any
 
 from PIL import Image
 
-from ..layout.places import Arrangement
-from .asks import Ask, Drawn, OnProgress
+from ..layout import Arrangement
 from .drawing import Picture
+from .requests import OnProgress, RenderRequest, RenderResult
 from .sources import Canvas
 
 
@@ -24,12 +24,12 @@ class Cancelled(Exception):
 class Job:
     """One request. `result` and `cancel` may be used from any thread; the rest belongs to the engine's."""
 
-    ask: Ask
+    request: RenderRequest
     on_progress: OnProgress
     #: On the engine's clock.
     came: float
     wake: Callable[[], None]
-    result: Future[Drawn] = field(default_factory=lambda: Future[Drawn]())
+    result: Future[RenderResult] = field(default_factory=lambda: Future[RenderResult]())
     cancelled: bool = False
     pictures: tuple[Picture, ...] = ()
     #: Finished ones by their number among `pictures`.
@@ -46,7 +46,7 @@ class Job:
     @property
     def deadline(self) -> float:
         """On the engine's clock."""
-        return self.came + self.ask.seconds
+        return self.came + self.request.seconds
 
     @property
     def step(self) -> int:
@@ -63,7 +63,7 @@ class Job:
         self.cancelled = True
         self.wake()
 
-    def finish(self, drawn: Drawn) -> None:
+    def finish(self, drawn: RenderResult) -> None:
         """Hand the pictures over, unless somebody was faster."""
         with suppress(InvalidStateError):
             self.result.set_result(drawn)

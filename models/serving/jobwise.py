@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -16,18 +15,18 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..common.cutout import cut_out
-from ..common.folder import native_size
-from ..errors import NoPicture, Unrenderable, WeightsRefused
+from ..common import cut_out, native_size
+from ..errors import Unrenderable, WeightsRefused
 from . import sources
-from .asks import Ask, Drawn, Progress
 from .attached import Attached
 from .drawing import last_step
+from .estimates import check_drawn, decoded, estimate_of
 from .inbox import Inbox
 from .jobs import Cancelled, Job
 from .previews import grid_file
+from .requests import Progress, RenderRequest, RenderResult
 from .samplers import name_of
-from .schedule import Room, preview_due
+from .schedule import RowLimit, preview_due
 from .stock_calls import Calls, takes
 
 #: How pipelines say what sides have to be.
@@ -59,7 +58,7 @@ class Jobwise(Inbox):
         self._most_pixels = most_pixels
         self._now: Job | None = None
         self._previews = True
-        self._room: Room | None = None
+        self._limit: RowLimit | None = None
         #: Pictures of one call at most.
         self._most = 2
         #: Steps and rows so far, for measurements.
@@ -96,8 +95,8 @@ class Jobwise(Inbox):
                 return
 
     def _try(self, side: int, pictures: int) -> None:
-        ask = Ask("a", tuple(range(pictures)), TRIED, 2.0, side, side)
-        pipeline, told = self._calls.told(ask, ask.prompt, ask.seeds, (side, side), None)
+        request = RenderRequest("a", tuple(range(pictures)), TRIED, 2.0, side, side)
+        pipeline, told = self._calls.told(request, request.prompt, request.seeds, (side, side), None)
         found = pipeline(**told).images
         if len(found) != pictures:
             raise TypeError(f"asked for {pictures} pictures it gives {len(found)}")
@@ -116,7 +115,9 @@ class Jobwise(Inbox):
             job.finish(replace(drawn, seconds=time.perf_counter() - begun))
         except torch.OutOfMemoryError:
             job.fail(
-                Unrenderable(f"{job.ask.width} × {job.ask.height} does not fit into {self._device}; ask for less.")
+                Unrenderable(
+                    f"{job.request.width} × {job.request.height} does not fit into {self._device}; ask for less."
+                )
             )
         except BaseException as error:
             job.fail(error)
@@ -136,47 +137,48 @@ class Jobwise(Inbox):
             raise Cancelled
 
     @torch.inference_mode()
-    def _draw(self, job: Job) -> Drawn:
-        ask, calls = job.ask, self._calls
-        calls.check(ask)
-        size = self._size(ask)
-        canvas = sources.canvas_of(ask.source, ask.width, ask.height) if ask.source else None
-        prompt = ask.prompt if not ask.style else f"{ask.prompt}, {ask.style} style"
+    def _draw(self, job: Job) -> RenderResult:
+        request, calls = job.request, self._calls
+        calls.check(request)
+        size = self._size(request)
+        canvas = sources.canvas_of(request.source, request.width, request.height) if request.source else None
+        prompt = request.prompt if not request.style else f"{request.prompt}, {request.style} style"
         used: Mapping[str, str] = {}
-        if ask.adapters:
+        if request.adapters:
             if self._attached is None:
                 self._attached = Attached(self._pipeline, None)
-            used = self._attached.use(ask.adapters)
-            prompt = self._attached.prompt(prompt, ask.adapters)
+            used = self._attached.use(request.adapters)
+            prompt = self._attached.prompt(prompt, request.adapters)
         try:
             try:
                 found, groups = self._groups(job, prompt, size, canvas)
             except Unrenderable as problem:
                 if not self._wider(problem):
                     raise
-                size = self._size(ask)
+                size = self._size(request)
                 found, groups = self._groups(job, prompt, size, canvas)
         finally:
-            if ask.adapters and self._attached is not None:
+            if request.adapters and self._attached is not None:
                 self._attached.rest()
         for each in found:
             check_drawn(each)
-        wanted = (ask.width, ask.height)
+        wanted = (request.width, request.height)
         pictures = [each if each.size == wanted else each.resize(wanted, Image.Resampling.LANCZOS) for each in found]
         if canvas is not None and canvas.mask is not None:
             pictures = [sources.blend(canvas.picture, each, canvas.mask) for each in pictures]
-        if ask.transparent:
+        if request.transparent:
             pictures = [cut_out(each) for each in pictures]
         about = {
-            **self._about, "sampler": name_of(self._pipeline.scheduler), "steps": ask.steps, "guidance": ask.guidance,
-            "drawn": list(size), "canonical": f"job of {', then '.join(str(each) for each in groups)}",
+            **self._about, "sampler": name_of(self._pipeline.scheduler), "steps": request.steps,
+            "guidance": request.guidance, "drawn": list(size),
+            "canonical": f"job of {', then '.join(str(each) for each in groups)}",
             **({"adapters": dict(used)} if used else {}),
             **({"cut": f"{cut} tokens at the end were not read"} if (cut := calls.cut(prompt)) else {}),
         }  # fmt: skip
-        return Drawn(tuple(pictures), about)
+        return RenderResult(tuple(pictures), about)
 
-    def _size(self, ask: Ask) -> tuple[int, int]:
-        return native_size(ask.width, ask.height, self._calls.native, self._calls.multiple, self._most_pixels)
+    def _size(self, request: RenderRequest) -> tuple[int, int]:
+        return native_size(request.width, request.height, self._calls.native, self._calls.multiple, self._most_pixels)
 
     def _wider(self, problem: Exception) -> bool:
         """Whether the pipeline said that sides have to be multiples of more than was known; then that is known."""
@@ -190,11 +192,11 @@ class Jobwise(Inbox):
         self, job: Job, prompt: str, size: tuple[int, int], canvas: sources.Canvas | None
     ) -> tuple[list[Image.Image], list[int]]:
         """The pictures, all in one batch, or in as small ones as the memory holds; and how large these were."""
-        left = list(job.ask.seeds)
+        left = list(job.request.seeds)
         made: list[Image.Image] = []
         groups: list[int] = []
         while left:
-            most = len(left) if self._room is None else min(len(left), self._room.rows)
+            most = len(left) if self._limit is None else min(len(left), self._limit.rows)
             most = min(most, 1) if self._most == 1 else most
             try:
                 made += self._together(job, prompt, left[:most], size, canvas, (len(groups), -(-len(left) // most)))
@@ -204,12 +206,12 @@ class Jobwise(Inbox):
                 if most == 1:
                     raise
                 # Half as many from now on, and more again once that has been well for a while.
-                self._room = (self._room or Room(most, patience=8)).full(most)
+                self._limit = (self._limit or RowLimit(most, before_more=8)).full(most)
                 continue
             groups.append(most)
             left = left[most:]
-            if self._room is not None:
-                self._room = self._room.held(len(job.ask.seeds))
+            if self._limit is not None:
+                self._limit = self._limit.held(len(job.request.seeds))
         return made, groups
 
     def _together(
@@ -222,10 +224,14 @@ class Jobwise(Inbox):
         turn: tuple[int, int],
     ) -> list[Image.Image]:
         """One call; `turn`: how many came before it, and how many are left with it."""
-        ask = job.ask
-        pipeline, told = self._calls.told(ask, prompt, seeds, size, canvas)
+        request = job.request
+        pipeline, told = self._calls.told(request, prompt, seeds, size, canvas)
         known = takes(pipeline)
-        end = ask.steps if ask.stop == 100 else min(ask.steps, max(2, last_step(0, ask.steps, ask.stop)))
+        end = (
+            request.steps
+            if request.stop == 100
+            else min(request.steps, max(2, last_step(0, request.steps, request.stop)))
+        )
         each = _EachStep(self, job, end, size, len(seeds), turn)
         if "callback_on_step_end" in known:
             told["callback_on_step_end"] = each
@@ -267,7 +273,7 @@ class _EachStep:
         steps = min(end, int(getattr(pipeline, "num_timesteps", 0) or end))
         due = index + 1 < steps and preview_due(now, job.shown, others=bool(loop._waiting))
         latents = tensors.get("latents")
-        estimate = _estimate(pipeline, index, latents, self._before) if isinstance(latents, Tensor) else None
+        estimate = estimate_of(pipeline, index, latents, self._before) if isinstance(latents, Tensor) else None
         if due and estimate is not None and loop._previews and self._turn == (0, 1):
             preview = self._preview(pipeline, estimate)
         try:
@@ -277,7 +283,7 @@ class _EachStep:
         except Exception:
             job.cancelled = True
         loop._check(job)
-        if index + 1 == end < job.ask.steps:
+        if index + 1 == end < job.request.steps:
             assert estimate is not None, "two steps were taken"
             tensors["latents"] = estimate
             pipeline._interrupt = True  # It goes on to its codec.
@@ -287,7 +293,7 @@ class _EachStep:
         """A courtesy: nobody loses a picture by it, and who cannot give one is not asked again."""
         job = self._job
         try:
-            made = grid_file(_decoded(pipeline, estimate, self._size), (job.ask.width, job.ask.height))
+            made = grid_file(decoded(pipeline, estimate, self._size), (job.request.width, job.request.height))
         except torch.OutOfMemoryError:
             return None
         except Exception:
@@ -295,58 +301,3 @@ class _EachStep:
             return None
         job.shown = self._loop._clock()
         return made
-
-
-def check_drawn(picture: Image.Image) -> None:
-    """Refuse a picture that is no picture: what is not a number is shown as black.
-
-    Raises:
-        NoPicture: all of it is black to the bit.
-    """
-    if all(most == 0 for _, most in _extrema(picture)):
-        raise NoPicture(
-            "The model computed no picture: every pixel is black, as where its numbers overflow. Try another seed; the "
-            "operator may set [render] dtype to bfloat16 or float32."
-        )
-
-
-def _extrema(picture: Image.Image) -> Sequence[tuple[float, float]]:
-    found: Any = picture.convert("RGB").getextrema()
-    return found
-
-
-def _estimate(pipeline: Any, index: int, latents: Tensor, before: list[tuple[float, Tensor]]) -> Tensor | None:
-    """x0 by the slope of the last step: exact for Euler on a flow, where x moves along v; None at the first step."""
-    sigmas = getattr(pipeline.scheduler, "sigmas", None)
-    if sigmas is None or index + 1 >= len(sigmas):
-        return latents
-    now = float(sigmas[index + 1])
-    last = before[0] if before else None
-    before[:] = [(now, latents.clone())]
-    if last is None or last[0] == now or last[1].shape != latents.shape:
-        return None
-    return latents - now * (last[1] - latents) / (last[0] - now)
-
-
-def _decoded(pipeline: Any, latents: Tensor, size: tuple[int, int]) -> list[Image.Image]:
-    """The codec's pictures of latents as this family packs and scales them."""
-    vae = pipeline.vae
-    if hasattr(pipeline, "_unpack_latents") and latents.ndim == 3:
-        latents = pipeline._unpack_latents(latents, size[1], size[0], pipeline.vae_scale_factor)
-    made = vae.decode(raw_latents(vae, latents).to(vae.dtype), return_dict=False)[0]
-    if made.ndim == 5:
-        made = made[:, :, 0]
-    return pipeline.image_processor.postprocess(made, output_type="pil")
-
-
-def raw_latents(vae: Any, latents: Tensor) -> Tensor:
-    """What the codec decodes: some scale and shift all channels alike, some each by what was measured of it."""
-    scale = getattr(vae.config, "scaling_factor", None)
-    means, deviations = (getattr(vae.config, name, None) for name in ("latents_mean", "latents_std"))
-    if means is not None and deviations is not None:
-        shape = (1, -1, *[1] * (latents.ndim - 2))
-        mean, deviation = (torch.tensor(each, device=latents.device).view(shape) for each in (means, deviations))
-        return latents * deviation / (scale or 1.0) + mean
-    with suppress(TypeError):
-        return latents / float(scale or 1.0) + float(getattr(vae.config, "shift_factor", None) or 0.0)
-    return latents

@@ -17,13 +17,13 @@ from diffusers import (
     StableDiffusionXLPipeline,
 )
 from diffusers.utils import logging
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from transformers.utils import logging as transformers_logging
 
-from ..common.folder import UNUSED, check_folder, class_of, index_of, variant_of
+from ..common import UNUSED, check_folder, class_of, index_of, variant_of
 from ..drawer.pipeline import is_drawer
 from ..drawer.pipeline import load as load_drawer
-from ..errors import DeviceMissing, EngineError, WeightsRefused
+from ..errors import DeviceMissing, EngineError, WeightsRefused, explained
 from . import families
 from .memory import Way, plan
 
@@ -101,13 +101,11 @@ def _drawer(weights: Path, device: str) -> Any:
     for library in (logging, transformers_logging):
         library.set_verbosity_error()
         library.disable_progress_bar()
-    try:
+    with explained(
+        WeightsRefused, f"The weights in {weights} cannot be used on {device}: {{problem}}. Fetch or export them again."
+    ):
         pipeline = load_drawer(weights, torch.float16 if device.startswith("cuda") else torch.float32)
         pipeline.to(device)
-    except (SafetensorError, OSError, ValueError, RuntimeError, KeyError) as problem:
-        raise WeightsRefused(
-            f"The weights in {weights} cannot be used on {device}: {problem}. Fetch or export them again."
-        ) from problem
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
@@ -202,11 +200,9 @@ def family_of(file: Path) -> Any:
     Raises:
         WeightsRefused: it is not known.
     """
-    try:
-        with safe_open(file, framework="pt") as opened:
-            names = list(opened.keys())
-    except (SafetensorError, OSError) as problem:
-        raise WeightsRefused(f"{file} is damaged: {problem}. Fetch it again.") from problem
+    damaged = explained(WeightsRefused, f"{file} is damaged: {{problem}}. Fetch it again.")
+    with damaged, safe_open(file, framework="pt") as opened:
+        names = list(opened.keys())
     if any(name.startswith(_REFINER) for name in names):
         raise WeightsRefused(f"{file} is an SDXL refiner: it finishes pictures of another model. Use the base model.")
     for sign, family in SIGNS:

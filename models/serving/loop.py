@@ -17,10 +17,9 @@ import torch
 from PIL import Image
 
 from ..errors import Unrenderable
-from ..layout.collage import set_out
+from ..layout import set_out
 from . import drawer_begin, drawer_finish, drawing, schedule
-from .asks import Ask, Drawn, Progress
-from .begin import Kit, begin, drawings_of, read_together
+from .begin import RenderContext, begin, drawings_of, read_together
 from .drawer_finish import DrawerSketch
 from .drawing import Lane, Picture
 from .finish import finish, to_image
@@ -29,7 +28,8 @@ from .jobs import Job
 from .network import Network
 from .previews import grid_file
 from .profile import Paces
-from .schedule import Pace, Room
+from .requests import Progress, RenderRequest, RenderResult
+from .schedule import Pace, RowLimit
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Loop(Inbox):
 
     def __init__(
         self,
-        kit: Kit,
+        context: RenderContext,
         paces: Paces,
         *,
         exact: bool = True,
@@ -53,7 +53,7 @@ class Loop(Inbox):
     ) -> None:
         """`about` goes into every picture's metadata; without `exact` batches are as large as they happen to be."""
         super().__init__(clock)
-        self._kit = kit
+        self._context = context
         self._paces = paces
         self._exact = exact
         self._about = dict(about or {})
@@ -61,9 +61,9 @@ class Loop(Inbox):
         self._active: dict[int, tuple[Job, Picture]] = {}
         self._done: deque[tuple[Job, Picture]] = deque()
         self._running: set[int] = set()
-        self._rooms: dict[Lane, Room] = {}
+        self._limits: dict[Lane, RowLimit] = {}
         self._numbers = 0
-        side = kit.network.native * (kit.enlarge.config.factor if kit.enlarge is not None else 1)
+        side = context.network.native * (context.enlarge.config.factor if context.enlarge is not None else 1)
         #: Size of a drawing that is set out in a picture.
         self._largest = (side, side)
         #: Forwards and rows so far, for measurements.
@@ -89,15 +89,15 @@ class Loop(Inbox):
         super()._drop(job, error)
 
     def _admit(self) -> None:
-        counts = [drawings_of(self._kit, job.ask) for job in self._waiting]
+        counts = [drawings_of(self._context, job.request) for job in self._waiting]
         fits = schedule.admit(counts, len(self._active), MOST_PICTURES)
-        if fits > 1 and not self._exact and not self._kit.network.exact_rows:
-            read_together(self._kit, [job.ask for job in self._waiting[:fits]])
+        if fits > 1 and not self._exact and not self._context.network.exact_rows:
+            read_together(self._context, [job.request for job in self._waiting[:fits]])
         for job in self._waiting[:fits]:
             self._waiting.remove(job)
             try:
-                first = begin if isinstance(self._kit.network, Network) else drawer_begin.begin
-                begun = first(self._kit, job.ask, self._numbers)
+                first = begin if isinstance(self._context.network, Network) else drawer_begin.begin
+                begun = first(self._context, job.request, self._numbers)
                 self._numbers += len(begun.pictures)
                 job.pictures, job.canvas, job.arrangement = begun.pictures, begun.canvas, begun.arrangement
                 job.about = {**self._about, **begun.about, "count": begun.pictures[0].left, "canonical": ""}
@@ -105,15 +105,15 @@ class Loop(Inbox):
                     self._active[picture.id] = (job, picture)
                     self._pace(picture)
             except torch.OutOfMemoryError:
-                self._drop(job, Unrenderable(_too_large(job.ask, self._kit.network.device)))
+                self._drop(job, Unrenderable(_too_large(job.request, self._context.network.device)))
             except Exception as error:
                 self._drop(job, error)
 
     def _pace(self, picture: Picture) -> Pace:
         lane = picture.lane
-        pace = self._paces.get(self._kit.network, picture.variant, lane.height, lane.width)
-        room = self._rooms.get(lane)
-        return pace if room is None else Pace(pace.seconds, min(pace.most, room.rows))
+        pace = self._paces.get(self._context.network, picture.variant, lane.height, lane.width)
+        limit = self._limits.get(lane)
+        return pace if limit is None else Pace(pace.seconds, min(pace.most, limit.rows))
 
     # A step
 
@@ -125,9 +125,9 @@ class Loop(Inbox):
         assert batch is not None
         lane = self._active[batch.units[0]][1].lane
         pairs = [self._active[number] for number in batch.units]
-        free = self._kit.network.exact_rows or not self._exact
-        room = self._rooms.get(lane)
-        canonical = paces[lane].knee if not free else room.rows if room is not None else 0
+        free = self._context.network.exact_rows or not self._exact
+        limit = self._limits.get(lane)
+        canonical = paces[lane].knee if not free else limit.rows if limit is not None else 0
         begun = time.perf_counter()
         try:
             self._advance(pairs, canonical)
@@ -136,11 +136,11 @@ class Loop(Inbox):
             return True
         except Exception as error:
             self._each_alone(pairs, canonical, error)
-        if room is not None and lane in self._rooms:
-            whole = self._paces.get(self._kit.network, pairs[0][1].variant, lane.height, lane.width)
-            self._rooms[lane] = room.held(whole.most)
+        if limit is not None and lane in self._limits:
+            whole = self._paces.get(self._context.network, pairs[0][1].variant, lane.height, lane.width)
+            self._limits[lane] = limit.held(whole.most)
         self._running = {*batch.units, *(n for n in self._running if n in self._active and self._lane(n) != lane)}
-        how = "rows apart" if self._kit.network.exact_rows else "free" if free else f"padded to {canonical}"
+        how = "rows apart" if self._context.network.exact_rows else "free" if free else f"padded to {canonical}"
         taken = time.perf_counter() - begun
         for job, picture in pairs:
             if job.about["canonical"] != how:
@@ -154,14 +154,14 @@ class Loop(Inbox):
         return True
 
     def _advance(self, pairs: list[tuple[Job, Picture]], canonical: int) -> None:
-        drawing.advance(self._kit.network, [picture for _, picture in pairs], canonical)
+        drawing.advance(self._context.network, [picture for _, picture in pairs], canonical)
         self.forwards += 1
         self.rows += sum(len(picture.words) for _, picture in pairs)
 
     def _unit(self, job: Job, picture: Picture) -> schedule.Unit:
         return schedule.Unit(
-            picture.id, picture.lane, len(picture.words), picture.left, job.ask.member or f"job {id(job)}", job.came,
-            picture.id in self._running, job.deadline,
+            picture.id, picture.lane, len(picture.words), picture.left, job.request.member or f"job {id(job)}",
+            job.came, picture.id in self._running, job.deadline,
         )  # fmt: skip
 
     def _lane(self, number: int) -> Lane:
@@ -169,16 +169,16 @@ class Loop(Inbox):
 
     def _smaller(self, job: Job, lane: Lane, rows: int) -> None:
         """The memory did not hold the batch: half as many rows at a time from now on; where one is too many, refuse."""
-        device = self._kit.network.device
+        device = self._context.network.device
         if device != "cpu":
             torch.cuda.empty_cache()
-        room = self._rooms.get(lane, Room(rows))
-        held = min(rows, room.rows)
+        limit = self._limits.get(lane, RowLimit(rows))
+        held = min(rows, limit.rows)
         if held > 1:
-            self._rooms[lane] = room.full(held)
-            log.warning("memory of %s full at %d rows; now %d at a time", device, held, self._rooms[lane].rows)
+            self._limits[lane] = limit.full(held)
+            log.warning("memory of %s full at %d rows; now %d at a time", device, held, self._limits[lane].rows)
         else:
-            self._drop(job, Unrenderable(_too_large(job.ask, device)))
+            self._drop(job, Unrenderable(_too_large(job.request, device)))
 
     def _each_alone(self, pairs: list[tuple[Job, Picture]], canonical: int, error: Exception) -> None:
         """Something broke: find out whose it was, so that the others go on."""
@@ -213,10 +213,10 @@ class Loop(Inbox):
                 job.on_progress(Progress(step, job.steps, preview))
 
     def _preview(self, job: Job) -> bytes | None:
-        sketch = self._kit.sketch
+        sketch = self._context.sketch
         if sketch is None:
             return None
-        size = (job.ask.width, job.ask.height)
+        size = (job.request.width, job.request.height)
         if isinstance(sketch, DrawerSketch) and job.arrangement is None:
             return grid_file([sketch.image(picture.estimate, size) for picture in job.pictures], size)
         shown = [to_image(sketch.picture(picture.estimate)) for picture in job.pictures]
@@ -237,10 +237,10 @@ class Loop(Inbox):
                 whole = len(job.made) == len(job.pictures)
                 pictures = [job.made[k] for k in range(len(job.made))] if whole else []
                 if whole and job.arrangement is not None:
-                    size = (job.ask.width, job.ask.height)
-                    pictures = set_out(job.arrangement, pictures, size, transparent=job.ask.transparent)
+                    size = (job.request.width, job.request.height)
+                    pictures = set_out(job.arrangement, pictures, size, transparent=job.request.transparent)
             except torch.OutOfMemoryError:
-                self._drop(job, Unrenderable(_too_large(job.ask, self._kit.network.device)))
+                self._drop(job, Unrenderable(_too_large(job.request, self._context.network.device)))
                 continue
             except Exception as error:
                 self._drop(job, error)
@@ -249,25 +249,25 @@ class Loop(Inbox):
             if whole:
                 about = {name: value for name, value in job.about.items() if name != "count"}
                 job.pictures = ()
-                job.finish(Drawn(tuple(pictures), about, job.seconds))
+                job.finish(RenderResult(tuple(pictures), about, job.seconds))
         return begun
 
     def _finished(self, job: Job, picture: Picture) -> Image.Image:
         """One picture, or one drawing of a picture that is set out."""
         sample = picture.sample if picture.at == len(picture.course) else picture.estimate
-        size = (job.ask.width, job.ask.height) if job.arrangement is None else self._largest
-        if not isinstance(self._kit.network, Network):
+        size = (job.request.width, job.request.height) if job.arrangement is None else self._largest
+        if not isinstance(self._context.network, Network):
             # Things are set out with the alpha that they were drawn with.
-            clear = job.ask.transparent or job.arrangement is not None
-            return drawer_finish.finish(self._kit.enlarge, sample, size, transparent=clear, canvas=job.canvas)
+            clear = job.request.transparent or job.arrangement is not None
+            return drawer_finish.finish(self._context.enlarge, sample, size, transparent=clear, canvas=job.canvas)
         return finish(
-            self._kit.network, self._kit.enlarge, sample, size, tile=job.ask.tile,
-            transparent=job.ask.transparent and job.arrangement is None, canvas=job.canvas,
+            self._context.network, self._context.enlarge, sample, size, tile=job.request.tile,
+            transparent=job.request.transparent and job.arrangement is None, canvas=job.canvas,
         )  # fmt: skip
 
 
-def _too_large(ask: Ask, device: str) -> str:
+def _too_large(request: RenderRequest, device: str) -> str:
     return (
-        f"A picture of {ask.width} × {ask.height} does not fit into the memory of {device}, not even alone; half the "
-        f"width and height ({ask.width // 2} × {ask.height // 2}) needs a quarter of it."
+        f"A picture of {request.width} × {request.height} does not fit into the memory of {device}, not even alone; "
+        f"half the width and height ({request.width // 2} × {request.height // 2}) needs a quarter of it."
     )

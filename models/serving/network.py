@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
-from torch import Tensor, nn
+from torch import Tensor
 
 from . import families
 from .exact import circular, padded, rows_apart
@@ -108,7 +108,7 @@ class Network:
             return max(chunks(each, text).cut for each in tokenizers)
         return max(cut_tokens(each, text, each.model_max_length) for each in tokenizers)
 
-    def words(self, variant: Variant, text: str, count: int = 1) -> Words:
+    def encode_prompt(self, variant: Variant, text: str, count: int = 1) -> Words:
         """The vectors of one text, remembered; encoded by itself, so that no bit depends on another.
 
         `count`: chunks that it is filled up to, as long as others of its picture.
@@ -121,7 +121,7 @@ class Network:
 
     def read(self, variant: Variant, texts: Sequence[str]) -> None:
         """Remember the vectors of texts that are about to be asked for, in one forward: faster, and the last bits of
-        one may depend on the others (sums in another order; activations are approximated in blocks of lanes).
+        one may depend on the others (sums in another order; activations are approximated in blocks of SIMD lanes).
         """
         unknown = list(dict.fromkeys(text for text in texts if (variant.name, text, 1) not in self._words))
         if self._reads_clip(variant.pipeline):
@@ -318,9 +318,3 @@ def steps_together(pipeline: Any) -> bool:
         return False
     unet, vae = pipeline.unet.config, pipeline.vae.config
     return unet.in_channels == vae.latent_channels and unet.time_cond_proj_dim is None
-
-
-def parameters(pipeline: Any) -> int:
-    """All numbers of a pipeline's networks."""
-    parts = [part for part in pipeline.components.values() if isinstance(part, nn.Module)]
-    return sum(weight.numel() for part in parts for weight in part.parameters())

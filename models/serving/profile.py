@@ -28,7 +28,7 @@ def measure(
     The best of some turns through all of them, since a machine may change its pace meanwhile. Memory that ends ends
     the doubling.
     """
-    words = network.words(variant, "")
+    words = network.encode_prompt(variant, "")
 
     def forward(rows: int) -> Callable[[], None]:
         samples = torch.zeros(rows, network.channels, height, width, device=network.device)

@@ -20,13 +20,13 @@ STICKY = 2.0
 URGENT = 4.0
 #: Seconds after which waiting alone counts as much as the response ratio of fresh work. It grows with the square, so
 #: that even under a flood of short work, which waits as well, the oldest comes first in the end.
-PATIENCE = 30.0
+WAIT_SECONDS = 30.0
 #: Batches that the knee is looked for among.
 BUCKETS = (1, 2, 4, 8, 16, 32, 64)
 #: Share of the best rows per second that is good enough: the smallest such batch is the knee.
 NEAR_BEST = 0.95
 #: Forwards that must go well after memory was full before twice as many rows are tried again.
-PATIENT_FORWARDS = 256
+FORWARDS_BEFORE_MORE = 256
 #: Shortest time between two previews of one job, in seconds.
 PREVIEW_SECONDS = 0.5
 
@@ -75,7 +75,7 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class RowLimit:
     """How many rows at a time the memory holds, after it was found full: less, and more again when it has been well.
 
     Memory is full because of others, too, and they go. Each try that fails makes the next one twice as far away.
@@ -84,18 +84,18 @@ class Room:
     rows: int
     #: Forwards that went well since the last change, and how many there must be before more is tried.
     well: int = 0
-    patience: int = PATIENT_FORWARDS
-    #: More was tried; whether that holds shows within its patience.
+    before_more: int = FORWARDS_BEFORE_MORE
+    #: More was tried; whether that holds shows within `before_more` forwards.
     tried: bool = False
 
-    def full(self, rows: int) -> Room:
+    def full(self, rows: int) -> RowLimit:
         """It did not hold `rows`."""
-        in_vain = self.tried and self.well < self.patience
-        return Room(max(1, min(rows, self.rows) // 2), 0, 2 * self.patience if in_vain else self.patience)
+        in_vain = self.tried and self.well < self.before_more
+        return RowLimit(max(1, min(rows, self.rows) // 2), 0, 2 * self.before_more if in_vain else self.before_more)
 
-    def held(self, most: int) -> Room:
+    def held(self, most: int) -> RowLimit:
         """It held a forward; nothing is tried beyond `most`."""
-        if self.rows >= most or self.well + 1 < self.patience:
+        if self.rows >= most or self.well + 1 < self.before_more:
             return replace(self, well=self.well + 1)
         return replace(self, rows=min(most, 2 * self.rows), well=0, tried=True)
 
@@ -154,7 +154,7 @@ def worth(unit: Unit, pace: Pace, now: float) -> float:
     """Response ratio, raised for what runs and for what would come too late."""
     needed = unit.left * pace.forward(max(unit.rows, min(pace.knee, 2 * unit.rows)))
     waited = max(0.0, now - unit.came)
-    ratio = 1 + waited / needed + (waited / PATIENCE) ** 2
+    ratio = 1 + waited / needed + (waited / WAIT_SECONDS) ** 2
     if unit.running:
         ratio *= STICKY
     # Only what can still be met is hurried.

@@ -15,8 +15,8 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 
 from ..errors import Unfit
-from .asks import Source
 from .fitting import drawn_again, laid_marks, laid_picture, resized, thin
+from .requests import Source
 
 #: Share of the shorter side over which old and new blend into each other.
 SOFT = 1 / 64

@@ -16,7 +16,7 @@ from PIL import Image
 
 from ..errors import Unsupported
 from . import families, sources
-from .asks import Ask
+from .requests import RenderRequest
 from .wording import cut_tokens
 
 #: Fields of a request that stock pipelines know nothing of, and their names where those differ.
@@ -57,17 +57,17 @@ class Calls:
             self._siblings[use].set_progress_bar_config(disable=True)
         return self._siblings[use]
 
-    def check(self, ask: Ask) -> None:
+    def check(self, request: RenderRequest) -> None:
         """Refuse what this pipeline does not know.
 
         Raises:
             Unsupported: says what.
         """
-        refused = [name for name in UNKNOWN if getattr(ask, name)]
-        if ask.negative and not self.takes_negative:
+        refused = [name for name in UNKNOWN if getattr(request, name)]
+        if request.negative and not self.takes_negative:
             refused.append("negative")
         # Only along a flow's straight lines do two steps tell the picture that they lead to.
-        if ask.stop < 100 and not (
+        if request.stop < 100 and not (
             isinstance(self.pipeline.scheduler, FlowMatchEulerDiscreteScheduler) and hasattr(self.pipeline, "interrupt")
         ):
             refused.append("stop")
@@ -94,7 +94,12 @@ class Calls:
         return cut_tokens(tokenizer, prompt, min(length, tokenizer.model_max_length))
 
     def told(
-        self, ask: Ask, prompt: str, seeds: Sequence[int], size: tuple[int, int], canvas: sources.Canvas | None
+        self,
+        request: RenderRequest,
+        prompt: str,
+        seeds: Sequence[int],
+        size: tuple[int, int],
+        canvas: sources.Canvas | None,
     ) -> tuple[Any, dict[str, Any]]:
         """The pipeline and its arguments, but for callbacks.
 
@@ -106,16 +111,16 @@ class Calls:
         told: dict[str, Any] = {
             "prompt": prompt,
             "num_images_per_prompt": len(seeds),
-            "num_inference_steps": ask.steps,
+            "num_inference_steps": request.steps,
             "width": width,
             "height": height,
             "generator": [torch.Generator("cpu").manual_seed(seed) for seed in seeds],
             "output_type": "pil",
             # Bins of sizes are for those who ask for any; what is asked for here fits already.
             "use_resolution_binning": False,
-            **self._guidance(ask),
+            **self._guidance(request),
         }
-        if ask.steps != 2:
+        if request.steps != 2:
             told["intermediate_timesteps"] = None  # SANA-Sprint's default is for two steps alone.
         if canvas is not None:
             pipeline = self.sibling("vary" if canvas.mask is None else "inpaint")
@@ -128,24 +133,24 @@ class Calls:
             told["generator"] = told["generator"][0]
         return pipeline, {name: value for name, value in told.items() if name in known}
 
-    def _guidance(self, ask: Ask) -> Mapping[str, Any]:
+    def _guidance(self, request: RenderRequest) -> Mapping[str, Any]:
         """How strongly the prompt counts, as the family names it.
 
         Some networks learnt guidance as a number; those that also have `true_cfg_scale` ask the network twice by it,
         and only where they are told what is not wanted, if only nothing.
         """
-        told: dict[str, Any] = {"guidance_scale": ask.guidance, "negative_prompt": ask.negative}
+        told: dict[str, Any] = {"guidance_scale": request.guidance, "negative_prompt": request.negative}
         if "true_cfg_scale" not in self._takes:
             return told
         network = self.pipeline.components.get("transformer")
         learnt = bool(getattr(getattr(network, "config", None), "guidance_embeds", False))
-        if ask.negative or (not learnt and ask.guidance > 1):
-            told |= {"true_cfg_scale": ask.guidance, "negative_prompt": ask.negative or " "}
+        if request.negative or (not learnt and request.guidance > 1):
+            told |= {"true_cfg_scale": request.guidance, "negative_prompt": request.negative or " "}
         else:
             told |= {"true_cfg_scale": 1.0, "negative_prompt": None}
         if not learnt:
             # Where it is no input of the network it must not be given at all, or is passed over.
-            told["guidance_scale"] = None if self.kind.startswith("Qwen") else ask.guidance
+            told["guidance_scale"] = None if self.kind.startswith("Qwen") else request.guidance
         return told
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .asks import Ask
+from .requests import RenderRequest
 
 #: What one pair of brackets without a number multiplies by, or divides.
 BRACKET = 1.1
@@ -39,11 +39,11 @@ class Piece:
     breaks: bool = False
 
 
-def settled(ask: Ask) -> Ask:
+def settled(request: RenderRequest) -> RenderRequest:
     """The request with `<lora:name:0.8>` taken out of its texts and put among its adapters."""
-    texts = (ask.prompt, ask.negative, *(text for text, _ in ask.parts))
+    texts = (request.prompt, request.negative, *(text for text, _ in request.parts))
     if not any("<lora:" in text for text in texts):
-        return ask
+        return request
     found: dict[str, str] = {}
 
     def without(text: str) -> str:
@@ -52,11 +52,11 @@ def settled(ask: Ask) -> Ask:
             found.setdefault(name, name if weight is None or float(weight) == 1 else f"{name}:{float(weight):g}")
         return _LORA.sub("", text).strip()
 
-    prompt, negative = without(ask.prompt), without(ask.negative)
-    parts = tuple((without(text), weight) for text, weight in ask.parts)
-    named = {name.partition(":")[0] for name in ask.adapters}
+    prompt, negative = without(request.prompt), without(request.negative)
+    parts = tuple((without(text), weight) for text, weight in request.parts)
+    named = {name.partition(":")[0] for name in request.adapters}
     more = tuple(told for name, told in found.items() if name not in named)
-    return replace(ask, prompt=prompt, negative=negative, parts=parts, adapters=(*ask.adapters, *more))
+    return replace(request, prompt=prompt, negative=negative, parts=parts, adapters=(*request.adapters, *more))
 
 
 def pieces(text: str) -> tuple[Piece, ...]:
@@ -135,11 +135,11 @@ def chunks(tokenizer: Any, text: str, at_least: int = 1) -> Chunks:
     """Tokens of a prompt in chunks, filled up with empty ones to `at_least`."""
     length = int(tokenizer.model_max_length)
     begin, end = _specials(tokenizer)
-    room = length - len(begin) - len(end)
+    limit = length - len(begin) - len(end)
     rows: list[list[tuple[int, float]]] = [[]]
     for piece in pieces(text):
         for token in tokenizer(piece.text, add_special_tokens=False, truncation=False, verbose=False).input_ids:
-            if len(rows[-1]) == room:
+            if len(rows[-1]) == limit:
                 rows.append([])
             rows[-1].append((int(token), piece.weight))
         if piece.breaks:

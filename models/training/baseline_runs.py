@@ -1,28 +1,24 @@
-"""Train the baselines: alternating steps for the DCGAN, the evidence lower bound for the VAE; one loop for both."""
+"""Train the baselines: alternating steps for the DCGAN, the evidence lower bound for the VAE."""
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable, Container, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Container, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 from torch.optim import Optimizer
 
-from ..data.store import SpriteSet
+from ..data import SpriteSet
 from ..errors import TrainingError
-from . import checkpoints
 from .baselines import SIZE, DcganShape, Discriminator, Generator, Vae, VaeShape, sample, save_baseline
-from .losses import require_finite
+from .loop import Objective, State, Stop, never, require_finite, train
 from .pictures import grid, of_concepts, save_grid, single_pictures
 from .progress import Progress
 
-Stop = Callable[[], bool]
+Device = torch.device | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,102 +51,134 @@ class VaeRecipe:
     save_minutes: float = 2.0
 
 
-@dataclass(frozen=True)
-class _Parts:
-    """What the loop needs to know of a baseline."""
+class Baseline(Objective):
+    """What both have in common: one sprite a picture, and weights and samples at each save."""
 
-    model: Generator | Vae
-    shape: DcganShape | VaeShape
-    modules: Mapping[str, nn.Module]
-    optimizers: Mapping[str, Optimizer]
-    #: One update on a batch of pictures, called with (pictures, step); gives the losses to report.
-    update: Callable[[Tensor, int], dict[str, float]]
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    kept = ("step", "samples")
+
+    def __init__(
+        self, recipe: DcganRecipe | VaeRecipe, images: Tensor, run: Path, progress: Progress, device: Device
+    ) -> None:
+        if not len(images):
+            raise TrainingError(
+                "The sprite set holds none of the recipe's concepts. Build it with: scripts/start data build"
+            )
+        super().__init__(recipe)
+        self._images, self._run, self._progress, self._device = images.to(device), run, progress, device
+        self.count = recipe.batch
+        self.stepped = []
+
+    def pictures(self) -> Tensor:
+        """One batch."""
+        return single_pictures(self._images, self.recipe.batch, SIZE)
+
+    def factor(self, step: int) -> float:
+        """The rate stays."""
+        return 1.0
+
+    def told(self, state: State, scalars: Mapping[str, float]) -> Mapping[str, float]:
+        """As they are, and the pace."""
+        return scalars | {"samples/s": state.pace()}
+
+    def saved(self, state: State, *, last: bool) -> None:
+        card = {"recipe": asdict(self.recipe), "step": state.step, "samples": state.samples}
+        save_baseline(self.model, self.shape, self._run / self.name, card)
+        drawn = sample(self.model, 64, seed=0)
+        save_grid(drawn, 8, self._run / "samples.png", zoom=2)
+        self._progress.picture(self.name, state.step, "samples", grid(drawn, 8))
+        if last:
+            self._progress.line(f"{self.name} stands at step {state.step}, {state.samples} samples")
+
+
+class DcganTraining(Baseline):
+    """L_D, then L_G, on each batch."""
+
+    name = "dcgan"
+
+    def __init__(self, recipe: DcganRecipe, images: Tensor, run: Path, progress: Progress, device: Device) -> None:
+        super().__init__(recipe, images, run, progress, device)
+        torch.manual_seed(recipe.seed)
+        self.shape = DcganShape(recipe.latent, recipe.width)
+        self.model = Generator(self.shape).to(device, memory_format=torch.channels_last)
+        self.discriminator = Discriminator(self.shape).to(device, memory_format=torch.channels_last)
+        self.modules = {"generator": self.model, "discriminator": self.discriminator}
+        self.optimizers = {
+            name: torch.optim.Adam(network.parameters(), lr=recipe.rate, betas=(recipe.beta1, 0.999), fused=True)
+            for name, network in self.modules.items()
+        }
+
+    def learn(self, step: int, checkpoint: Path) -> dict[str, float]:
+        pictures, discriminator = self.pictures(), self.discriminator
+        fakes = self.model(torch.randn(len(pictures), self.recipe.latent).to(self._device))
+        # Real and fake go through in two batches, as in the paper: each has batch statistics of its own.
+        judged, guessed = discriminator(pictures), discriminator(fakes.detach())
+        loss_d = gan_loss(judged, real=True) + gan_loss(guessed, real=False)
+        require_finite(loss_d, step, checkpoint)
+        _descend(self.optimizers["discriminator"], loss_d)
+        # The discriminator's own gradients are of no use here, and an eighth of the time.
+        discriminator.requires_grad_(False)
+        loss_g = gan_loss(discriminator(fakes), real=True)
+        require_finite(loss_g, step, checkpoint)
+        _descend(self.optimizers["generator"], loss_g)
+        discriminator.requires_grad_(True)
+        return {
+            "D": loss_d.item(), "G": loss_g.item(), "D(x)": judged.sigmoid().mean().item(),
+            "D(G(z))": guessed.sigmoid().mean().item(),
+        }  # fmt: skip
+
+
+class VaeTraining(Baseline):
+    """L_recon + L_KL: the evidence lower bound."""
+
+    name = "vae"
+    clip = None
+
+    def __init__(self, recipe: VaeRecipe, images: Tensor, run: Path, progress: Progress, device: Device) -> None:
+        super().__init__(recipe, images, run, progress, device)
+        torch.manual_seed(recipe.seed)
+        self.shape = VaeShape(recipe.latent, recipe.width)
+        self.model = Vae(self.shape).to(device, memory_format=torch.channels_last)
+        self.modules = {"model": self.model}
+        optimizer = torch.optim.Adam(self.model.parameters(), lr=recipe.rate, fused=True)
+        self.optimizers, self.stepped = {"model": optimizer}, [optimizer]
+
+    def loss(self, step: int) -> tuple[Tensor, dict[str, float]]:
+        pictures = self.pictures()
+        mean, log_variance = self.model.encode(pictures)
+        noise = torch.randn(mean.shape).to(self._device)
+        decoded = self.model(mean + (0.5 * log_variance).exp() * noise)
+        reconstruction, divergence = elbo_terms(decoded, pictures, mean, log_variance, self.recipe.deviation)
+        # Per pixel, so that the rate does not depend on the size of the pictures.
+        loss = (reconstruction + divergence) / pictures[0].numel()
+        return loss, {"mse": functional.mse_loss(decoded, pictures).item(), "kl": divergence.item()}
 
 
 def train_dcgan(
-    recipe: DcganRecipe,
-    sprites: SpriteSet,
-    concepts: Container[str],
-    run: Path,
-    progress: Progress,
-    stop: Stop = lambda: False,
-    device: torch.device | str = "cpu",
-) -> Generator:
+    recipe: DcganRecipe, sprites: SpriteSet, concepts: Container[str], run: Path, progress: Progress,
+    stop: Stop = never, device: Device = "cpu",
+) -> Generator:  # fmt: skip
     """Train or go on training; `run` then holds `dcgan/` (weights), `samples.png`, the recipe and a checkpoint.
 
     Raises:
         TrainingError: a loss is not a number, there is nothing to train on, or the checkpoint cannot be used.
     """
-    torch.manual_seed(recipe.seed)
-    shape = DcganShape(recipe.latent, recipe.width)
-    generator = Generator(shape).to(device, memory_format=torch.channels_last)
-    discriminator = Discriminator(shape).to(device, memory_format=torch.channels_last)
-    betas = (recipe.beta1, 0.999)
-    optimizers = {
-        "generator": torch.optim.Adam(generator.parameters(), lr=recipe.rate, betas=betas, fused=True),
-        "discriminator": torch.optim.Adam(discriminator.parameters(), lr=recipe.rate, betas=betas, fused=True),
-    }
-
-    def update(pictures: Tensor, step: int) -> dict[str, float]:
-        fakes = generator(torch.randn(len(pictures), recipe.latent).to(device))
-        # Real and fake go through in two batches, as in the paper: each has batch statistics of its own.
-        judged, guessed = discriminator(pictures), discriminator(fakes.detach())
-        loss_d = gan_loss(judged, real=True) + gan_loss(guessed, real=False)
-        require_finite(loss_d, step, run / "dcgan.safetensors")
-        _descend(optimizers["discriminator"], loss_d)
-        # The discriminator's own gradients are of no use here, and an eighth of the time.
-        discriminator.requires_grad_(False)
-        loss_g = gan_loss(discriminator(fakes), real=True)
-        require_finite(loss_g, step, run / "dcgan.safetensors")
-        _descend(optimizers["generator"], loss_g)
-        discriminator.requires_grad_(True)
-        return {
-            "D": loss_d.item(),
-            "G": loss_g.item(),
-            "D(x)": judged.sigmoid().mean().item(),
-            "D(G(z))": guessed.sigmoid().mean().item(),
-        }
-
-    modules = {"generator": generator, "discriminator": discriminator}
-    parts = _Parts(generator, shape, modules, optimizers, update, torch.device(device))
-    _train("dcgan", recipe, parts, of_concepts(sprites, concepts), run, progress, stop)
-    return generator.eval()
+    training = DcganTraining(recipe, of_concepts(sprites, concepts), run, progress, device)
+    train(training, run, progress, stop)
+    return training.model.eval()
 
 
 def train_vae(
-    recipe: VaeRecipe,
-    sprites: SpriteSet,
-    concepts: Container[str],
-    run: Path,
-    progress: Progress,
-    stop: Stop = lambda: False,
-    device: torch.device | str = "cpu",
-) -> Vae:
+    recipe: VaeRecipe, sprites: SpriteSet, concepts: Container[str], run: Path, progress: Progress,
+    stop: Stop = never, device: Device = "cpu",
+) -> Vae:  # fmt: skip
     """Train or go on training; `run` then holds `vae/` (weights), `samples.png`, the recipe and a checkpoint.
 
     Raises:
         TrainingError: a loss is not a number, there is nothing to train on, or the checkpoint cannot be used.
     """
-    torch.manual_seed(recipe.seed)
-    shape = VaeShape(recipe.latent, recipe.width)
-    model = Vae(shape).to(device, memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(model.parameters(), lr=recipe.rate, fused=True)
-
-    def update(pictures: Tensor, step: int) -> dict[str, float]:
-        mean, log_variance = model.encode(pictures)
-        noise = torch.randn(mean.shape).to(device)
-        decoded = model(mean + (0.5 * log_variance).exp() * noise)
-        reconstruction, divergence = elbo_terms(decoded, pictures, mean, log_variance, recipe.deviation)
-        # Per pixel, so that the rate does not depend on the size of the pictures.
-        loss = (reconstruction + divergence) / pictures[0].numel()
-        require_finite(loss, step, run / "vae.safetensors")
-        _descend(optimizer, loss)
-        return {"mse": functional.mse_loss(decoded, pictures).item(), "kl": divergence.item()}
-
-    parts = _Parts(model, shape, {"model": model}, {"model": optimizer}, update, torch.device(device))
-    _train("vae", recipe, parts, of_concepts(sprites, concepts), run, progress, stop)
-    return model.eval()
+    training = VaeTraining(recipe, of_concepts(sprites, concepts), run, progress, device)
+    train(training, run, progress, stop)
+    return training.model.eval()
 
 
 def gan_loss(logits: Tensor, *, real: bool) -> Tensor:
@@ -165,55 +193,6 @@ def elbo_terms(
     reconstruction = (decoded - pictures).square().flatten(1).sum(1).mean() / (2 * deviation**2)
     divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
     return reconstruction, divergence
-
-
-def _train(
-    name: str,
-    recipe: DcganRecipe | VaeRecipe,
-    parts: _Parts,
-    images: Tensor,
-    run: Path,
-    progress: Progress,
-    stop: Stop,
-) -> None:
-    # Set up.
-    if not len(images):
-        raise TrainingError(
-            "The sprite set holds none of the recipe's concepts. Build it with: scripts/start data build"
-        )
-    images = images.to(parts.device)
-    checkpoint = run / f"{name}.safetensors"
-    step = samples = 0
-    if checkpoint.is_file():
-        numbers = checkpoints.load(checkpoint, parts.modules, parts.optimizers)
-        step, samples = numbers["step"], numbers["samples"]
-        progress.line(f"resumed at step {step}")
-    run.mkdir(parents=True, exist_ok=True)
-    (run / f"{name}.json").write_text(json.dumps(asdict(recipe), indent=1))
-    saved = began = time.monotonic()
-    first = step
-
-    def save() -> None:
-        numbers: dict[str, Any] = {"step": step, "samples": samples}
-        checkpoints.save(checkpoint, parts.modules, parts.optimizers, numbers)
-        save_baseline(parts.model, parts.shape, run / name, {"recipe": asdict(recipe), **numbers})
-        drawn = sample(parts.model, 64, seed=0)
-        save_grid(drawn, 8, run / "samples.png", zoom=2)
-        progress.picture(name, step, "samples", grid(drawn, 8))
-
-    while step < recipe.steps and not stop():
-        # One batch, one update.
-        scalars = parts.update(single_pictures(images, recipe.batch, SIZE), step)
-        step, samples = step + 1, samples + recipe.batch
-
-        # Report and save.
-        pace = (step - first) * recipe.batch / (time.monotonic() - began)
-        progress.step(name, step, recipe.steps, scalars | {"samples/s": pace})
-        if time.monotonic() - saved > 60 * recipe.save_minutes:
-            save()
-            saved = time.monotonic()
-    save()
-    progress.line(f"{name} stands at step {step}, {samples} samples")
 
 
 def _descend(optimizer: Optimizer, loss: Tensor) -> None:

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ..errors import WeightsMissing, WeightsRefused
+from ..errors import WeightsMissing, WeightsRefused, explained
+from .checkpoints import write_weights
 
 #: Side of the pictures; the networks are built for no other.
 SIZE = 64
@@ -120,13 +120,8 @@ def sample(model: Generator | Vae, n: int, seed: int) -> Tensor:
 
 def save_baseline(model: Generator | Vae, shape: DcganShape | VaeShape, folder: Path, card: dict[str, Any]) -> None:
     """Write `model.safetensors` and `config.json` (kind, widths, and what `card` says of the training)."""
-    folder.mkdir(parents=True, exist_ok=True)
     kind = "vae" if isinstance(model, Vae) else "dcgan"
-    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    part = folder / "model.part"
-    save_file(tensors, part)
-    part.chmod(0o644)  # safetensors writes 0600
-    part.replace(folder / "model.safetensors")
+    write_weights(model.state_dict(), folder)
     (folder / "config.json").write_text(json.dumps({"kind": kind, "shape": asdict(shape), "training": card}, indent=1))
 
 
@@ -142,7 +137,7 @@ def load_baseline(folder: Path) -> Generator | Vae:
         raise WeightsMissing(
             f"No baseline in {folder}. Train one: scripts/start train models/recipes/baseline-dcgan.toml"
         )
-    try:
+    with explained(WeightsRefused, f"The baseline in {folder} cannot be used ({{problem}}). Train it again."):
         content = json.loads(config.read_text())
         model: Generator | Vae
         if content["kind"] == "vae":
@@ -150,8 +145,6 @@ def load_baseline(folder: Path) -> Generator | Vae:
         else:
             model = Generator(DcganShape(**content["shape"]))
         model.load_state_dict(load_file(weights))
-    except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as problem:
-        raise WeightsRefused(f"The baseline in {folder} cannot be used ({problem}). Train it again.") from problem
     return model.eval()
 
 

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ..errors import TrainingError
+from ..errors import TrainingError, explained
 
 #: One optimiser, or several by name. Moments of one lie under `optimizer/`, of several under `optimizer.<name>/`.
 Optimizers = Optimizer | Mapping[str, Optimizer]
@@ -59,14 +59,12 @@ def load(file: Path, modules: Mapping[str, nn.Module], optimizers: Optimizers) -
     Raises:
         TrainingError: the file is damaged or belongs to another recipe.
     """
-    try:
+    with explained(TrainingError, f"{file} is damaged ({{problem}}). Delete it to begin anew."):
         with safe_open(file, "pt") as opened:
             numbers = json.loads(opened.metadata()["numbers"])
             tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118  not a dict
         random, random_cuda = tensors.pop("random"), tensors.pop("random.cuda", None)
-    except (SafetensorError, OSError, KeyError, TypeError) as problem:
-        raise TrainingError(f"{file} is damaged ({problem}). Delete it to begin anew.") from problem
-    try:
+    with explained(TrainingError, f"{file} belongs to another recipe. Use another run folder, or delete it."):
         for name, module in modules.items():
             prefix = f"{name}/"
             module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
@@ -74,16 +72,23 @@ def load(file: Path, modules: Mapping[str, nn.Module], optimizers: Optimizers) -
         if "optimizer" not in by_prefix and any(key.startswith("optimizer/") for key in tensors):
             by_prefix = dict(zip(["optimizer", *list(by_prefix)[1:]], by_prefix.values(), strict=True))
         if strange := {key.split("/")[0] for key in tensors} - set(modules) - set(by_prefix):
-            raise ValueError(f"unknown parts: {', '.join(sorted(strange))}")  # noqa: TRY301  one message for all
+            raise ValueError(f"unknown parts: {', '.join(sorted(strange))}")
         for prefix, optimizer in by_prefix.items():
             _restore(optimizer, {k: v for k, v in tensors.items() if k.startswith(f"{prefix}/")})
-    except (RuntimeError, ValueError) as problem:
-        raise TrainingError(f"{file} belongs to another recipe. Use another run folder, or delete it.") from problem
     # Last, so that a refused file changes no chances.
     torch.set_rng_state(random)
     if random_cuda is not None and torch.cuda.is_available():
         torch.cuda.set_rng_state(random_cuda)
     return numbers
+
+
+def write_weights(tensors: Mapping[str, Tensor], folder: Path) -> None:
+    """Write `model.safetensors`, readable by others; a reader never sees half of it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / "model.part"
+    save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, part)
+    part.chmod(0o644)  # safetensors writes 0600
+    part.replace(folder / "model.safetensors")
 
 
 def _by_prefix(optimizers: Optimizers) -> dict[str, Optimizer]:

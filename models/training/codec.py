@@ -6,10 +6,8 @@ steps, when the colours are right and only sharpness is missing.
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -18,15 +16,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from .. import networks
-from ..data.store import SpriteSet
-from ..errors import TrainingError
-from . import checkpoints, losses
+from ..data import SpriteSet
+from ..errors import TrainingError, explained
+from . import losses, networks
 from .adversary import MultiScaleDiscriminator
+from .loop import Objective, State, Stop, never, require_finite, train
 from .losses import psnr
 from .pictures import grid, random_pictures, split
 from .progress import Progress
-from .schedule import learning_rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +101,7 @@ def train_codec(
     sprites: SpriteSet,
     run: Path,
     progress: Progress,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Stop = never,
     start: Path | None = None,
     device: torch.device | str = "cpu",
 ) -> AutoencoderKL:
@@ -116,66 +113,73 @@ def train_codec(
     Raises:
         TrainingError: a loss is not a number, the checkpoint cannot be used, or `start` does not fit the recipe.
     """
-    # Set up.
     torch.manual_seed(recipe.seed)
     model = begin(recipe, start).to(device, memory_format=torch.channels_last)
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
-    trained = [weight for weight in model.parameters() if weight.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=recipe.rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
-    modules: dict[str, nn.Module] = {"model": model, "average": average}
-    optimizers: dict[str, torch.optim.Optimizer] = {"codec": optimizer}
-    adversary = None
-    if recipe.adversary_share > 0:
-        adversary = Adversary(recipe, model, device)
-        modules["discriminator"] = adversary.discriminator
-        optimizers["discriminator"] = adversary.optimizer
-    checkpoint = run / "codec.safetensors"
-    step = 0
-    if checkpoint.is_file():
-        step = checkpoints.load(checkpoint, modules, optimizers)["step"]
-        progress.line(f"resumed at step {step}")
-    run.mkdir(parents=True, exist_ok=True)
-    (run / "codec.json").write_text(json.dumps(asdict(recipe), indent=1))
-    images = split(sprites.only(kinds=recipe.kinds))[0].to(device)
-    saved = time.monotonic()
+    coding = Coding(recipe, model, sprites, progress, device)
+    train(coding, run, progress, stop)
+    return coding.average.module
 
-    while step < recipe.steps and not stop():
-        # One batch.
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.rate * learning_rate(step, recipe.steps, recipe.warmup)
+
+class Coding(Objective):
+    """Pictures → latents → the same pictures; the adversary joins for the last steps."""
+
+    name = "codec"
+    model: AutoencoderKL
+    average: AveragedModel
+
+    def __init__(
+        self,
+        recipe: CodecRecipe,
+        model: AutoencoderKL,
+        sprites: SpriteSet,
+        progress: Progress,
+        device: torch.device | str,
+    ) -> None:
+        super().__init__(recipe)
+        self._progress = progress
+        self.model = model
+        self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
+        optimizer = torch.optim.AdamW(
+            self.clipped(), lr=recipe.rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True
+        )  # fmt: skip
+        self.stepped = [optimizer]
+        self.modules = {"model": model, "average": self.average}
+        self.optimizers = {"codec": optimizer}
+        self._adversary = None
+        if recipe.adversary_share > 0:
+            self._adversary = Adversary(recipe, model, device)
+            self.modules["discriminator"] = self._adversary.discriminator
+            self.optimizers["discriminator"] = self._adversary.optimizer
+        self._images = split(sprites.only(kinds=recipe.kinds))[0].to(device)
+
+    def clipped(self) -> list[nn.Parameter]:
+        return [weight for weight in self.model.parameters() if weight.requires_grad]
+
+    def learn(self, step: int, checkpoint: Path) -> dict[str, float]:
+        recipe, adversary = self.recipe, self._adversary
         cropped = step < recipe.crop_share * recipe.steps
         count, side = (2 * recipe.batch, recipe.crop) if cropped else (recipe.batch, recipe.size)
-        pictures = random_pictures(images, count, side, zoom=recipe.size / side)
+        pictures = random_pictures(self._images, count, side, zoom=recipe.size / side)
         half = bool(torch.rand(()) < recipe.equivariance)
-        made = reconstruct(model, pictures, recipe, half=half)
+        self._made = made = reconstruct(self.model, pictures, recipe, half=half)
         loss = made.loss
-
         # The adversary learns first, then says what it sees.
         if adversary is not None and step >= recipe.adversary_from:
             alone = step < recipe.adversary_from + recipe.adversary_alone
             loss = loss + adversary.step(made, step, checkpoint, alone=alone)
-        losses.require_finite(loss, step, checkpoint)
+        require_finite(loss, step, checkpoint)
+        self.update(loss, step)
+        scalars = {"loss": loss.item(), "psnr": psnr(functional.mse_loss(made.decoded.detach(), made.target))}
+        return scalars | (adversary.scalars if adversary is not None else {})
 
-        # Update.
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(trained, 1.0)
-        optimizer.step()
-        average.update_parameters(model)
-        step += 1
+    def told(self, state: State, scalars: Mapping[str, float]) -> Mapping[str, float]:
+        """As they are."""
+        return scalars
 
-        # Report and save.
-        error = functional.mse_loss(made.decoded.detach(), made.target)
-        scalars = {"loss": loss.item(), "psnr": psnr(error)} | (adversary.scalars if adversary is not None else {})
-        progress.step("codec", step, recipe.steps, scalars)
-        if time.monotonic() - saved > 60 * recipe.save_minutes:
-            checkpoints.save(checkpoint, modules, optimizers, {"step": step})
-            shown = torch.stack([made.target, made.decoded], 1).flatten(0, 1)
-            progress.picture("codec", step, "reconstructions", grid(shown, 8, zoom=2))
-            saved = time.monotonic()
-    checkpoints.save(checkpoint, modules, optimizers, {"step": step})
-    finished: AutoencoderKL = average.module
-    return finished
+    def saved(self, state: State, *, last: bool) -> None:
+        if not last:
+            shown = torch.stack([self._made.target, self._made.decoded], 1).flatten(0, 1)
+            self._progress.picture("codec", state.step, "reconstructions", grid(shown, 8, zoom=2))
 
 
 def begin(recipe: CodecRecipe, start: Path | None) -> AutoencoderKL:
@@ -190,10 +194,8 @@ def begin(recipe: CodecRecipe, start: Path | None) -> AutoencoderKL:
         model = networks.codec(recipe.channels)
         quiet_residuals(model)
         return model
-    try:
+    with explained(TrainingError, f"Cannot start from {start}: {{problem}}"):
         model = AutoencoderKL.from_pretrained(start, local_files_only=True, use_safetensors=True).float()
-    except (OSError, ValueError, RuntimeError) as problem:
-        raise TrainingError(f"Cannot start from {start}: {problem}") from problem
     found = tuple(model.config.block_out_channels)
     if found != tuple(recipe.channels):
         raise TrainingError(f"The codec in {start} has channels {list(found)}; write them into the recipe.")
@@ -231,12 +233,6 @@ def reconstruct(model: AutoencoderKL, pictures: Tensor, recipe: CodecRecipe, *, 
     return Reconstruction(decoded, target, posterior.mean, loss)
 
 
-def codec_loss(model: AutoencoderKL, pictures: Tensor, recipe: CodecRecipe, *, half: bool) -> tuple[Tensor, Tensor]:
-    """L_recon + L_KL of one batch, and the mean squared error of its reconstruction."""
-    made = reconstruct(model, pictures, recipe, half=half)
-    return made.loss, functional.mse_loss(made.decoded.detach(), made.target)
-
-
 class Adversary:
     """The discriminators with their optimiser, and what they add to the autoencoder's loss."""
 
@@ -268,7 +264,7 @@ class Adversary:
         if from_prior is not None:
             scores, _ = self.discriminator(from_prior.detach())
             loss = loss + recipe.prior_weight * torch.stack([functional.relu(1 + s).mean() for s in scores]).mean()
-        losses.require_finite(loss, step, checkpoint)
+        require_finite(loss, step, checkpoint)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()

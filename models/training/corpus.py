@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedTokenizerFast
 
-from ..common.colours import BACKGROUNDS
-from ..data.scene import Scene
+from ..common import BACKGROUNDS
+from ..data import Scene
 from ..errors import TrainingError
 from .lexicon import Lexicon, Name, Unseen
 from .teacher import TeacherVectors, teach, vocabulary

@@ -7,11 +7,9 @@ that was stopped goes on to the same bits, and several processes see different p
 from __future__ import annotations
 
 import copy
-import json
 import random
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -23,14 +21,13 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
-from .. import networks
 from ..errors import TrainingError
-from . import checkpoints
+from . import networks
 from .distil import Teacher
+from .loop import Objective, State, Stop, never, train
 from .objectives import by_data, objective
 from .processes import Processes
 from .progress import Progress
-from .schedule import learning_rate
 from .sources import SceneSource, Source
 from .tokenizer import tokenize
 
@@ -62,7 +59,7 @@ class DenoiserRecipe:
     save_minutes: float = 2.0
     #: torch.compile the network: a tenth more pictures on processors too, after minutes; takes a C++ compiler.
     compile: bool = False
-    #: Multiply in bfloat16 on processors that have tiles for it (AMX): 1.6 times as many pictures. Others pass it over.
+    #: Compute in bfloat16 on processors with AMX: 1.6 times as many pictures. Others pass it over.
     tiles: bool = False
 
 
@@ -88,6 +85,10 @@ def build(recipe: DenoiserRecipe, text: T5EncoderModel) -> TextToLatent:
     return TextToLatent(copy.deepcopy(text), unet.to(memory_format=torch.channels_last))
 
 
+#: Called with the averaged networks, steps and samples so far.
+EachSave = Callable[[TextToLatent, int, int], None]
+
+
 def train_denoiser(
     recipe: DenoiserRecipe,
     source: Source,
@@ -95,8 +96,8 @@ def train_denoiser(
     tokenizer: PreTrainedTokenizerFast,
     run: Path,
     progress: Progress,
-    stop: Callable[[], bool] = lambda: False,
-    each_save: Callable[[TextToLatent, int, int], None] = lambda model, step, samples: None,
+    stop: Stop = never,
+    each_save: EachSave = lambda model, step, samples: None,
     start: UNet2DConditionModel | None = None,
     teacher: Teacher | None = None,
 ) -> TextToLatent:
@@ -111,92 +112,84 @@ def train_denoiser(
     Raises:
         TrainingError: the loss is not a number, or the checkpoint cannot be used.
     """
-    if teacher is not None and not isinstance(source, SceneSource):
-        raise TrainingError("This run's batches come without their scenes: leave [distil] weights empty.")
-    # Set up. bf16 on CUDA, and on processors with AMX: on others it is two hundred times slower than fp32.
-    tiles = recipe.tiles and torch.cpu.get_capabilities().get("amx_bf16", False)
-    several = Processes()
-    accelerator = Accelerator(mixed_precision="bf16" if torch.cuda.is_available() or tiles else "no")
-    torch.manual_seed(recipe.seed)
-    model = build(recipe, text)
-    if start is not None:
-        progress.line(warm_start(model.unet, start))
-    place(model, accelerator.device)
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": model.unet.parameters(), "share": 1.0},
-            {"params": model.text.parameters(), "share": recipe.text_rate},
-        ],
-        lr=recipe.rate, betas=(0.9, 0.99), weight_decay=recipe.weight_decay, fused=True,
-    )  # fmt: skip
-    modules = {"model": model, "average": average}
-    checkpoint = run / "denoiser.safetensors"
-    step = samples = 0
-    if checkpoint.is_file():
-        numbers = checkpoints.load(checkpoint, modules, optimizer)
-        # Counted, not multiplied: a recipe's batch may change from one stretch of a run to the next.
-        step, samples = numbers["step"], numbers["samples"]
-        progress.line(f"resumed at step {step}")
-    if several.main:
-        run.mkdir(parents=True, exist_ok=True)
-        (run / "denoiser.json").write_text(json.dumps(asdict(recipe), indent=1))
-    trained, prepared = accelerator.prepare(model, optimizer)
-    network = torch.compile(trained) if recipe.compile else trained
-    aim = objective(recipe.objective, shift=recipe.shift)
-    began = saved = time.monotonic()
-    first, smooth = samples, 0.0
+    denoising = Denoising(recipe, source, text, tokenizer, progress, each_save, start, teacher)
+    train(denoising, run, progress, stop)
+    return denoising.average.module
 
-    while step < recipe.steps and not several.any(stop()):
-        # One batch.
-        factor = learning_rate(step, recipe.steps, recipe.warmup, recipe.decay)
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.rate * factor * group["share"]
+
+class Denoising(Objective):
+    """Noise → latent, by the recipe's objective; bf16 on CUDA, and on processors with AMX where it is asked for."""
+
+    name = "denoiser"
+    kept = ("step", "samples")
+    model: TextToLatent
+    average: AveragedModel
+    accelerator: Accelerator
+
+    def __init__(
+        self,
+        recipe: DenoiserRecipe,
+        source: Source,
+        text: T5EncoderModel,
+        tokenizer: PreTrainedTokenizerFast,
+        progress: Progress,
+        each_save: EachSave,
+        start: UNet2DConditionModel | None,
+        teacher: Teacher | None,
+    ) -> None:
+        if teacher is not None and not isinstance(source, SceneSource):
+            raise TrainingError("This run's batches come without their scenes: leave [distil] weights empty.")
+        super().__init__(recipe)
+        self._source, self._tokenizer, self._each_save, self._teacher = source, tokenizer, each_save, teacher
+        self._aim = objective(recipe.objective, shift=recipe.shift)
+
+        # On processors without tiles bf16 is two hundred times slower than fp32.
+        tiles = recipe.tiles and torch.cpu.get_capabilities().get("amx_bf16", False)
+        self.several = Processes()
+        self.accelerator = Accelerator(mixed_precision="bf16" if torch.cuda.is_available() or tiles else "no")
+        self.count = recipe.batch * self.accelerator.num_processes
+
+        # Networks, their average and the optimiser.
+        torch.manual_seed(recipe.seed)
+        self.model = model = build(recipe, text)
+        if start is not None:
+            progress.line(warm_start(model.unet, start))
+        place(model, self.accelerator.device)
+        self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
+        self.optimizers = torch.optim.AdamW(
+            [
+                {"params": model.unet.parameters(), "share": 1.0},
+                {"params": model.text.parameters(), "share": recipe.text_rate},
+            ],
+            lr=recipe.rate, betas=(0.9, 0.99), weight_decay=recipe.weight_decay, fused=True,
+        )  # fmt: skip
+        self.stepped = [self.optimizers]
+        self.modules = {"model": model, "average": self.average}
+
+    def ready(self) -> None:
+        trained, prepared = self.accelerator.prepare(self.model, self.optimizers)
+        self.stepped = [prepared]
+        self._network = torch.compile(trained) if self.recipe.compile else trained
+
+    def loss(self, step: int) -> tuple[Tensor, dict[str, float]]:
+        recipe, accelerator, source = self.recipe, self.accelerator, self._source
         choose = random.Random(f"{recipe.seed}/{step}/{accelerator.process_index}")
         generator = torch.Generator(accelerator.device).manual_seed(choose.getrandbits(60))
         target = by_data
-        if teacher is not None and isinstance(source, SceneSource):
+        if self._teacher is not None and isinstance(source, SceneSource):
             clean, texts, scenes = source.scenes(recipe.batch, choose, generator)
             texts = dropped(texts, recipe.dropout, choose)
-            target = partial(teacher.target, scenes=scenes, texts=texts)
+            target = partial(self._teacher.target, scenes=scenes, texts=texts)
         else:
             clean, texts = source.batch(recipe.batch, choose, generator)
             texts = dropped(texts, recipe.dropout, choose)
-        tokens = tokenize(tokenizer, texts).to(accelerator.device)
+        tokens = tokenize(self._tokenizer, texts).to(accelerator.device)
         with accelerator.autocast():
-            loss = aim.loss(network, clean, tokens, generator, target)
-        if not torch.isfinite(loss):
-            raise TrainingError(
-                f"The loss is {loss.item()} at step {step}. Lower `rate` and run again; {checkpoint} is good."
-            )
+            loss = self._aim.loss(self._network, clean, tokens, generator, target)
+        return loss, {"loss": loss.item()}
 
-        # Update.
-        prepared.zero_grad(set_to_none=True)
-        accelerator.backward(loss)
-        accelerator.clip_grad_norm_(model.parameters(), 1.0)
-        prepared.step()
-        average.update_parameters(model)
-        step, samples = step + 1, samples + recipe.batch * accelerator.num_processes
-
-        # Report and save.
-        smooth = loss.item() if not smooth else 0.98 * smooth + 0.02 * loss.item()
-        if not several.main:
-            continue
-        pace = (samples - first) / (time.monotonic() - began)
-        scalars = {"loss": smooth, "rate": recipe.rate * factor, "samples/s": pace}
-        progress.step("denoiser", step, recipe.steps, scalars)
-        if time.monotonic() - saved > 60 * recipe.save_minutes:
-            checkpoints.save(checkpoint, modules, optimizer, {"step": step, "samples": samples})
-            each_save(average.module, step, samples)
-            saved = time.monotonic()
-    finished: TextToLatent = average.module
-
-    def save() -> None:
-        checkpoints.save(checkpoint, modules, optimizer, {"step": step, "samples": samples})
-        each_save(finished, step, samples)
-
-    several.alone(save)
-    return finished
+    def saved(self, state: State, *, last: bool) -> None:
+        self._each_save(self.average.module, state.step, state.samples)
 
 
 def place(model: TextToLatent, device: torch.device) -> None:

@@ -17,9 +17,8 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
-from ..data.captions import with_article
+from ..data import Scene, with_article
 from ..data.describe import Names
-from ..data.scene import Scene
 from .tokenizer import tokenize
 
 

@@ -5,26 +5,22 @@ Every random number of a step comes from the run's seed and the step: a run that
 
 from __future__ import annotations
 
-import json
 import random
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
-from ..data.drawer import drawer
-from ..data.store import SpriteSet
+from ..data import SpriteSet, drawer
 from ..drawer.network import Context, DrawerDenoiser
-from ..errors import TrainingError
-from . import checkpoints
 from .drawer_feed import Batch, Feed, FeedRecipe
+from .loop import BROKEN, Ahead, Objective, State, Stop, never, train
 from .progress import Progress
-from .schedule import learning_rate
 from .tokenizer import tokenize
 
 
@@ -54,8 +50,12 @@ class DrawerRecipe:
     floor: float = 0.25
     seed: int = 1
     save_minutes: float = 4.0
-    #: Multiply in bfloat16, where the processor has instructions for it.
+    #: Compute in bfloat16, where the device has it natively.
     bfloat16: bool = True
+
+
+#: Called with the averaged network, steps and samples so far.
+EachSave = Callable[[DrawerDenoiser, int, int], None]
 
 
 def train_drawer(
@@ -66,76 +66,74 @@ def train_drawer(
     tokenizer: PreTrainedTokenizerFast,
     run: Path,
     progress: Progress,
-    stop: Callable[[], bool] = lambda: False,
-    each_save: Callable[[DrawerDenoiser, int, int], None] = lambda model, step, samples: None,
+    stop: Stop = never,
+    each_save: EachSave = lambda model, step, samples: None,
     start: DrawerDenoiser | None = None,
+    device: torch.device | str = "cpu",
 ) -> DrawerDenoiser:
     """Train to the recipe's last step, from `run`'s checkpoint where there is one; gives the averaged network.
 
     Raises:
         TrainingError: the loss is not a number, or the checkpoint cannot be used.
     """
-    # Set up.
     torch.manual_seed(recipe.seed)
-    feed = Feed(sprites, drawer(sprites.rows), said)
-    words = Words(text, tokenizer)
-    model = DrawerDenoiser(
-        size=recipe.size, patch=recipe.patch, width=recipe.width, depth=recipe.depth, heads=max(1, recipe.width // 64),
-        inner=4 * recipe.width, words_width=text.config.d_model,
-    )  # fmt: skip
-    if start is not None:
-        model.load_state_dict(start.state_dict())
-    average = AveragedModel(model, multi_avg_fn=averaging(recipe.ema))
-    optimizers = optimizers_of(model, recipe)
-    rates = {name: [group["lr"] for group in one.param_groups] for name, one in optimizers.items()}
-    modules = {"model": model, "average": average}
-    checkpoint = run / "drawer.safetensors"
-    step = samples = 0
-    if checkpoint.is_file():
-        numbers = checkpoints.load(checkpoint, modules, optimizers)
-        step, samples = numbers["step"], numbers["samples"]
-        progress.line(f"resumed at step {step}")
-    run.mkdir(parents=True, exist_ok=True)
-    (run / "drawer.json").write_text(json.dumps(asdict(recipe) | {"feed": asdict(said)}, indent=1))
-    tiles = recipe.bfloat16 and multiplies_bfloat16()
-    began = saved = time.monotonic()
-    first, smooth = samples, 0.0
+    drawing = Drawing(recipe, said, sprites, text, tokenizer, each_save, start, torch.device(device))
+    with drawing.batches:
+        train(drawing, run, progress, stop)
+    return drawing.average.module
 
-    while step < recipe.steps and not stop():
-        # One batch.
-        factor = learning_rate(step, recipe.steps, recipe.warmup, recipe.decay)
-        for name, optimizer in optimizers.items():
-            for group, rate in zip(optimizer.param_groups, rates[name], strict=True):
-                group["lr"] = rate * factor
-        choose = random.Random(f"{recipe.seed}/{step}")
-        generator = torch.Generator().manual_seed(choose.getrandbits(60))
-        batch = feed.batch(recipe.batch, choose)
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=tiles):
-            loss = loss_of(model, batch, words, recipe, generator)
-        if not torch.isfinite(loss):
-            raise TrainingError(f"The loss is {loss.item()} at step {step}. Lower the rates; {checkpoint} is good.")
 
-        # Update.
-        for optimizer in optimizers.values():
-            optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimizer in optimizers.values():
-            optimizer.step()
-        average.update_parameters(model)
-        step, samples = step + 1, samples + recipe.batch
+class Drawing(Objective):
+    """Noise → the clean RGBA picture, in bfloat16 where the device has it."""
 
-        # Report and save.
-        smooth = loss.item() if not smooth else 0.98 * smooth + 0.02 * loss.item()
-        pace = (samples - first) / (time.monotonic() - began)
-        progress.step("drawer", step, recipe.steps, {"loss": smooth, "rate": recipe.rate * factor, "samples/s": pace})
-        if time.monotonic() - saved > 60 * recipe.save_minutes:
-            checkpoints.save(checkpoint, modules, optimizers, {"step": step, "samples": samples})
-            each_save(average.module, step, samples)
-            saved = time.monotonic()
-    checkpoints.save(checkpoint, modules, optimizers, {"step": step, "samples": samples})
-    each_save(average.module, step, samples)
-    return average.module
+    name = "drawer"
+    kept = ("step", "samples")
+    broken = BROKEN.replace("`rate` and run again", "the rates")
+    model: DrawerDenoiser
+    average: AveragedModel
+
+    def __init__(
+        self, recipe: DrawerRecipe, said: FeedRecipe, sprites: SpriteSet, text: T5EncoderModel,
+        tokenizer: PreTrainedTokenizerFast, each_save: EachSave, start: DrawerDenoiser | None, device: torch.device,
+    ) -> None:  # fmt: skip
+        super().__init__(recipe)
+        self._said, self._each_save, self._device = said, each_save, device
+        self.count = recipe.batch
+        self._native = recipe.bfloat16 and (device.type != "cpu" or native_bfloat16())
+        self._feed = Feed(sprites, drawer(sprites.rows), said, device)
+        #: The next batch is made while a GPU computes; processors have no time to spare.
+        self.batches = Ahead(self._batch, threads=int(device.type != "cpu"))
+        self._words = Words(text.to(device), tokenizer)
+        self.model = model = DrawerDenoiser(
+            size=recipe.size, patch=recipe.patch, width=recipe.width, depth=recipe.depth,
+            heads=max(1, recipe.width // 64), inner=4 * recipe.width, words_width=text.config.d_model,
+        )  # fmt: skip
+        if start is not None:
+            model.load_state_dict(start.state_dict())
+        model.to(device)
+        self.average = AveragedModel(model, multi_avg_fn=averaging(recipe.ema))
+        self.optimizers = optimizers_of(model, recipe)
+        self.stepped = list(self.optimizers.values())
+        self.modules = {"model": model, "average": self.average}
+
+    def _batch(self, step: int) -> tuple[Batch, int]:
+        """Of a step, with the seed of its noise."""
+        choose = random.Random(f"{self.recipe.seed}/{step}")
+        seed = choose.getrandbits(60)
+        return self._feed.batch(self.recipe.batch, choose), seed
+
+    def loss(self, step: int) -> tuple[Tensor, dict[str, float]]:
+        batch, seed = self.batches(step)
+        generator = torch.Generator(self._device).manual_seed(seed)
+        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._native):
+            loss = loss_of(self.model, batch, self._words, self.recipe, generator)
+        return loss, {"loss": loss.item()}
+
+    def saved(self, state: State, *, last: bool) -> None:
+        self._each_save(self.average.module, state.step, state.samples)
+
+    def about(self) -> dict[str, Any]:
+        return asdict(self.recipe) | {"feed": asdict(self._said)}
 
 
 class Words:
@@ -148,7 +146,7 @@ class Words:
     @torch.no_grad()
     def __call__(self, texts: tuple[str, ...]) -> tuple[Tensor, Tensor, Tensor]:
         """States (B, L, W), which are words (B, L), and their mean (B, W)."""
-        tokens = tokenize(self._tokenizer, texts)
+        tokens = tokenize(self._tokenizer, texts).to(self._text.device)
         known = tokens != self._tokenizer.pad_token_id
         states = self._text(tokens, attention_mask=known.long())[0].float()
         share = known[:, :, None] / known.sum(1).clamp(min=1)[:, None, None]
@@ -162,20 +160,18 @@ def read(model: DrawerDenoiser, batch: Batch, words: Words) -> Context:
 
 
 def loss_of(
-    model: DrawerDenoiser, batch: Batch, words: Words, recipe: DrawerRecipe, generator: torch.Generator,
-    times: Tensor | None = None,
+    model: DrawerDenoiser, batch: Batch, words: Words, recipe: DrawerRecipe, generator: torch.Generator
 ) -> Tensor:  # fmt: skip
     """Rectified flow x_t = (1 − t) x₀ + t ε with the clean picture predicted; over random backgrounds, and alpha."""
     clean = batch.targets
-    if times is None:
-        drawn = torch.randn(len(clean), generator=generator)
-        times = torch.sigmoid(recipe.mean + recipe.deviation * drawn)
-    noise = torch.randn(clean.shape, generator=generator)
+    drawn = torch.randn(len(clean), generator=generator, device=clean.device)
+    times = torch.sigmoid(recipe.mean + recipe.deviation * drawn)
+    noise = torch.randn(clean.shape, generator=generator, device=clean.device)
     t = times[:, None, None, None]
     predicted = model((1 - t) * clean + t * noise, times, read(model, batch, words)).float()
     wrong = predicted - clean
     # Over a background b the picture is rgb + (1 − α) b: what is wrong there is wrong(rgb) − b wrong(α).
-    ground = torch.rand(len(clean), 3, 1, 1, generator=generator)
+    ground = torch.rand(len(clean), 3, 1, 1, generator=generator, device=clean.device)
     error = (wrong[:, :3] - ground * wrong[:, 3:]).square().mean((1, 2, 3)) + 0.5 * wrong[:, 3].square().mean((1, 2))
     return (error / times.clamp(min=recipe.floor)).mean()
 
@@ -208,7 +204,7 @@ def optimizers_of(model: DrawerDenoiser, recipe: DrawerRecipe) -> dict[str, torc
     return found
 
 
-def multiplies_bfloat16() -> bool:
-    """Whether this processor has instructions for bfloat16; on others it is two hundred times slower than float32."""
+def native_bfloat16() -> bool:
+    """Whether this processor has native bfloat16; on others it is two hundred times slower than float32."""
     known = torch.cpu.get_capabilities()
     return bool(known.get("amx_bf16") or known.get("avx512_bf16"))

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from ..data.colours import COLOURS, WORDS, Looks, looks, recolour
-from ..data.drawer import Drawer, Thing
-from ..data.store import SpriteSet
+from ..data import Drawer, DrawerThing, SpriteSet
+from ..data.colours import WORDS, looks_of, recolour
+from ..drawer import worded
 from ..drawer.network import STYLE, THING
 
 #: Most references that show the thing; one more shows the style.
@@ -60,17 +59,21 @@ class Batch:
 class Feed:
     """Draws batches; whatever is random comes from the caller's numbers."""
 
-    def __init__(self, sprites: SpriteSet, drawer: Drawer, recipe: FeedRecipe | None = None) -> None:
-        """Measures the colours of all drawings: some seconds."""
+    def __init__(
+        self, sprites: SpriteSet, drawer: Drawer, recipe: FeedRecipe | None = None, device: torch.device | None = None
+    ) -> None:
+        """Measures the colours of all drawings: some seconds. On a GPU all drawings lie there, and batches too."""
         self.drawer = drawer
         self.recipe = recipe or FeedRecipe()
-        self._images = sprites.images
+        self._device = device or torch.device("cpu")
+        self._sprites = sprites
+        self._there = None if self._device.type == "cpu" else torch.from_numpy(np.array(sprites.images)).to(device)
         self._things = drawer.trained()
         self._weights = [
             (EMOJI if thing.emoji else 1.0) * len(thing.drawings) ** 0.5 if drawer.targets(thing) else 0.0
             for thing in self._things
         ]
-        self._looks = _all_looks(sprites)
+        self._looks = looks_of(sprites.images, [row["i"] for row in sprites.rows], 256)
         self._of_style: dict[str, list[int]] = {}
         for thing in self._things:
             for i in drawer.targets(thing):
@@ -84,8 +87,8 @@ class Feed:
         return self.asked(picked, targets, places, choose, self.recipe)
 
     def asked(
-        self, things: Sequence[Thing], targets: Sequence[int], places: int, choose: random.Random, recipe: FeedRecipe,
-        *, heldout: bool = False,
+        self, things: Sequence[DrawerThing], targets: Sequence[int], places: int, choose: random.Random,
+        recipe: FeedRecipe, *, heldout: bool = False,
     ) -> Batch:  # fmt: skip
         """Pictures of given things; with `heldout`, held-out cells may be references."""
         texts: list[str] = []
@@ -110,19 +113,22 @@ class Feed:
         if colours:
             at = list(colours)
             pixels[at, :3] = recolour(pixels[at, :3], pixels[at, 3:], list(colours.values()))
-        index = torch.tensor(shown)
+        index = torch.tensor(shown, device=self._device)
         references = premultiplied(self._pixels(index.clamp(min=0).flatten().tolist()))
-        roles = torch.tensor([[THING] * places + [STYLE]]).expand(len(things), -1)
+        roles = torch.tensor([[THING] * places + [STYLE]], device=self._device).expand(len(things), -1)
         return Batch(
             premultiplied(pixels), references.unflatten(0, index.shape), index >= 0, roles, tuple(texts)
         )  # fmt: skip
 
     def _pixels(self, which: Sequence[int]) -> Tensor:
         """(B, 4, S, S) straight, in [0, 1]."""
-        found: NDArray[np.uint8] = self._images[np.asarray(which)]
-        return torch.from_numpy(found).permute(0, 3, 1, 2).float() / 255
+        if self._there is None:
+            return straight_pixels(self._sprites, which)
+        return self._there[torch.tensor(which, device=self._device)].permute(0, 3, 1, 2).float() / 255
 
-    def _words(self, thing: Thing, target: int, colour: str | None, choose: random.Random, recipe: FeedRecipe) -> str:
+    def _words(
+        self, thing: DrawerThing, target: int, colour: str | None, choose: random.Random, recipe: FeedRecipe
+    ) -> str:
         if choose.random() < recipe.wordless:
             return ""
         if colour is None and thing.names and choose.random() < recipe.foreign:
@@ -134,33 +140,17 @@ class Feed:
         return name if choose.random() < recipe.unstyled else styled(name, self.drawer.styles[target])
 
 
-def worded(caption: str, colour: str | None) -> str:
-    """A caption with a colour, which takes the place of one that it begins with.
-
-    >>> worded("red apple", "blue")
-    'blue apple'
-    """
-    if colour is None:
-        return caption
-    first, _, rest = caption.partition(" ")
-    return f"{colour} {rest if rest and first.lower() in COLOURS else caption}"
-
-
 def styled(name: str, style: str) -> str:
     """As prompts ask for a style."""
     return f"{name}, {style} style"
+
+
+def straight_pixels(sprites: SpriteSet, which: Sequence[int]) -> Tensor:
+    """Drawings as straight RGBA in [0, 1], (B, 4, S, S)."""
+    return torch.from_numpy(sprites.images[np.asarray(which)]).permute(0, 3, 1, 2).float() / 255
 
 
 def premultiplied(pixels: Tensor) -> Tensor:
     """Straight RGBA in [0, 1] → premultiplied in [-1, 1], (B, 4, S, S)."""
     alpha = pixels[:, 3:]
     return torch.cat([pixels[:, :3] * alpha, alpha], 1) * 2 - 1
-
-
-def _all_looks(sprites: SpriteSet) -> Mapping[int, Looks]:
-    found: dict[int, Looks] = {}
-    indexes = [row["i"] for row in sprites.rows]
-    for begin in range(0, len(indexes), 256):
-        part = indexes[begin : begin + 256]
-        found |= dict(zip(part, looks(torch.from_numpy(sprites.images[np.asarray(part)])), strict=True))
-    return found

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
-from ..data.store import SpriteSet
+from ..common import replacing
+from ..data import SpriteSet
 from ..drawer.network import DrawerDenoiser
-from ..errors import TrainingError
+from ..errors import TrainingError, explained
 from . import recipes
 from .drawer import DrawerRecipe, train_drawer
 from .drawer_feed import FeedRecipe
@@ -62,36 +63,33 @@ def drawer_run(
     Raises:
         TrainingError: the words' weights or the start cannot be read.
     """
-    try:
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(Path(wanted.words) / "tokenizer", local_files_only=True)
-        text = T5EncoderModel.from_pretrained(
-            Path(wanted.words) / "text_encoder", local_files_only=True, use_safetensors=True
-        )
-        start = None
-        if wanted.start:
-            start = DrawerDenoiser.from_pretrained(wanted.start, local_files_only=True, use_safetensors=True)
-    except (OSError, ValueError) as problem:
-        raise TrainingError(f"Cannot begin from these weights: {problem}") from problem
+    tokenizer, text, start = open_start(wanted)
 
     def each_save(model: DrawerDenoiser, step: int, samples: int) -> None:
         export_denoiser(model, out)
 
-    train_drawer(wanted.drawer, wanted.feed, sprites, text, tokenizer, run, progress, stop, each_save, start)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    train_drawer(wanted.drawer, wanted.feed, sprites, text, tokenizer, run, progress, stop, each_save, start, device)
+
+
+def open_start(wanted: DrawerRun) -> tuple[PreTrainedTokenizerFast, T5EncoderModel, DrawerDenoiser | None]:
+    """What reads the words, and the denoiser to begin from, where the recipe names one.
+
+    Raises:
+        TrainingError: they cannot be read.
+    """
+    words = Path(wanted.words)
+    read = {"local_files_only": True, "use_safetensors": True}
+    with explained(TrainingError, "Cannot begin from these weights: {problem}"):
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(words / "tokenizer", local_files_only=True)
+        text = T5EncoderModel.from_pretrained(words / "text_encoder", **read)
+        start = DrawerDenoiser.from_pretrained(wanted.start, **read) if wanted.start else None
+    return tokenizer, text, start
 
 
 def export_denoiser(model: DrawerDenoiser, folder: Path) -> None:
     """Write half-precision weights; an older folder is replaced at the end only."""
     halved = DrawerDenoiser.from_config(model.config)
     halved.load_state_dict(model.state_dict())
-    part = folder.with_name(folder.name + ".part")
-    halved.to(torch.float16).save_pretrained(part, safe_serialization=True, max_shard_size=SHARD)
-    for file in part.rglob("*.safetensors"):
-        file.chmod(0o644)  # safetensors writes 0600, which another user's worker could not read
-    old = folder.with_name(folder.name + ".old")
-    if folder.exists():
-        folder.rename(old)
-    part.rename(folder)
-    if old.exists():
-        for file in old.iterdir():
-            file.unlink()
-        old.rmdir()
+    with replacing(folder) as part:
+        halved.to(torch.float16).save_pretrained(part, safe_serialization=True, max_shard_size=SHARD)

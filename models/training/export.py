@@ -13,11 +13,9 @@ import torch
 from diffusers import AutoencoderKL, SchedulerMixin, StableDiffusionPipeline
 from transformers import PreTrainedTokenizerFast
 
-from ..common.colours import BACKGROUNDS, COLOURS
-from ..data.captions import KIND_WORDS, KIND_WORDS_ZH
+from ..common import BACKGROUNDS, COLOURS, replacing, without_paths
+from ..data import KIND_WORDS, KIND_WORDS_ZH, NUMBERS, NUMBERS_ZH, RELATIONS, RELATIONS_ZH, SIZES, SYNONYMS
 from ..data.describe import Names, plural
-from ..data.synonyms import SYNONYMS
-from ..data.wording import NUMBERS, NUMBERS_ZH, RELATIONS, RELATIONS_ZH, SIZES
 from .denoiser import TextToLatent
 from .objectives import Flow
 
@@ -129,32 +127,20 @@ def export(
     Args:
         extras: a folder whose content (upscaler, student) is copied in as it is.
     """
-    part = folder.with_name(folder.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
     # Copies: `.to` works in place, and the run goes on in full precision.
     halved = pipeline(copy.deepcopy(model), copy.deepcopy(codec), tokenizer, scheduler).to(torch.float16)
-    halved.save_pretrained(part, safe_serialization=True, max_shard_size=SHARD)
-    # transformers loads a model in the type that its configuration names, diffusers in float32: a program that asks
-    # for none would get a mixture.
-    settings = part / "text_encoder" / "config.json"
-    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"dtype": "float32"}, indent=2) + "\n")
-    # Where a part was read from while training is nobody's business and no other machine's path.
-    for settings in part.rglob("config.json"):
-        values = {key: value for key, value in json.loads(settings.read_text()).items() if key != "_name_or_path"}
-        settings.write_text(json.dumps(values, indent=2) + "\n")
-    if extras is not None and extras.is_dir():
-        shutil.copytree(extras, part, dirs_exist_ok=True)
-    for file in part.rglob("*.safetensors"):
-        file.chmod(0o644)  # safetensors writes 0600, which another user's worker could not read
-    words = json.dumps(vocabulary(names, styles), ensure_ascii=False, indent=0)
-    (part / "vocabulary.json").write_text(words + "\n", encoding="utf-8")
-    (part / "training.json").write_text(json.dumps(dict(card), indent=1) + "\n")
-    if folder.exists():
-        # What people wrote (the model card, evaluations) stays.
-        for kept in folder.glob("*.md"):
-            shutil.copy2(kept, part / kept.name)
-        shutil.rmtree(folder)
-    part.rename(folder)
+    with replacing(folder, keep="*.md") as part:
+        halved.save_pretrained(part, safe_serialization=True, max_shard_size=SHARD)
+        # transformers loads a model in the type that its configuration names, diffusers in float32: a program that
+        # asks for none would get a mixture.
+        settings = part / "text_encoder" / "config.json"
+        settings.write_text(json.dumps(json.loads(settings.read_text()) | {"dtype": "float32"}, indent=2) + "\n")
+        without_paths(part)
+        if extras is not None and extras.is_dir():
+            shutil.copytree(extras, part, dirs_exist_ok=True)
+        words = json.dumps(vocabulary(names, styles), ensure_ascii=False, indent=0)
+        (part / "vocabulary.json").write_text(words + "\n", encoding="utf-8")
+        (part / "training.json").write_text(json.dumps(dict(card), indent=1) + "\n")
 
 
 def vocabulary(names: Names, styles: Sequence[str] = ()) -> dict[str, list[str]]:
@@ -166,17 +152,7 @@ def vocabulary(names: Names, styles: Sequence[str] = ()) -> dict[str, list[str]]
     words |= {
         *NUMBERS,
         *NUMBERS_ZH,
-        "gradient",
-        "going",
-        "from",
-        "without",
-        "no",
-        "both",
-        "together",
-        "渐变",
-        "从",
-        "到",
-        "没有",
+        *["gradient", "going", "from", "without", "no", "both", "together", "渐变", "从", "到", "没有"],
     }
     for ways in (*RELATIONS.values(), *RELATIONS_ZH.values(), *(way for both in SIZES.values() for way in both)):
         words |= {word for way in ways for word in way.split()}

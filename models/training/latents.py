@@ -21,9 +21,9 @@ from diffusers import AutoencoderKL
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..data import Scene, scene_from_json
 from ..data.compose import render
 from ..data.sampler import SceneSampler
-from ..data.scene import Scene, Thing
 from .progress import Progress
 
 #: Pictures that are encoded at a time.
@@ -163,6 +163,4 @@ def _build_shard(
 def _load_shard(folder: Path, number: int) -> Shard:
     means = torch.from_numpy(np.load(folder / f"{number:05}.npy", allow_pickle=False))
     with (folder / f"{number:05}.jsonl").open(encoding="utf-8") as lines:
-        rows = [json.loads(line) for line in lines]
-    scenes = [Scene(**row | {"things": tuple(Thing(**thing) for thing in row["things"])}) for row in rows]
-    return Shard(means, scenes)
+        return Shard(means, [scene_from_json(json.loads(line)) for line in lines])

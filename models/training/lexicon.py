@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..data.emoji import SKIPPED_GROUPS
-from ..data.languages import LANGUAGES, plain_code
+from ..data import LANGUAGES, SKIPPED_GROUPS, plain_code
 
 #: Further languages of emojibase; they cost nothing and share their words with their neighbours.
 NEIGHBOURS = ("da", "sv", "nb", "fi", "et", "lt", "hu", "ms")

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-
-from ..errors import TrainingError
 
 #: Features of one discriminator, layer by layer.
 Features = Sequence[Tensor]
@@ -79,15 +76,3 @@ def adaptive_weight(base: Tensor, adversarial: Tensor, last: Tensor, share: floa
 def psnr(mean_squared_error: Tensor | float) -> float:
     """Peak signal-to-noise ratio in dB for pictures in [-1, 1] (peak-to-peak 2)."""
     return 10 * math.log10(4 / max(float(mean_squared_error), 1e-12))
-
-
-def require_finite(loss: Tensor, step: int, checkpoint: Path) -> None:
-    """Stop a run before it learns from a broken loss.
-
-    Raises:
-        TrainingError: the loss is not a number.
-    """
-    if not torch.isfinite(loss):
-        raise TrainingError(
-            f"The loss is {loss.item()} at step {step}. Lower `rate` and run again; {checkpoint} is as it was."
-        )

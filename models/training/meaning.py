@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..common.colours import BACKGROUNDS, WORDS
-from ..data.sampler import SIZES
-from ..data.scene import Scene, Thing, relation
+from ..common import BACKGROUNDS, WORDS
+from ..data import Scene, Thing, relation
+from ..data.sampler import SIDE_RANGES
 from .teacher import WIDTH
 
 #: A target that the loss passes over.
@@ -24,7 +24,7 @@ UNSAID = -100
 #: Most things of one kind that a caption counts.
 MOST = 5
 RELATIONS = (None, "left of", "above")
-_SIZES = (None, *SIZES)
+_SIZES = (None, *SIDE_RANGES)
 _COLOURS = (None, *WORDS)
 _BACKGROUNDS = tuple(BACKGROUNDS)
 _GRADIENTS = (None, *_BACKGROUNDS)
@@ -92,7 +92,7 @@ def _ordered(scene: Scene) -> tuple[tuple[Thing, int], tuple[Thing, int] | None,
 def _size(scene: Scene) -> str | None:
     if scene.kind != "size":
         return None
-    return next((name for name, (low, high) in SIZES.items() if low <= scene.things[0].scale <= high), None)
+    return next((name for name, (low, high) in SIDE_RANGES.items() if low <= scene.things[0].scale <= high), None)
 
 
 class Examiner(nn.Module):

@@ -25,7 +25,7 @@ def by_data(noisy: Tensor, times: Tensor, truth: Tensor) -> Tensor:
     return truth
 
 
-class Objective(Protocol):
+class NoiseObjective(Protocol):
     """One way of learning to denoise."""
 
     def loss(
@@ -133,7 +133,7 @@ class Epsilon:
         )  # fmt: skip
 
 
-def objective(name: str, *, shift: float) -> Objective:
+def objective(name: str, *, shift: float) -> NoiseObjective:
     """`flow` or `epsilon`."""
     if name == "flow":
         return Flow(shift)

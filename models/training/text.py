@@ -11,25 +11,21 @@ the meaning, too.
 from __future__ import annotations
 
 import copy
-import json
 import random
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
-from .. import networks
-from ..errors import TrainingError
-from ..networks import TEXT_LENGTH
-from . import checkpoints
+from ..errors import TrainingError, explained
+from . import networks
 from .corpus import Corpus
 from .distil import known
+from .loop import BROKEN, Objective, State, Stop, never, train
 from .meaning import (
     Examiner,
     Vocabulary,
@@ -38,8 +34,8 @@ from .meaning import (
     distil_loss,
     relation_loss,
 )
+from .networks import TEXT_LENGTH
 from .progress import Progress
-from .schedule import learning_rate
 from .tokenizer import tokenize, tokenize_split
 
 #: Second name of the embedding table in a T5 encoder.
@@ -99,7 +95,7 @@ def train_text(
     tokenizer: PreTrainedTokenizerFast,
     run: Path,
     progress: Progress,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Stop = never,
     device: torch.device | str = "cpu",
     begun: T5EncoderModel | None = None,
 ) -> tuple[T5EncoderModel, Examiner]:
@@ -114,47 +110,80 @@ def train_text(
     Raises:
         TrainingError: the loss is not a number, or the checkpoint cannot be used.
     """
-    # Set up.
-    torch.manual_seed(recipe.seed)
-    encoder = fresh_encoder(recipe, tokenizer) if begun is None else copy.deepcopy(begun).train()
-    encoder.to(device)
-    anchor = None if begun is None else Anchor(copy.deepcopy(begun).to(device), recipe.captions)
-    examiner = Examiner(recipe.width, vocabulary.classes()).to(device)
-    weights = [*encoder.parameters(), *examiner.parameters()]
-    optimizer = torch.optim.AdamW(weights, lr=recipe.rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
-    modules: dict[str, nn.Module] = {"encoder": encoder, "examiner": examiner}
-    checkpoint = run / "text-run.safetensors"
-    step = 0
-    if checkpoint.is_file():
-        step = checkpoints.load(checkpoint, modules, optimizer)["step"]
-        progress.line(f"resumed at step {step}")
-    run.mkdir(parents=True, exist_ok=True)
-    (run / "text.json").write_text(json.dumps(asdict(recipe), indent=1))
-    concepts = corpus.prototypes.to(device)
-    saved = time.monotonic()
-    smooth: dict[str, float] = {}
+    teaching = TextTeaching(recipe, corpus, vocabulary, tokenizer, device, begun)
+    state = train(teaching, run, progress, stop)
+    if state.step >= recipe.steps:
+        save_encoder(teaching.encoder, run / "text.safetensors")
+    return teaching.encoder, teaching.examiner
 
-    while step < recipe.steps and not stop():
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.rate * learning_rate(step, recipe.steps, recipe.warmup, recipe.decay)
-        choose = random.Random(f"text/{recipe.seed}/{step}")
 
-        # Captions of scenes.
-        drawn = corpus.captions(recipe.captions, choose)
-        tokens = tokenize_split(tokenizer, [text for text, _ in drawn], choose, recipe.split, TEXT_LENGTH)
-        orders = torch.tensor([vocabulary.targets(scene, text) for text, scene in drawn]).transpose(0, 1)
-        loss, right = caption_loss(examiner.said(pooled(encoder, tokens.to(device))), orders.to(device))
+class TextTeaching(Objective):
+    """Three kinds of texts, each with its losses; and staying with what a denoiser knows, where there is one."""
+
+    name = "text"
+    file = "text-run"
+    broken = BROKEN.replace("loss is", "loss of the text encoder is").replace("`rate`", "its `rate`")
+
+    def __init__(
+        self,
+        recipe: TextRecipe,
+        corpus: Corpus,
+        vocabulary: Vocabulary,
+        tokenizer: PreTrainedTokenizerFast,
+        device: torch.device | str,
+        begun: T5EncoderModel | None,
+    ) -> None:
+        super().__init__(recipe)
+        self._corpus, self._vocabulary, self._tokenizer, self._device = corpus, vocabulary, tokenizer, device
+        torch.manual_seed(recipe.seed)
+        self.encoder = fresh_encoder(recipe, tokenizer) if begun is None else copy.deepcopy(begun).train()
+        self.encoder.to(device)
+        self._anchor = None if begun is None else Anchor(copy.deepcopy(begun).to(device), recipe.captions)
+        self.examiner = Examiner(recipe.width, vocabulary.classes()).to(device)
+        self.optimizers = torch.optim.AdamW(
+            self.clipped(), lr=recipe.rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True
+        )
+        self.stepped = [self.optimizers]
+        self.modules = {"encoder": self.encoder, "examiner": self.examiner}
+        self._concepts = corpus.prototypes.to(device)
+        self._means: dict[str, float] = {}
+
+    def clipped(self) -> list[nn.Parameter]:
+        return [*self.encoder.parameters(), *self.examiner.parameters()]
+
+    def loss(self, step: int) -> tuple[Tensor, dict[str, float]]:
+        choose = random.Random(f"text/{self.recipe.seed}/{step}")
+        loss, scalars = self._captions(choose)
+        loss = self._names(loss, step, choose, scalars)
+        if self._anchor is not None:
+            tokens = tokenize(self._tokenizer, self._anchor.captions(self._corpus, choose)).to(self._device)
+            kept = self._anchor.loss(self.encoder, tokens)
+            loss = loss + self.recipe.anchor * kept
+            scalars["anchor"] = kept.item()
+        return loss, scalars
+
+    def _captions(self, choose: random.Random) -> tuple[Tensor, dict[str, float]]:
+        """Captions of scenes: which things there are, of which colour, how many and where."""
+        drawn = self._corpus.captions(self.recipe.captions, choose)
+        texts = [text for text, _ in drawn]
+        tokens = tokenize_split(self._tokenizer, texts, choose, self.recipe.split, TEXT_LENGTH).to(self._device)
+        orders = torch.tensor([self._vocabulary.targets(scene, text) for text, scene in drawn]).transpose(0, 1)
+        loss, right = caption_loss(self.examiner.said(pooled(self.encoder, tokens)), orders.to(self._device))
         scalars = {"captions": loss.item(), "things": right[:, [0, 3]].all(1).float().mean().item()}
-        scalars["all"] = right.all(1).float().mean().item()
+        return loss, scalars | {"all": right.all(1).float().mean().item()}
 
-        # Names, in pairs of translations; then words.
+    def _names(self, loss: Tensor, step: int, choose: random.Random, scalars: dict[str, float]) -> Tensor:
+        """Names, in pairs of translations, and the teacher's words: added to `loss`, told in `scalars`."""
+        recipe, corpus, examiner = self.recipe, self._corpus, self.examiner
         taught = recipe.teacher and len(corpus.words) > 0
         pairs = corpus.pairs(recipe.pairs if taught else recipe.pairs + recipe.words // 2, choose)
         words, vectors = corpus.framed(recipe.words, choose) if taught else ([], corpus.vectors[:0])
         texts = [one.text for one, _ in pairs] + [two.text for _, two in pairs] + words
         short = recipe.short if step < recipe.short_share * recipe.steps else TEXT_LENGTH
-        seen = pooled(encoder, tokenize_split(tokenizer, texts, choose, recipe.split, short).to(device))
-        same = torch.tensor([vocabulary.concepts[one.concept] for one, _ in pairs], device=device)
+        seen = pooled(
+            self.encoder, tokenize_split(self._tokenizer, texts, choose, recipe.split, short).to(self._device)
+        )
+        same = torch.tensor([self._vocabulary.concepts[one.concept] for one, _ in pairs], device=self._device)
         count = len(pairs)
         logits = examiner.concepts(seen)
         named = nn.functional.cross_entropy(logits[: 2 * count], same.repeat(2))
@@ -162,40 +191,18 @@ def train_text(
         loss = loss + recipe.names * named + recipe.contrast * contrast
         scalars |= {"names": named.item(), "contrast": contrast.item()}
         if taught:
-            vectors = vectors.to(device)
+            vectors = vectors.to(self._device)
             projected = examiner.teacher(seen)
-            distil = distil_loss(projected, torch.cat([concepts[same.repeat(2)], vectors]))
-            relate = relation_loss(logits[2 * count :], vectors, concepts, recipe.temperature)
+            distil = distil_loss(projected, torch.cat([self._concepts[same.repeat(2)], vectors]))
+            relate = relation_loss(logits[2 * count :], vectors, self._concepts, recipe.temperature)
             loss = loss + recipe.distil * distil + recipe.relate * relate
             scalars |= {"distil": distil.item(), "relate": relate.item()}
-        if anchor is not None:
-            tokens = tokenize(tokenizer, anchor.captions(corpus, choose)).to(device)
-            kept = anchor.loss(encoder, tokens)
-            loss = loss + recipe.anchor * kept
-            scalars["anchor"] = kept.item()
-        if not torch.isfinite(loss):
-            raise TrainingError(
-                f"The loss of the text encoder is {loss.item()} at step {step}. Lower its `rate` and run again; "
-                f"{checkpoint} is good."
-            )
+        return loss
 
-        # Update.
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(weights, 1.0)
-        optimizer.step()
-        step += 1
-
-        # Report and save.
-        smooth = {name: 0.95 * smooth.get(name, value) + 0.05 * value for name, value in scalars.items()}
-        progress.step("text", step, recipe.steps, smooth)
-        if time.monotonic() - saved > 60 * recipe.save_minutes:
-            checkpoints.save(checkpoint, modules, optimizer, {"step": step})
-            saved = time.monotonic()
-    checkpoints.save(checkpoint, modules, optimizer, {"step": step})
-    if step >= recipe.steps:
-        save_encoder(encoder, run / "text.safetensors")
-    return encoder, examiner
+    def told(self, state: State, scalars: Mapping[str, float]) -> Mapping[str, float]:
+        """Means of about the last 20."""
+        self._means = {name: 0.95 * self._means.get(name, value) + 0.05 * value for name, value in scalars.items()}
+        return self._means
 
 
 def fresh_encoder(recipe: TextRecipe, tokenizer: PreTrainedTokenizerFast) -> T5EncoderModel:
@@ -253,11 +260,7 @@ def load_encoder(recipe: TextRecipe, tokens: int, file: Path) -> T5EncoderModel:
         TrainingError: the file is damaged, or of another recipe or tokenizer.
     """
     encoder = networks.text_encoder(tokens, recipe.width, recipe.layers)
-    try:
+    with explained(TrainingError, f"{file} is damaged or of another recipe ({{problem}}). Delete it to train anew."):
         weights = load_file(file)
         encoder.load_state_dict(weights | {TIED: weights["shared.weight"]})
-    except (OSError, KeyError, RuntimeError, SafetensorError) as problem:
-        raise TrainingError(
-            f"{file} is damaged or of another recipe ({problem}). Delete it to train anew."
-        ) from problem
     return encoder

@@ -15,11 +15,11 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
-from ..data.scene import Scene
-from ..networks import TEXT_LENGTH
+from ..data import Scene
 from .corpus import Captions, Corpus
 from .lexicon import Name, by_language
 from .meaning import HEADS, UNSAID, Examiner, Vocabulary, caption_loss
+from .networks import TEXT_LENGTH
 from .tokenizer import tokenize
 
 #: Language → wording → the concepts that are right.

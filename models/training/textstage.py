@@ -12,10 +12,9 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
+from ..data import SYNONYMS, Kind, Scene
 from ..data.describe import Names, describe
 from ..data.sampler import SceneSampler
-from ..data.scene import Kind, Scene
-from ..data.synonyms import SYNONYMS
 from ..errors import DataError
 from .corpus import Captions, Corpus, build_corpus, text_tokenizer
 from .lexicon import Aliases, Unseen, lexicon

@@ -6,10 +6,9 @@ latents, so that its softness is repaired as well.
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +18,12 @@ from torch import Tensor
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..data.store import SpriteSet
+from ..common import Lines, Progress
+from ..common.upscaler import Upscaler, load
+from ..data import SpriteSet
 from ..errors import TrainingError
-from ..upscaler import Upscaler, load
-from . import checkpoints
-from .losses import psnr, require_finite
-from .schedule import learning_rate
+from .loop import Objective, State, Stop, never, train
+from .losses import psnr
 from .upscaler_pairs import degrade, large_pictures, shrink, through_codec, windows
 from .upscaler_sprites import held_out
 
@@ -72,7 +71,7 @@ def train_upscaler(
     run: Path,
     codec: AutoencoderKL | None = None,
     report: Callable[[str], None] = print,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Stop = never,
     start: Path | None = None,
     device: str = "cpu",
 ) -> Upscaler:
@@ -87,56 +86,49 @@ def train_upscaler(
         TrainingError: the loss is not a number, the sprites or `start` do not fit, or the checkpoint cannot be used.
         WeightsRefused: `start` cannot be read.
     """
-    # Set up.
     images = training_images(recipe, sprites).to(device)
-    if codec is not None:
-        codec = codec.to(device, memory_format=torch.channels_last).eval()
     torch.manual_seed(recipe.seed)
     model = begin(recipe, start).to(device, memory_format=torch.channels_last)
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
-    modules = {"model": model, "average": average}
-    checkpoint = run / "upscaler.safetensors"
-    step = 0
-    if checkpoint.is_file():
-        step = checkpoints.load(checkpoint, modules, optimizer)["step"]
-        report(f"resumed at step {step}")
-    run.mkdir(parents=True, exist_ok=True)
-    (run / "upscaler.json").write_text(json.dumps(asdict(recipe), indent=1))
-    saved = began = time.monotonic()
-    first = step
+    if codec is not None:
+        codec = codec.to(device, memory_format=torch.channels_last).eval()
+    enlarging = Enlarging(recipe, model, images, codec)
+    train(enlarging, run, Lines(report), stop)
+    return enlarging.average.module.eval()
 
-    while step < recipe.steps and not stop():
-        # One batch.
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.rate * learning_rate(step, recipe.steps, recipe.warmup, recipe.decay)
-        small, large = pairs(recipe, images, codec, cropped=step < recipe.crop_share * recipe.steps)
-        made = model(small)
+
+class Enlarging(Objective):
+    """Small pictures → large ones."""
+
+    name = "upscaler"
+    model: Upscaler
+    average: AveragedModel
+
+    def __init__(self, recipe: UpscalerRecipe, model: Upscaler, images: Tensor, codec: AutoencoderKL | None) -> None:
+        super().__init__(recipe)
+        self._images, self._codec = images, codec
+        self.model = model
+        self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
+        self.optimizers = torch.optim.AdamW(
+            model.parameters(), lr=recipe.rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True
+        )
+        self.stepped = [self.optimizers]
+        self.modules = {"model": model, "average": self.average}
+
+    def loss(self, step: int) -> tuple[Tensor, dict[str, float]]:
+        recipe = self.recipe
+        small, large = pairs(recipe, self._images, self._codec, cropped=step < recipe.crop_share * recipe.steps)
+        made = self.model(small)
         loss = upscaler_loss(made, large, recipe.edges, recipe.smooth)
-        require_finite(loss, step, checkpoint)
+        return loss, {"loss": loss.item(), "psnr": psnr(functional.mse_loss(made.detach(), large))}
 
-        # Update.
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        average.update_parameters(model)
-        step += 1
-
-        # Report and save.
-        if step % 50 == 0:
-            pace = (step - first) / (time.monotonic() - began)
-            error = functional.mse_loss(made.detach(), large)
-            report(
-                f"upscaler step {step}/{recipe.steps} loss {loss.item():.4f} psnr {psnr(error):.2f} dB "
+    def tell(self, progress: Progress, state: State, scalars: Mapping[str, float]) -> None:
+        """A line every 50 steps."""
+        if state.step % 50 == 0:
+            pace = (state.step - state.first_step) / (time.monotonic() - state.began)
+            progress.line(
+                f"upscaler step {state.step}/{self.steps} loss {scalars['loss']:.4f} psnr {scalars['psnr']:.2f} dB "
                 f"{pace:.2f} steps/s"
             )
-        if time.monotonic() - saved > 60 * recipe.save_minutes:
-            checkpoints.save(checkpoint, modules, optimizer, {"step": step})
-            saved = time.monotonic()
-    checkpoints.save(checkpoint, modules, optimizer, {"step": step})
-    finished: Upscaler = average.module.eval()
-    return finished
 
 
 def begin(recipe: UpscalerRecipe, start: Path | None) -> Upscaler:

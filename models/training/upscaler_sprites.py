@@ -14,12 +14,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data import emoji
-from ..data.drawing import Drawing
-from ..data.packages import fetch, full_disk_explained
+from ..data import (
+    EMOJIBASE,
+    SOURCES,
+    Drawing,
+    DrawingSet,
+    SpriteSet,
+    SpriteWriter,
+    emoji,
+    fetch,
+    full_disk_explained,
+    load,
+    read_build,
+)
 from ..data.raster import rasterise
-from ..data.sources import EMOJIBASE, SOURCES, DrawingSet
-from ..data.store import SpriteSet, SpriteWriter, describe, load
 
 FORMAT = 1
 #: Drawings between two commits: what a build that is stopped may have to do again.
@@ -41,7 +49,7 @@ def crisp_sprites(
         DataError: a package cannot be had (see `packages.fetch`), or no space is left.
     """
     wanted = {"format": FORMAT, "size": size, "count": count}
-    if {key: describe(folder).get(key) for key in wanted} == wanted:
+    if {key: read_build(folder).get(key) for key in wanted} == wanted:
         return load(folder)
     return draw(vector_drawings(cache)[:count], folder, wanted, report, stop)
 

@@ -1,0 +1,285 @@
+"""The render engine: requests in, pictures out. One pipeline on one device.
+
+`load` and `run` block and belong into a thread of their own; `submit` may be called from any. Without `run`, `generate`
+and `draw` do the work themselves.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from ..common import digest, digest_of, upscaler
+from ..drawer import bank
+from ..drawer.pipeline import DrawerPipeline
+from ..drawer.reading import Reader
+from ..drawer.shelf import Shelf
+from ..errors import BankRefused, EngineError, WeightsRefused
+from ..layout import NOTHING, names_of_weights
+from . import families
+from .adapters import Adapters
+from .attached import Attached, known_adapters
+from .begin import RenderContext
+from .compiling import compiled
+from .drawer_finish import DrawerSketch
+from .drawer_network import DrawerNetwork
+from .exact import can_bfloat16
+from .jobs import Job
+from .jobwise import Jobwise
+from .loading import load_pipeline
+from .loop import Loop
+from .network import Network, steps_together
+from .previews import Sketch
+from .profile import Paces
+from .requests import OnProgress, RenderRequest, RenderResult, no_progress
+from .samplers import chosen, name_of
+from .schedule import slots_for
+
+log = logging.getLogger(__name__)
+
+#: Raised whenever the same request may give other pixels than before.
+ENGINE_VERSION = 5
+
+
+class Engine:
+    """Draws all requests it has together, one denoising step at a time."""
+
+    def __init__(
+        self,
+        weights: Path,
+        *,
+        device: str = "auto",
+        threads: int | None = None,
+        adapters: Path | None = None,
+        profile: Path | None = None,
+        exact: bool = True,
+        precision: str = "float32",
+        layout: bool = True,
+        programs: Path | None = None,
+        own_bank: Path | None = None,
+        sampler: str = "",
+        dtype: str = "",
+        megapixels: float = 0.0,
+    ) -> None:
+        """`adapters`: folder of LoRA adapters that may be asked for. `profile`: file that remembers measured speeds.
+
+        Without `exact`, pictures on a GPU are drawn in batches as large as they happen to be: faster for few requests,
+        and the same seed may differ in some bits with its neighbours. The metadata says so. `precision`: of the U-Net
+        on a processor; "bfloat16" counts only where the processor has native bfloat16, and its bits depend on
+        neighbours as without `exact`. `layout`: things that a prompt lists are drawn one by one and set out, where
+        the weights say what they can draw. `programs`: folder where the U-Net is kept compiled for this machine; it
+        is compiled when it is not there yet, for minutes, and used where it is faster; None: not compiled. `sampler`:
+        one of `samplers.SAMPLERS`, in place of the checkpoint's own. `dtype`: what a GPU computes in, "float16",
+        "bfloat16" or "float32"; empty: what the family was made for. `megapixels`: pictures of up to so many are drawn
+        as large as they are asked for; others at about the model's own size, and scaled.
+        `own_bank`: folder of drawings of one's own, beside those of weights that draw from drawings; looked at before
+        each request.
+        """
+        self.weights = weights
+        self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self._adapters = adapters
+        self._profile = profile
+        self._exact = exact
+        self._precision = precision
+        self._layout = layout
+        self._programs = programs
+        self._own_bank = own_bank
+        self._sampler = sampler
+        self._dtype = dtype
+        self._most_pixels = round(megapixels * 1_000_000)
+        self._loop: Loop | Jobwise | None = None
+        self._slots = 2
+        self._about: dict[str, Any] = {}
+
+    def load(self) -> None:
+        """Read the weights and measure how many rows are worth putting together; slow.
+
+        Raises:
+            WeightsMissing: there is no pipeline in the folder.
+            WeightsRefused: it holds pickles, names foreign code, or is damaged.
+            DeviceMissing: torch has no such device here.
+        """
+        pipeline = load_pipeline(self.weights, self.device, self._dtype)
+        if self.device == "cpu" and self._precision == "bfloat16" and steps_together(pipeline) and can_bfloat16():
+            pipeline.unet.to(torch.bfloat16)
+        self._about = {
+            "model": self.weights.stem if self.weights.is_file() else self.weights.name,
+            "model_digest": digest(self.weights),
+            "device": self.device,
+            "upscaler": "none",
+            "sampler": name_of(pipeline.scheduler),
+            "engine": ENGINE_VERSION,
+            "precision": _precision(pipeline),
+            "torch": torch.__version__,
+            "diffusers": version("diffusers"),
+            "family": type(pipeline).__name__,
+            "native": int(pipeline.denoiser.config.size)
+            if isinstance(pipeline, DrawerPipeline)
+            else families.native_of(pipeline),
+        }
+        if isinstance(pipeline, DrawerPipeline):
+            self._load_drawer(pipeline)
+            return
+        network = self._network(pipeline) if steps_together(pipeline) else None
+        if network is None:
+            if self._sampler:
+                pipeline.scheduler = chosen(pipeline.scheduler, self._sampler)
+                self._about["sampler"] = name_of(pipeline.scheduler)
+            jobwise = Jobwise(
+                pipeline, self.device, about=self._about, attached=Attached(pipeline, self._adapters),
+                most_pixels=self._most_pixels,
+            )  # fmt: skip
+            jobwise.try_out()
+            self._loop = jobwise
+            return
+        network.most_pixels = self._most_pixels
+        self._about["sampler"] = network.sampler.name
+        enlarge = self._upscaler(network.vae.dtype)
+        if self._programs is not None:
+            network.program = compiled(network, self._programs, self._about["model_digest"])
+        with torch.inference_mode():
+            adapters = Adapters(network, self.weights, self._adapters)
+            names = names_of_weights(self.weights) if self._layout else NOTHING
+            context = RenderContext(network, adapters, enlarge, Sketch(network), names)
+            paces = Paces(self._machine() + (" compiled" if network.program else ""), self._profile)
+            cells = network.native // network.factor
+            self._slots = slots_for(paces.get(network, network.plain, cells, cells))
+        exact = self._exact and (self.device != "cpu" or network.kind == torch.float32)
+        self._loop = Loop(context, paces, exact=exact, about=self._about)
+
+    def _load_drawer(self, pipeline: DrawerPipeline) -> None:
+        """Of weights that draw from drawings; where their bank cannot be used they draw from words alone."""
+        if self.device == "cpu" and self._precision == "bfloat16" and can_bfloat16():
+            pipeline.denoiser.to(torch.bfloat16)
+            self._about["precision"] = "bfloat16"
+        side = int(pipeline.denoiser.config.size)
+        try:
+            shipped = bank.read(self.weights / bank.FOLDER, side=side)
+        except BankRefused as problem:
+            log.warning("pictures are drawn from words alone reason=%s", problem)
+            shipped = None
+        reader = Reader(pipeline.text_encoder, pipeline.tokenizer)
+        # Vectors of another encoder say nothing.
+        same = shipped is not None and shipped.encoder == digest_of(self.weights / "text_encoder")
+        shelf = Shelf(shipped, self._own_bank, side, reader.vectors if same else None)
+        network = DrawerNetwork(pipeline, self.device, shelf)
+        with torch.inference_mode():
+            names = names_of_weights(self.weights) if self._layout else NOTHING
+            context = RenderContext(network, None, self._upscaler(torch.float32), DrawerSketch(), names)
+            paces = Paces(self._machine(), self._profile)
+            self._slots = slots_for(paces.get(network, network.plain, side, side))
+        exact = self._exact and (self.device != "cpu" or network.kind == torch.float32)
+        self._loop = Loop(context, paces, exact=exact, about=self._about)
+
+    def _upscaler(self, kind: torch.dtype) -> upscaler.Upscaler | None:
+        beside = self.weights / upscaler.FOLDER
+        if not beside.is_dir():
+            return None
+        self._about["upscaler"] = digest(beside)
+        return upscaler.load(beside, kind=kind, device=self.device)
+
+    def _network(self, pipeline: Any) -> Network | None:
+        """The pipeline taken apart, or None where only its own loop knows how its scheduler is stepped."""
+        try:
+            return Network(pipeline, self.device, self._sampler)
+        except WeightsRefused:
+            if self._sampler:
+                raise
+            return None
+
+    def _machine(self) -> str:
+        name = torch.cuda.get_device_name(self.device) if self.device.startswith("cuda") else "cpu"
+        threads = torch.get_num_threads() if self.device == "cpu" else 0
+        return f"{self._about['model_digest'][:16]} {name} {threads} {torch.__version__} {self._about['precision']}"
+
+    def describe(self) -> Mapping[str, Any]:
+        """What is written into every picture's metadata: enough, with the request, to make it again."""
+        if self._about:
+            return dict(self._about)
+        return {"model": self.weights.name, "model_digest": "", "device": self.device, "engine": ENGINE_VERSION}
+
+    def adapters(self) -> Sequence[str]:
+        """Names of the fine-tunes that may be asked for just now, in order."""
+        return known_adapters(self._adapters)
+
+    @property
+    def slots(self) -> int:
+        """Jobs that should be here at a time, by what was measured."""
+        return self._slots
+
+    @property
+    def loop(self) -> Loop | Jobwise:
+        """What draws.
+
+        Raises:
+            EngineError: `load` was not called.
+        """
+        if self._loop is None:
+            raise EngineError("The engine has no weights yet: call load() first.")
+        return self._loop
+
+    def submit(self, request: RenderRequest, on_progress: OnProgress = no_progress) -> Job:
+        """Put a request in, from any thread; `run` draws it. `on_progress` is called in the engine's thread.
+
+        `Job.result` ends with the pictures, or with Cancelled, Unrenderable or TooLate.
+        """
+        return self.loop.submit(request, on_progress)
+
+    def run(self) -> None:
+        """Draw what is submitted until `close`. Blocks."""
+        self.loop.run()
+
+    def close(self) -> None:
+        """Let `run` return after its step."""
+        self.loop.close()
+
+    def draw(self, request: RenderRequest, on_progress: OnProgress = no_progress) -> RenderResult:
+        """Submit and wait. `on_progress` may raise to leave at a step boundary; what it raised comes out of here.
+
+        Raises:
+            EngineError: `load` was not called.
+            Unrenderable: not enough memory, or something that the model cannot draw.
+            TooLate: the deadline passed.
+        """
+        return self.loop.draw(request, on_progress)
+
+    def generate(
+        self,
+        prompt: str,
+        *,
+        negative: str = "",
+        seeds: Sequence[int],
+        steps: int,
+        guidance: float,
+        width: int,
+        height: int,
+        on_step: Callable[[int, int], None] = lambda step, steps: None,
+    ) -> list[Image.Image]:
+        """Render one picture for each seed.
+
+        `width` and `height` are the delivered size in pixels: the model draws at its own size with that aspect, the
+        result goes through the upscaler, where the weights have one, and is scaled. `on_step(k, n)` is called after
+        each step and may raise `Cancelled`. A seed gives the same pixels alone and among others.
+
+        Raises:
+            EngineError: `load` was not called.
+            Unrenderable: not enough memory, or a shape that the model cannot draw.
+        """
+        request = RenderRequest(prompt, tuple(seeds), steps, guidance, width, height, negative=negative)
+        return list(self.draw(request, lambda progress: on_step(progress.step, progress.steps)).pictures)
+
+
+def _precision(pipeline: Any) -> str:
+    """Of the part that draws, as torch calls it."""
+    part = next(
+        (found for name in ("unet", "transformer", "denoiser") if (found := pipeline.components.get(name))), None
+    )
+    return str(getattr(part, "dtype", "")).removeprefix("torch.")
