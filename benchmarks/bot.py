@@ -24,7 +24,7 @@ from typing import Any
 import psutil
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "tests"))  # the stand-in
+sys.path.insert(0, str(HERE.parent / "tests" / "support"))  # the stand-in
 
 from standin.driver import StandIn  # noqa: E402
 from standin.openapi import OpenApi  # noqa: E402

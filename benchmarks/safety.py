@@ -86,7 +86,7 @@ def rules(options: argparse.Namespace) -> dict[str, Any]:
 
     A prompt in which a word of the list stands undisguised is no false alarm: it is left out and counted.
     """
-    sys.path[:0] = [str(PROJECT / "tests"), str(PROJECT / "benchmarks")]
+    sys.path[:0] = [str(PROJECT / "tests" / "support"), str(PROJECT / "benchmarks")]
     from bypasses import FRAMES, PHRASES, WORDS, Attempt, attempts
     from glyphs import alike_on_screen
 

@@ -1,6 +1,6 @@
 """All that is used of discord.py beyond its documented interface, each with the reason why no public way will do.
 
-tests/test_bot_internals.py asserts that the pinned version still has every one of them in this shape.
+tests/bot/test_internals.py asserts that the pinned version still has every one of them in this shape.
 """
 
 from __future__ import annotations

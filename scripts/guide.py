@@ -22,7 +22,7 @@ from typing import Any
 from PIL import Image, ImageChops
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "scripts")]
+sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "scripts")]
 
 from guide_page import Shown, form, message, page  # noqa: E402
 from standin.driver import StandIn  # noqa: E402

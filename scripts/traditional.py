@@ -2,7 +2,7 @@
 
     .venv/bin/python scripts/traditional.py
 
-Run it after a change in bot/text/locales/zh-CN; tests/test_bot_texts.py fails until then. zh-TW is never written by
+Run it after a change in bot/text/locales/zh-CN; tests/bot/test_texts.py fails until then. zh-TW is never written by
 hand.
 """
 
