@@ -100,7 +100,7 @@ class Unsupported(Unfit):
     """The model does not know something that is asked for."""
 
     def __init__(self, message: str, what: str) -> None:
-        """`what`: parts, tile, draft, chaos, negative, stop, source or inpaint."""
+        """`what`: parts, tile, draft, chaos, negative, stop, sampler, source or inpaint."""
         super().__init__(message)
         self.code = f"unsupported_{what}"
 

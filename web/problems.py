@@ -127,6 +127,7 @@ def failure(code: str | None) -> str | None:
         "unsupported_tile": "this model draws no seamless tiles",
         "unsupported_draft": "this model knows no drafts",
         "unsupported_chaos": "this model knows no chaos",
+        "unsupported_sampler": "this model cannot be drawn with that sampler; name another one",
         "unsupported_stop": "this model cannot stop early",
         "unsupported_negative": "this model takes no negative prompt",
         "unsupported_source": "this model cannot begin from a picture",

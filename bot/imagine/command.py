@@ -58,7 +58,8 @@ def _optional(name: str, of: Any) -> Parameter:
 
 
 def _choices_of(flag: Flag) -> list[Choice[str]]:
-    return [Choice(name=text(f"name.{flag.field}.{one}"), value=one) for one in flag.choices]
+    named = {one: one if flag.named else text(f"name.{flag.field}.{one}") for one in flag.choices}
+    return [Choice(name=name, value=one) for one, name in named.items()]
 
 
 def _option_type(flag: Flag) -> Any:

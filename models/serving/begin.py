@@ -96,7 +96,8 @@ def begin(context: RenderContext, request: RenderRequest, first: int) -> Begun:
     network = context.network
     assert isinstance(network, Network)
     assert context.adapters is not None
-    how = sampling_of(request, context.adapters.student, network.sampler)
+    sampler = network.samplers.of(request)
+    how = sampling_of(request, context.adapters.student, sampler)
     variant = context.adapters.variant(request.adapters, draft=request.draft)
     layout = layout_of(context, request)
     several = layout is not None and not layout.single
@@ -113,7 +114,7 @@ def begin(context: RenderContext, request: RenderRequest, first: int) -> Begun:
     course: solver.Table | Run = (
         table_course(solver.scheduler_for(network.plain.pipeline.scheduler), how.steps, strength, how.order)
         if how.order
-        else network.sampler.course(how.steps, strength)
+        else sampler.course(how.steps, strength)
     )
 
     # Words and noise of each drawing of each picture.

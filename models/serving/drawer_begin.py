@@ -36,7 +36,8 @@ def begin(context: RenderContext, request: RenderRequest, first: int) -> Begun:
     if request.adapters:
         raise Unfit(f"These weights take no adapters ({', '.join(request.adapters)}); drawings are added to the bank.")
     network.shelf.refresh()
-    how = sampling_of(request, None, network.sampler)
+    sampler = network.samplers.of(request)
+    how = sampling_of(request, None, sampler)
     layout = layout_of(context, request)
     side = network.native
     lane = Lane("", side, side, tile=False)
@@ -44,7 +45,7 @@ def begin(context: RenderContext, request: RenderRequest, first: int) -> Begun:
     # What is there before the first step.
     canvas = sources.canvas_of(request.source, request.width, request.height) if request.source else None
     known = [network.encode(each) for each in _begun_from(request, canvas, context, side)]
-    course = network.sampler.course(how.steps, canvas.strength if canvas else None)
+    course = sampler.course(how.steps, canvas.strength if canvas else None)
 
     # Drawings and noise of each thing of each picture.
     columns: list[list[Picture]] = []

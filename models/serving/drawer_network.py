@@ -19,7 +19,7 @@ from ..drawer.shelf import Shelf, premultiplied
 from .exact import layers_apart, padded
 from .network import Variant
 from .program import Program
-from .samplers import sampler_of
+from .samplers import Samplers
 
 #: Contexts that are remembered, some megabytes each: of the texts that many pictures have, above all of no text.
 REMEMBERED = 16
@@ -42,7 +42,7 @@ class DrawerNetwork:
         self.denoiser: Any = pipeline.denoiser.eval().requires_grad_(False)
         self.native: int = self.denoiser.config.size
         self.kind: torch.dtype = self.denoiser.dtype
-        self.sampler = sampler_of(pipeline.scheduler)
+        self.samplers = Samplers(pipeline.scheduler)
         #: Guidance of the references; 0: as much as that of the words.
         self.reference_guidance = float(pipeline.config.reference_guidance)
         self._least = 1

@@ -141,7 +141,7 @@ class Engine:
             self._loop = jobwise
             return
         network.most_pixels = self._most_pixels
-        self._about["sampler"] = network.sampler.name
+        self._about["sampler"] = network.samplers.usual.name
         enlarge = self._upscaler(network.vae.dtype)
         if self._programs is not None:
             network.program = compiled(network, self._programs, self._about["model_digest"])

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..common import cut_out, native_size
-from ..errors import Unrenderable, WeightsRefused
+from ..errors import Unrenderable, Unsupported, WeightsRefused
 from . import sources
 from .attached import Attached
 from .drawing import last_step
@@ -25,7 +25,7 @@ from .inbox import Inbox
 from .jobs import Cancelled, Job
 from .previews import grid_file
 from .requests import Progress, RenderRequest, RenderResult
-from .samplers import name_of
+from .samplers import chosen, for_members, name_of, spelt
 from .schedule import RowLimit, preview_due
 from .stock_calls import Calls, takes
 
@@ -149,6 +149,11 @@ class Jobwise(Inbox):
                 self._attached = Attached(self._pipeline, None)
             used = self._attached.use(request.adapters)
             prompt = self._attached.prompt(prompt, request.adapters)
+        own = self._pipeline.scheduler
+        if request.sampler:
+            with for_members():
+                self._pipeline.scheduler = chosen(own, spelt(request.sampler))
+        sampler = name_of(self._pipeline.scheduler)
         try:
             try:
                 found, groups = self._groups(job, prompt, size, canvas)
@@ -158,6 +163,7 @@ class Jobwise(Inbox):
                 size = self._size(request)
                 found, groups = self._groups(job, prompt, size, canvas)
         finally:
+            self._pipeline.scheduler = own
             if request.adapters and self._attached is not None:
                 self._attached.rest()
         for each in found:
@@ -169,7 +175,7 @@ class Jobwise(Inbox):
         if request.transparent:
             pictures = [cut_out(each) for each in pictures]
         about = {
-            **self._about, "sampler": name_of(self._pipeline.scheduler), "steps": request.steps,
+            **self._about, "sampler": sampler, "steps": request.steps,
             "guidance": request.guidance, "drawn": list(size),
             "canonical": f"job of {', then '.join(str(each) for each in groups)}",
             **({"adapters": dict(used)} if used else {}),
@@ -247,6 +253,10 @@ class Jobwise(Inbox):
             raise
         except Exception as problem:
             # What it was loaded with draws; something of this request it cannot.
+            if job.request.sampler:
+                raise Unsupported(
+                    f"{self._calls.kind} cannot be drawn by {job.request.sampler}: {problem}", "sampler"
+                ) from problem
             raise Unrenderable(f"{self._calls.kind} cannot draw this: {type(problem).__name__}: {problem}") from problem
         return [one if isinstance(one, Image.Image) else one[0] for one in found]
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from . import families
 from .exact import circular, padded, rows_apart
 from .program import MOST, Program
-from .samplers import Sampler, sampler_of
+from .samplers import Samplers
 from .wording import chunks, cut_tokens, plain_text, weighted
 
 #: Prompts whose vectors are remembered.
@@ -65,7 +65,7 @@ class Network:
         #: What the U-Net computes in.
         self.kind: torch.dtype = unet.dtype
         #: What steps rows; found out now, not at the first picture.
-        self.sampler: Sampler = sampler_of(pipeline.scheduler, sampler)
+        self.samplers = Samplers(pipeline.scheduler, sampler)
         self.plain = self.variant("", pipeline)
         #: The plain U-Net compiled, where that is wanted and was found to be of use.
         self.program: Program | None = None

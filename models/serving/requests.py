@@ -57,6 +57,8 @@ class RenderRequest:
     tile: bool = False
     draft: bool = False
     transparent: bool = False
+    #: One of `samplers.SAMPLERS`; empty: the model's own.
+    sampler: str = ""
     adapters: tuple[str, ...] = ()
     source: Source | None = None
     #: Of each drawing of each picture: ids of the bank's drawings, in place of those that the prompt and seed choose.

@@ -7,15 +7,17 @@ other one is a stock scheduler object for each row (stock.py), so that one that 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import diffusers
 from diffusers import DPMSolverMultistepScheduler
 
-from ..errors import WeightsRefused
+from ..errors import Unsupported, WeightsRefused
 from . import solver
+from .requests import RenderRequest
 from .stock import Run
 
 #: What `[render] sampler` may name: the class, what of the checkpoint's configuration it changes, and the class for
@@ -93,6 +95,40 @@ def sampler_of(own: Any, wanted: str = "") -> Sampler:
             f"Name another in [render] sampler: {', '.join(SAMPLERS)}."
         ) from problem
     return made
+
+
+class Samplers:
+    """Those of one model: its own or the operator's, and others that requests name, each tried when first named."""
+
+    def __init__(self, own: Any, wanted: str = "") -> None:
+        """Raises: WeightsRefused, as `sampler_of`."""
+        self._own = own
+        self.usual = sampler_of(own, wanted)
+        self._named: dict[str, Sampler] = {}
+
+    def of(self, request: RenderRequest) -> Sampler:
+        """What steps this request. Raises: Unsupported, says why."""
+        name = spelt(request.sampler)
+        if not name:
+            return self.usual
+        if name not in self._named:
+            with for_members():
+                self._named[name] = sampler_of(self._own, name)
+        return self._named[name]
+
+
+@contextmanager
+def for_members() -> Iterator[None]:
+    """A sampler that a request names and the model cannot be drawn with is that request's fault."""
+    try:
+        yield
+    except WeightsRefused as problem:
+        raise Unsupported(str(problem), "sampler") from problem
+
+
+def spelt(name: str) -> str:
+    """`euler-a` of a prompt, where spaces end a name, is "euler a"."""
+    return name.casefold().replace("-", " ")
 
 
 def chosen(own: Any, wanted: str) -> Any:

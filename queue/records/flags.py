@@ -36,8 +36,9 @@ class Flag:
     times: int = 1
     #: Its name among the options of a slash command; its field's if empty.
     option: str = ""
-    #: Values that it may have; any if empty.
+    #: Values that it may have; any if empty. They are explained by texts, unless they are names.
     choices: tuple[str, ...] = ()
+    named: bool = False
     #: Of the request, or of the wish alone.
     field: str = ""
 

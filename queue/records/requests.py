@@ -39,6 +39,14 @@ Percent = Annotated[int, Field(ge=0, le=100)]
 Name = Annotated[str, StringConstraints(max_length=200)]
 
 
+#: Samplers that a request may name, as models/serving/samplers.py has them; which of them fit depends on the model.
+SAMPLERS = (
+    *("ddim", "ddpm", "deis", "dpm++-2m", "dpm++-2m-karras", "dpm++-2m-exponential", "dpm++-2m-sde"),
+    *("dpm++-2m-sde-karras", "dpm++-2s", "euler", "euler-a", "euler-karras", "heun", "kdpm2", "kdpm2-a", "lcm", "pndm"),
+    *("tcd", "unipc"),
+)
+
+
 class Part(BaseModel):
     """A part of a prompt with its weight: `cat::2 dog` is ("cat", 2) and ("dog", 1); negative ones push away."""
 
@@ -112,6 +120,8 @@ class ImageRequest(BaseModel):
     transparent: Annotated[bool, Flag("switch", ("transparent",))] = False
     #: Drawn as one picture, whatever things it lists; otherwise these may be drawn one by one and set out.
     raw: Annotated[bool, Flag("switch", ("raw",))] = False
+    #: What steps the picture, in place of the model's own scheduler; empty: that one.
+    sampler: Annotated[Name, Flag("name", ("sampler",), "--sampler euler-a", choices=SAMPLERS, named=True)] = ""
     #: Names of LoRA adapters in the worker's folder.
     adapters: Annotated[
         tuple[Name, ...], Field(max_length=4, strict=False),

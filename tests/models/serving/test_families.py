@@ -14,7 +14,7 @@ import torch
 from diffusers import DiffusionPipeline, DPMSolverMultistepScheduler
 from safetensors.torch import save_file
 
-from daguerre.models.errors import DeviceMissing, TooLate, Unfit, WeightsMissing, WeightsRefused
+from daguerre.models.errors import DeviceMissing, TooLate, Unfit, Unsupported, WeightsMissing, WeightsRefused
 from daguerre.models.serving.engine import Engine
 from daguerre.models.serving.jobs import Cancelled
 from daguerre.models.serving.jobwise import Jobwise
@@ -187,3 +187,19 @@ def test_a_device_that_is_not_there_is_named(tmp_path: Path) -> None:
     """Not torch's assertion."""
     with pytest.raises(DeviceMissing, match=r"no device cuda:1 .*\[render\] devices"):
         Engine(familykit.write_sd15(tmp_path / "toy"), device="cuda:1").load()
+
+
+def test_a_request_names_its_sampler_in_job_by_job_families_too(tmp_path: Path) -> None:
+    """For that job alone; one that is not for flow models is that request's fault."""
+    engine = loaded(familykit.write_sd3(tmp_path / "toy"))
+    ask = replace(ASK, negative="", seeds=(3,))
+    usual = engine.draw(ask)
+    heun = engine.draw(replace(ask, sampler="heun"))
+    assert (usual.about["sampler"], heun.about["sampler"]) == ("FlowMatchEulerDiscrete", "FlowMatchHeunDiscrete")
+    assert heun.pictures[0].tobytes() != usual.pictures[0].tobytes()
+    with pytest.raises(Unsupported, match="not for flow models"):
+        engine.draw(replace(ask, sampler="lcm"))
+    assert engine.draw(ask).pictures[0].tobytes() == usual.pictures[0].tobytes()
+    # FLUX's pipeline makes its own sigmas, which few schedulers take.
+    with pytest.raises(Unsupported, match="FluxPipeline cannot be drawn by heun"):
+        loaded(familykit.write_flux(tmp_path / "flux")).draw(replace(ask, sampler="heun"))

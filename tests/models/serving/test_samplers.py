@@ -17,13 +17,14 @@ import torch
 from diffusers import DiffusionPipeline
 from PIL import Image
 
-from daguerre.models.errors import WeightsRefused
+from daguerre.models.errors import Unsupported, WeightsRefused
 from daguerre.models.serving.engine import Engine
 from daguerre.models.serving.loop import Loop
 from daguerre.models.serving.requests import RenderRequest, Source
-from daguerre.models.serving.samplers import SAMPLERS, sampler_of
+from daguerre.models.serving.samplers import SAMPLERS, Samplers, chosen, spelt
 from daguerre.models.serving.schedule import Pace
 from daguerre.models.serving.stock import Run
+from daguerre.queue.records import requests as queue_requests
 
 SD = familykit.SD
 ASK = RenderRequest("a red apple", (3, 4), 5, 3.0, 32, 32, negative="blue")
@@ -114,7 +115,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Engine, Any]:
 def stepped_by(shared: tuple[Engine, Any], scheduler: Any, wanted: str = "") -> Engine:
     """The engine with what loading a folder with that scheduler would have found."""
     loop: Any = shared[0].loop
-    loop._context.network.sampler = sampler_of(scheduler, wanted)
+    loop._context.network.samplers = Samplers(scheduler, wanted)
     return shared[0]
 
 
@@ -243,6 +244,35 @@ def test_rows_of_a_table_and_rows_of_their_own_agree(shared: tuple[Engine, Any])
     quick = engine.draw(ASK).pictures[0]
     loop: Any = engine.loop
     network = loop._context.network
-    assert network.sampler.order == 2
-    network.sampler = replace(network.sampler, order=0)
+    assert network.samplers.usual.order == 2
+    network.samplers.usual = replace(network.samplers.usual, order=0)
     assert decibels(engine.draw(ASK).pictures[0], quick) >= 60
+
+
+def test_a_request_names_its_sampler(shared: tuple[Engine, Any]) -> None:
+    """Each picture by its own, in the same steps as others, and the metadata says which; spelt as prompts spell it."""
+    engine = stepped_by(shared, made("DPMSolverMultistepScheduler", {}))
+    job = engine.submit(replace(ASK, sampler="euler-a"))
+    other = engine.submit(ASK)
+    loop: Any = engine.loop
+    while loop.tick():
+        pass
+    euler, usual = job.result.result(), other.result.result()
+    assert (euler.about["sampler"], usual.about["sampler"]) == ("EulerAncestralDiscrete", "DPM-Solver++ 2M")
+    stock = stock_picture(shared[1], chosen(made("DPMSolverMultistepScheduler", {}), "euler a"), ASK, 3)
+    assert decibels(euler.pictures[0], stock) >= 60
+    assert usual.pictures[0].tobytes() == engine.draw(ASK).pictures[0].tobytes()
+
+
+def test_a_sampler_that_does_not_fit_the_model(shared: tuple[Engine, Any]) -> None:
+    """Only the request that names it is refused, with the reason."""
+    engine = stepped_by(shared, made("EDMEulerScheduler", {}))
+    with pytest.raises(Unsupported, match="not for EDM models") as refused:
+        engine.draw(replace(ASK, sampler="lcm"))
+    assert refused.value.code == "unsupported_sampler"
+    engine.draw(ASK)
+
+
+def test_prompts_name_the_samplers_that_there_are() -> None:
+    """The queue, which knows no models, lists them too."""
+    assert {spelt(name) for name in queue_requests.SAMPLERS} == SAMPLERS.keys()

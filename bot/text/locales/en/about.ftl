@@ -95,6 +95,7 @@ help-flag-draft = quick and rough
 help-flag-transparent = without a background
 help-flag-raw = in one go: things are not drawn one by one
 help-flag-model = which model draws
+help-flag-sampler = what steps the picture, such as `euler-a` or `dpm++-2m-karras`
 help-flag-adapters = a fine-tune, up to four of them
 help-flag-count = pictures of the request, 1 to 4
 help-flag-relaxed = wait for a quiet moment

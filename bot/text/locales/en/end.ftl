@@ -30,6 +30,7 @@ reason-unsupported_tile = the model here draws no seamless tiles (`--tile`). Ple
 reason-unsupported_draft = the model here knows no drafts (`--draft`). Please ask without.
 reason-unsupported_chaos = the model here knows no `--chaos`. Please ask without.
 reason-unsupported_stop = the model here cannot stop early (`--stop`). Please ask without.
+reason-unsupported_sampler = the model here cannot be drawn with that `--sampler`. Please choose another one, or ask without.
 reason-unsupported_negative = the model here takes no negative prompt (`--no`). Please ask without.
 reason-unsupported_source = the model here cannot begin from a picture. Please ask by words alone.
 reason-unsupported_inpaint = the model here cannot draw a part of a picture again. Please ask by words alone.

@@ -83,6 +83,7 @@ help-flag-draft = 快速草稿
 help-flag-transparent = 不要背景
 help-flag-raw = 整张一次画成，不逐个摆放
 help-flag-model = 由哪个模型画
+help-flag-sampler = 用哪种采样器画，如 `euler-a` 或 `dpm++-2m-karras`
 help-flag-adapters = 微调模型，最多四个
 help-flag-count = 一个请求的张数，1 到 4
 help-flag-relaxed = 等空闲时再画

@@ -18,6 +18,7 @@ reason-unsupported_tile = 这里的模型不会画无缝拼贴（`--tile`）。�
 reason-unsupported_draft = 这里的模型没有草稿模式（`--draft`）。请去掉它再试。
 reason-unsupported_chaos = 这里的模型不支持 `--chaos`。请去掉它再试。
 reason-unsupported_stop = 这里的模型不能提前停下（`--stop`）。请去掉它再试。
+reason-unsupported_sampler = 这里的模型不能用这个采样器（`--sampler`）来画。请换一个，或去掉它再试。
 reason-unsupported_negative = 这里的模型不支持反向提示词（`--no`）。请去掉它再试。
 reason-unsupported_source = 这里的模型不能从图片开始画。请只用文字描述。
 reason-unsupported_inpaint = 这里的模型不能重画图片的一部分。请只用文字描述。

@@ -83,6 +83,7 @@ help-flag-draft = 快速草稿
 help-flag-transparent = 不要背景
 help-flag-raw = 整張一次畫成，不逐個擺放
 help-flag-model = 由哪個模型畫
+help-flag-sampler = 用哪種取樣器畫，如 `euler-a` 或 `dpm++-2m-karras`
 help-flag-adapters = 微調模型，最多四個
 help-flag-count = 一個請求的張數，1 到 4
 help-flag-relaxed = 等空閒時再畫

@@ -18,6 +18,7 @@ reason-unsupported_tile = 這裡的模型不會畫無縫拼貼（`--tile`）。�
 reason-unsupported_draft = 這裡的模型沒有草稿模式（`--draft`）。請去掉它再試。
 reason-unsupported_chaos = 這裡的模型不支援 `--chaos`。請去掉它再試。
 reason-unsupported_stop = 這裡的模型不能提前停下（`--stop`）。請去掉它再試。
+reason-unsupported_sampler = 這裡的模型不能用這個取樣器（`--sampler`）來畫。請換一個，或去掉它再試。
 reason-unsupported_negative = 這裡的模型不支援反向提示詞（`--no`）。請去掉它再試。
 reason-unsupported_source = 這裡的模型不能從圖片開始畫。請只用文字描述。
 reason-unsupported_inpaint = 這裡的模型不能重畫圖片的一部分。請只用文字描述。
