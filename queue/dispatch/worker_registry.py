@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..records import Capability, Heartbeat, Needs, WorkerInfo
+from ..records import Capability, Heartbeat, WorkerInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +63,6 @@ class WorkerRegistry:
     def silent(self, group: str, now: float) -> float:
         """Seconds since any worker of the group was heard, or since the first of any was."""
         return now - self._groups.get(group, now if self._began is None else self._began)
-
-    def can_render(self, needs: Needs, now: float) -> int:
-        """Number of living workers that such a job fits."""
-        return sum(heard.heartbeat.capability.fits(needs) for heard in self._live(now))
 
     def running(self, now: float) -> Mapping[str, str]:
         """The jobs that living workers say they work on, each with the group of its worker."""

@@ -106,22 +106,16 @@ def half(text: str) -> str:
     return text.translate(_HALF)
 
 
-def permutations(chars: Chars) -> list[Chars]:
-    """All texts that the braces stand for, the last ones changing fastest; itself when there are none.
-
-    Raises:
-        MalformedPrompt: a brace lacks its other one.
-    """
-    return list(_every(chars, 0))
-
-
 def count_permutations(chars: Chars) -> int:
     """How many texts there are, without making them. Raises: MalformedPrompt."""
     return _count(chars, 0)
 
 
 def first_permutations(chars: Chars, most: int) -> list[Chars]:
-    """The texts, if there are at most so many. Raises: MalformedPrompt."""
+    """The texts that the braces stand for, the last ones changing fastest, if there are at most so many.
+
+    Raises: MalformedPrompt.
+    """
     number = count_permutations(chars)
     if number > most:
         at = next((char.at for char in chars if is_sign(char, "{")), 0)
