@@ -24,7 +24,7 @@ SAID = 600
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RestartPolicy:
     """How long the supervisor waits, in seconds."""
 
     #: Before the first restart; doubled with every further one.
@@ -55,12 +55,12 @@ class Supervisor:
         self,
         commands: Mapping[str, Sequence[str]],
         environment: Mapping[str, str],
-        patience: Patience | None = None,
+        policy: RestartPolicy | None = None,
         tell: Callable[[str], None] | None = None,
     ) -> None:
         self._commands = commands
         self._environment = dict(environment)
-        self._patience = patience or Patience()
+        self._policy = policy or RestartPolicy()
         self._states = dict.fromkeys(commands, "not started")
         self._tell = tell
         #: Why a child cannot start; of those that can, nothing.
@@ -76,7 +76,7 @@ class Supervisor:
         """Why no child can start, in words for the owner; None while one of them may."""
         now = time.monotonic()
         for name in self._commands:
-            proven = name in self._begun and now - self._begun[name] >= self._patience.proven
+            proven = name in self._begun and now - self._begun[name] >= self._policy.proven
             if name not in self._troubles or proven:
                 return None
         return next(iter(self._troubles.values()), None)
@@ -95,8 +95,8 @@ class Supervisor:
             self._begun.pop(name, None)
             if stop.is_set():
                 break
-            failures = 1 if time.monotonic() - begun >= self._patience.proven else failures + 1
-            pause = self._patience.before_restart(failures, status)
+            failures = 1 if time.monotonic() - begun >= self._policy.proven else failures + 1
+            pause = self._policy.before_restart(failures, status)
             self._states[name] = f"ended with status {status}; starts again in {pause:g} s"
             level = logging.DEBUG if name in self._troubles else logging.WARNING
             log.log(level, "child ended name=%s status=%d restart_in=%gs", name, status, pause)
@@ -159,9 +159,9 @@ class Supervisor:
     async def _end(self, name: str, process: Process, ended: asyncio.Future[int]) -> None:
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
-        await asyncio.wait({ended}, timeout=self._patience.grace)
+        await asyncio.wait({ended}, timeout=self._policy.grace)
         if not ended.done():
-            log.warning("child killed name=%s after=%gs", name, self._patience.grace)
+            log.warning("child killed name=%s after=%gs", name, self._policy.grace)
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await ended

@@ -43,7 +43,7 @@ from daguerre.queue.worker.settings import JobContext, WorkerSettings  # noqa: E
 DEADLINE, GOAL = 3_000.0, 150.0
 MEMBERS = 200
 #: Seconds that the queue gets to empty itself afterwards.
-PATIENCE = 600.0
+MOST_SECONDS = 600.0
 
 
 def say(text: str) -> None:
@@ -207,9 +207,9 @@ def acks(asked: list[Any]) -> dict[str, Any]:
 
 
 async def settled(bot: asyncio.subprocess.Process) -> dict[str, Any]:
-    """Wait until every job is over and told, or for `PATIENCE` seconds."""
+    """Wait until every job is over and told, or for `MOST_SECONDS` seconds."""
     assert bot.stdin is not None
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + MOST_SECONDS
     while True:
         bot.stdin.write(b"?\n")
         await bot.stdin.drain()

@@ -15,14 +15,14 @@ log = logging.getLogger(__name__)
 AGAIN = 0.5
 
 
-async def end(tasks: Iterable[asyncio.Task[Any]], patience: float = 10.0) -> None:
-    """Cancel tasks and wait until they have ended; what will not end within `patience` seconds is left behind.
+async def end(tasks: Iterable[asyncio.Task[Any]], wait_seconds: float = 10.0) -> None:
+    """Cancel tasks and wait until they have ended; what will not end within `wait_seconds` seconds is left behind.
 
     Once is not enough: before Python 3.12 `asyncio.wait_for`, which nats-py uses, loses a cancellation that arrives
     together with the answer.
     """
     left = {task for task in tasks if not task.done()}
-    deadline = asyncio.get_running_loop().time() + patience
+    deadline = asyncio.get_running_loop().time() + wait_seconds
     while left and asyncio.get_running_loop().time() < deadline:
         for task in left:
             task.cancel()

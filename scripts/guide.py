@@ -29,7 +29,7 @@ from standin.driver import StandIn  # noqa: E402
 
 GUIDE = ROOT / "docs" / "guide"
 #: Seconds that one picture may take on a busy machine.
-PATIENCE = 240.0
+WAIT = 240.0
 WIDTH, HEIGHT = 660, 2400
 #: Most colours of a file; photographs of fewer are all there are.
 COLOURS = 256
@@ -48,18 +48,18 @@ async def tour(discord: StandIn) -> dict[str, list[str]]:
         made.setdefault(name, []).append(message(Shown(seen, (who, what) if who else None, names)))
 
     async def finished(asked: Any) -> Any:
-        return await asked.wait_for(lambda seen: bool(seen.attachments) and len(seen.buttons) > 1, PATIENCE)
+        return await asked.wait_for(lambda seen: bool(seen.attachments) and len(seen.buttons) > 1, WAIT)
 
     await (await discord.slash(mona, studio, "settings change", setting="log_channel", value=f"<#{log.id}>")).message(
-        PATIENCE
+        WAIT
     )
 
     # Warm up, then one request from its card to its grid.
     await finished(await discord.slash(eve, studio, "imagine", prompt="a yellow star", seed=3))
     asked = await discord.slash(ada, studio, "imagine", prompt="a red apple", seed=7, count=4)
-    show("card", await asked.message(PATIENCE), "Ada", "/imagine")
+    show("card", await asked.message(WAIT), "Ada", "/imagine")
     await discord.slash(eve, studio, "imagine", prompt="a blue car and a tree", seed=5)
-    show("queue", await (await discord.slash(eve, studio, "queue mine")).message(PATIENCE), "Eve", "/queue mine")
+    show("queue", await (await discord.slash(eve, studio, "queue mine")).message(WAIT), "Eve", "/queue mine")
     grid = await finished(asked)
     previews = [seen for seen in asked.history if seen.attachments and seen.attachments[0].filename[:7] == "preview"]
     if not previews:
@@ -67,37 +67,37 @@ async def tour(discord: StandIn) -> dict[str, list[str]]:
     show("preview", previews[-1], "Ada", "/imagine")
     show("grid", grid, "Ada", "/imagine")
     one = await discord.click(ada, grid, "U1")
-    single = await one.wait_for(lambda seen: bool(seen.attachments), PATIENCE)
+    single = await one.wait_for(lambda seen: bool(seen.attachments), WAIT)
     show("one", single)
-    more = await (await discord.click(ada, single, "More")).message(PATIENCE)
+    more = await (await discord.click(ada, single, "More")).message(WAIT)
     show("more", more)
     show("varied", await finished(await discord.click(ada, single, "Vary strongly")))
     for name, button in (("panned", "Right"), ("zoomed", "2×")):
         show(name, await finished(await discord.click(ada, more, button)))
-    made["region"] = [form(await (await discord.click(ada, more, "Redraw a part")).modal(PATIENCE))]
+    made["region"] = [form(await (await discord.click(ada, more, "Redraw a part")).modal(WAIT))]
 
     # What only one member sees.
     wrong = await discord.slash(ada, studio, "imagine", prompt="an apple --sed 7")
-    show("error", await wrong.message(PATIENCE), "Ada", "/imagine")
+    show("error", await wrong.message(WAIT), "Ada", "/imagine")
     many = await discord.slash(ada, studio, "imagine", prompt="a {red, green, blue} {apple, car}")
-    show("many", await many.message(PATIENCE), "Ada", "/imagine")
+    show("many", await many.message(WAIT), "Ada", "/imagine")
     history = await discord.slash(ada, studio, "history")
-    show("history", await history.wait_for(lambda seen: bool(seen.buttons), PATIENCE), "Ada", "/history")
-    show("help", await (await discord.slash(ada, studio, "help")).message(PATIENCE), "Ada", "/help")
+    show("history", await history.wait_for(lambda seen: bool(seen.buttons), WAIT), "Ada", "/history")
+    show("help", await (await discord.slash(ada, studio, "help")).message(WAIT), "Ada", "/help")
     chinese = await discord.slash(eve, studio, "imagine", prompt="一个红苹果", seed=7, locale="zh-CN")
     show("chinese", await finished(chinese), "Eve", "/画图")
     chinese_help = await discord.slash(eve, studio, "help", locale="zh-CN")
-    show("chinese-help", await chinese_help.message(PATIENCE), "Eve", "/帮助")
+    show("chinese-help", await chinese_help.message(WAIT), "Eve", "/帮助")
 
     # Moderators.
-    panel = await (await discord.slash(mona, studio, "settings panel")).message(PATIENCE)
+    panel = await (await discord.slash(mona, studio, "settings panel")).message(WAIT)
     show("panel", panel, "Mona", "/settings panel")
     menu = panel.components[0]["components"][0]["custom_id"]
-    made["setting"] = [form(await (await discord.select(mona, panel, menu, ["most_steps"])).modal(PATIENCE))]
-    complaint = await discord.click(eve, await (await discord.click(eve, single, "More")).message(PATIENCE), "Report")
-    reason = (await complaint.modal(PATIENCE)).inputs[0].custom_id
-    await (await discord.submit(eve, complaint, {reason: "it is rude"})).message(PATIENCE)
-    card = await discord.wait_for_message(log, lambda seen: bool(seen.attachments), PATIENCE)
+    made["setting"] = [form(await (await discord.select(mona, panel, menu, ["most_steps"])).modal(WAIT))]
+    complaint = await discord.click(eve, await (await discord.click(eve, single, "More")).message(WAIT), "Report")
+    reason = (await complaint.modal(WAIT)).inputs[0].custom_id
+    await (await discord.submit(eve, complaint, {reason: "it is rude"})).message(WAIT)
+    card = await discord.wait_for_message(log, lambda seen: bool(seen.attachments), WAIT)
     show("report", card)
     return made
 
@@ -136,7 +136,7 @@ async def main(wanted: Sequence[str]) -> None:
                 sys.executable, "-P", "-m", "daguerre.app", "serve", env=environment, cwd=ROOT
             )
             try:
-                await discord.wait_for_commands("imagine", timeout=PATIENCE)
+                await discord.wait_for_commands("imagine", timeout=WAIT)
                 made = await tour(discord)
             finally:
                 serving.terminate()

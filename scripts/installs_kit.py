@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 #: Seconds that one command may take; generous, for a machine that does other things as well.
-PATIENCE = float(os.environ.get("CHECK_PATIENCE", "900"))
+MOST_SECONDS = float(os.environ.get("CHECK_SECONDS", "900"))
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -99,10 +99,10 @@ class Place:
         try:
             done = subprocess.run(  # noqa: S603
                 [str(each) for each in command], cwd=cwd or self.work, env=self.environment, capture_output=True,
-                text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL, check=False,
+                text=True, timeout=MOST_SECONDS, stdin=subprocess.DEVNULL, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired as late:
-            raise Failed(f"not done in {PATIENCE:.0f} s: {words}\n{late.stderr}") from None
+            raise Failed(f"not done in {MOST_SECONDS:.0f} s: {words}\n{late.stderr}") from None
         return Answer(words, done.returncode, done.stdout, done.stderr, time.monotonic() - begun)
 
     def daguerre(self, *words: str | Path) -> Answer:
@@ -121,7 +121,7 @@ class Place:
         command = [str(self.clone / ".venv/bin/python"), "-c", MANY]
         done = subprocess.run(  # noqa: S603
             command, input=json.dumps(calls), cwd=self.work, env=self.environment, capture_output=True, text=True,
-            timeout=PATIENCE, check=False,
+            timeout=MOST_SECONDS, check=False,
         )  # fmt: skip
         if done.returncode:
             raise Failed(f"the command line ended with {done.returncode}: {done.stderr[-1500:]}")
@@ -164,7 +164,7 @@ class Serve:
 
     def until(self, pattern: str) -> re.Match[str]:
         """Wait until its log says something."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + MOST_SECONDS
         while not (found := re.search(pattern, self.log.read_text(encoding="utf-8"))):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise Failed(f"serve never said {pattern!r}:\n{self.log.read_text()[-2000:]}")

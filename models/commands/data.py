@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from ..common.bars import progress
-from ..data import build_bank, load
+from ..data import load
+from ..data.bank import build_bank
 from ..data.build import build, chosen
 from ..data.importer import import_folder
 from ..drawer.assemble import text_encoder

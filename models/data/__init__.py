@@ -1,11 +1,10 @@
 """Data sets: drawings of pinned packages as sprites, what they show, and scenes made of them.
 
-What needs torch or a package of the extra `data` is imported by its own name: `build`, `colours`, `compose`,
+What needs torch or a package of the extras is imported by its own name: `bank`, `build`, `colours`, `compose`,
 `describe`, `importer`, `raster`, `sampler`, `scenes`; so is `heldout`, which is a program as well.
 """
 
 from . import emoji
-from .bank import build_bank
 from .captions import KIND_WORDS, KIND_WORDS_ZH, with_article
 from .credits import write_credits
 from .drawer import Drawer, DrawerThing, drawer
@@ -25,6 +24,6 @@ __all__ = [
     "CLDR", "CLDR_DERIVED", "CONCEPTS", "EMOJIBASE", "EMOJILIB", "ENGLISH", "GROUPS", "KIND_WORDS", "KIND_WORDS_ZH",
     "LANGUAGES", "NUMBERS", "NUMBERS_ZH", "RELATIONS", "RELATIONS_ZH", "SIZES", "SKIPPED_GROUPS", "SOURCES", "SYNONYMS",
     "TUXPAINT", "WORDNET", "Drawer", "DrawerThing", "Drawing", "DrawingSet", "Kind", "Scene", "SpriteSet",
-    "SpriteWriter", "Thing", "build_bank", "code_of", "drawer", "emoji", "fetch", "full_disk_explained", "load",
+    "SpriteWriter", "Thing", "code_of", "drawer", "emoji", "fetch", "full_disk_explained", "load",
     "plain_code", "read_build", "relation", "scene_from_json", "sibling_group", "with_article", "write_credits",
 ]  # fmt: skip

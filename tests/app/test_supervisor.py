@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from daguerre.app.devices import worker_devices
-from daguerre.app.supervisor import MISCONFIGURED, Patience, Supervisor
+from daguerre.app.supervisor import MISCONFIGURED, RestartPolicy, Supervisor
 
 #: Notes its process id in the folder of argument 1, one file each, then waits for its end.
 CHILD = "import os, pathlib, sys, time; pathlib.Path(sys.argv[1], str(os.getpid())).touch(); time.sleep(600)"
@@ -33,8 +33,8 @@ def begun(folder: Path) -> list[int]:
     return [int(file.name) for file in folder.iterdir()]
 
 
-def supervisor(folder: Path, code: str, patience: Patience | None = None) -> Supervisor:
-    return Supervisor({"child": (sys.executable, "-c", code, str(folder))}, os.environ, patience)
+def supervisor(folder: Path, code: str, policy: RestartPolicy | None = None) -> Supervisor:
+    return Supervisor({"child": (sys.executable, "-c", code, str(folder))}, os.environ, policy)
 
 
 async def test_a_killed_child_is_started_again(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ async def test_a_killed_child_is_started_again(tmp_path: Path) -> None:
 async def test_a_child_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     """Stopping does not wait longer than the grace for anybody."""
     stop = asyncio.Event()
-    running = asyncio.create_task(supervisor(tmp_path, STUBBORN, Patience(grace=0.3)).run(stop))
+    running = asyncio.create_task(supervisor(tmp_path, STUBBORN, RestartPolicy(grace=0.3)).run(stop))
     await until(lambda: len(begun(tmp_path)) == 1)
     stop.set()
     await asyncio.wait_for(running, 5)
@@ -65,7 +65,7 @@ async def test_a_child_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
 async def test_a_program_that_is_missing_is_told(tmp_path: Path) -> None:
     """A command that cannot be started counts as a child that ended; nothing breaks."""
     stop = asyncio.Event()
-    watcher = Supervisor({"child": (str(tmp_path / "absent"),)}, {}, Patience(first=60))
+    watcher = Supervisor({"child": (str(tmp_path / "absent"),)}, {}, RestartPolicy(first=60))
     running = asyncio.create_task(watcher.run(stop))
     await until(lambda: "127" in watcher.states()["child"])
     stop.set()
@@ -80,7 +80,7 @@ async def test_why_a_child_cannot_start_is_told_once(tmp_path: Path) -> None:
         "time.sleep(600)", f"print('noise'); print('no weights: bring them'); sys.exit({MISCONFIGURED})"
     )
     command = {"child": (sys.executable, "-c", code, str(tmp_path))}
-    watcher = Supervisor(command, os.environ, Patience(misconfigured=0.05), told.append)
+    watcher = Supervisor(command, os.environ, RestartPolicy(misconfigured=0.05), told.append)
     assert watcher.trouble() is None
     running = asyncio.create_task(watcher.run(stop))
     await until(lambda: len(begun(tmp_path)) >= 3, 30)
@@ -95,7 +95,7 @@ async def test_a_child_that_keeps_ending_cannot_start_either(tmp_path: Path) -> 
     told: list[str] = []
     stop = asyncio.Event()
     command = {"child": (sys.executable, "-c", CHILD.replace("time.sleep(600)", "sys.exit(3)"), str(tmp_path))}
-    watcher = Supervisor(command, os.environ, Patience(first=0.01, longest=0.01), told.append)
+    watcher = Supervisor(command, os.environ, RestartPolicy(first=0.01, longest=0.01), told.append)
     running = asyncio.create_task(watcher.run(stop))
     await until(lambda: len(begun(tmp_path)) >= 5, 30)
     assert len(told) == 1
@@ -121,12 +121,12 @@ async def test_one_child_that_works_is_enough(tmp_path: Path) -> None:
 
 def test_patience() -> None:
     """Restarts come at once, then ever more slowly; a wrong configuration is not hammered at."""
-    patience = Patience()
-    assert patience.before_restart(1, -9) <= 0.2
-    pauses = [patience.before_restart(failures, 1) for failures in range(1, 100)]
+    policy = RestartPolicy()
+    assert policy.before_restart(1, -9) <= 0.2
+    pauses = [policy.before_restart(failures, 1) for failures in range(1, 100)]
     assert pauses == sorted(pauses)
-    assert pauses[-1] == patience.longest
-    assert patience.before_restart(1, MISCONFIGURED) == patience.misconfigured
+    assert pauses[-1] == policy.longest
+    assert policy.before_restart(1, MISCONFIGURED) == policy.misconfigured
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from standin.driver import StandIn
 
 #: Two starts of torch and a few pictures fit in it, also on a machine that does other things.
-PATIENCE = 150.0
+MOST_SECONDS = 150.0
 
 
 class Running:
@@ -56,11 +56,11 @@ class Running:
         return (self.folder / "log").read_text(encoding="utf-8")
 
     async def until(self, condition: Callable[[], Any]) -> Any:
-        for _ in range(int(PATIENCE / 0.05)):
+        for _ in range(int(MOST_SECONDS / 0.05)):
             if value := condition():
                 return value
             await asyncio.sleep(0.05)
-        raise AssertionError(f"not reached in {PATIENCE:g} s:\n{self.log()}")
+        raise AssertionError(f"not reached in {MOST_SECONDS:g} s:\n{self.log()}")
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ async def test_a_slash_command_becomes_two_pictures(standin: StandIn, running: R
     channel, member = guild.channel("studio"), guild.member("Ada")
     asked = await standin.slash(member, channel, "imagine", prompt="a red apple", count=2, seed=7)
     await asked.ack()
-    done = await asked.wait_for(finished, PATIENCE)
+    done = await asked.wait_for(finished, MOST_SECONDS)
 
     assert [attachment.filename for attachment in done.attachments] == ["daguerre-7-grid.png"]
     assert str(done.attachments[0].description).endswith("drawn from the words: a red apple")
@@ -141,13 +141,13 @@ async def test_killing_the_worker_in_mid_render_costs_nothing_but_time(standin: 
     channel, member = guild.channel("studio"), guild.member("Ada", permissions=("manage_guild",))
     await (await standin.slash(member, channel, "settings set", steps=50)).ack()
     asked = await standin.slash(member, channel, "imagine", prompt="a pizza", count=4, seed=1)
-    await asked.wait_for(lambda message: "step" in message.text, PATIENCE)
+    await asked.wait_for(lambda message: "step" in message.text, MOST_SECONDS)
     assert not finished(await asked.message()), "still rendering"
     first = running.worker()
     assert first is not None
     first.kill()
 
-    done = await asked.wait_for(finished, PATIENCE)
+    done = await asked.wait_for(finished, MOST_SECONDS)
     second = running.worker()
     assert second is not None
     assert second.pid != first.pid
@@ -162,7 +162,7 @@ async def test_killing_everything_in_mid_render_costs_nothing_but_time(standin: 
     channel, member = guild.channel("studio"), guild.member("Ada", permissions=("manage_guild",))
     await (await standin.slash(member, channel, "settings set", steps=50)).ack()
     asked = await standin.slash(member, channel, "imagine", prompt="a rocket", count=4, seed=1)
-    await asked.wait_for(lambda message: "step" in message.text, PATIENCE)
+    await asked.wait_for(lambda message: "step" in message.text, MOST_SECONDS)
     worker = running.worker()
     running.kill()
     assert worker is not None
@@ -170,7 +170,7 @@ async def test_killing_everything_in_mid_render_costs_nothing_but_time(standin: 
     assert psutil.wait_procs([worker], timeout=10)[1] == [], "the worker ends with its parent"
 
     running.start()
-    done = await asked.wait_for(finished, PATIENCE)
+    done = await asked.wait_for(finished, MOST_SECONDS)
     assert pictures(done)[0].size == (516, 516)
     assert times_finished(asked) == 1
     assert len(standin.messages(channel)) == 1

@@ -274,6 +274,23 @@ def test_serving_imports_nothing_beyond_its_extra() -> None:
     assert answer.returncode == 0, answer.stderr
 
 
+def test_faces_that_need_no_torch_import_without_a_workers_packages() -> None:
+    """`daguerre data credits` and `daguerre verify` run on an installation without any extra."""
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    names = {
+        extra: {re.split(r"[\[=<>~!]", line)[0].replace("-", "_") for line in lines}
+        for extra, lines in {**project["optional-dependencies"], "base": project["dependencies"]}.items()
+    }
+    beyond = sorted((names["worker"] | names["data"]) - names["base"])
+    faces = [f"daguerre.models.{name}" for name in ("common", "data", "layout", "provenance", "serving", "commands")]
+    code = (
+        f"import importlib, sys\nsys.modules.update(dict.fromkeys({beyond!r}))\n"
+        f"for name in {faces!r}: importlib.import_module(name)\n"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
+
+
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_source_imports_are_relative(folder: str) -> None:
     """`daguerre.…` stands in tests and entry points only, so that editors and type checkers follow."""

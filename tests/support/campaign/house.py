@@ -27,7 +27,7 @@ WORKERS = 3
 #: Faults that may be at work at the same time.
 AT_ONCE = 2
 #: Seconds that a process may take to come up on a busy machine.
-PATIENCE = 180.0
+MOST_SECONDS = 180.0
 #: Ways of Discord's answers that get lost after the work is done.
 ANSWERS = ("PATCH /webhooks/*/*/messages/@original", "POST /interactions/*/*/callback", "POST /channels/*/messages")
 
@@ -156,7 +156,7 @@ class House:
                     await self._control.kill()
                     await asyncio.sleep(fault.seconds / 3)
                     await self.start_control()
-                    await self.standin.connected(timeout=PATIENCE)
+                    await self.standin.connected(timeout=MOST_SECONDS)
                 case "kill", "worker":
                     child = self._workers[fault.worker]
                     assert child is not None
@@ -190,7 +190,7 @@ class House:
     async def campaign(self, faults: Sequence[Fault], *, patience: float = 120.0) -> Verdict:
         """Strike all faults, up to AT_ONCE at a time, while members keep asking; then peace, until all are answered."""
         began, verdict = time.monotonic(), Verdict()
-        await self.standin.connected(timeout=PATIENCE)
+        await self.standin.connected(timeout=MOST_SECONDS)
         await self.standin.wait_for_commands("imagine", timeout=30)
         await self.ask(4)
         coming = iter(faults)
