@@ -16,7 +16,7 @@ from ..queue.errors import (
 )
 from ..queue.moderation import Forbidden
 from ..queue.prompt import MalformedPrompt, UnknownName, VocabularyReport, Wish, pointer
-from ..queue.records import ImageRequest
+from ..queue.records import FLAGS, ImageRequest
 
 
 class Problem(Exception):
@@ -97,11 +97,11 @@ def beyond_one_job(wish: Wish) -> str | None:
     """What only Discord can do of what was typed; None when it is one job. The same on the command line."""
     if wish.link:
         return "a link to a picture works on Discord only"
-    if wish.image_weight is not None:
-        return "--iw weighs a picture on Discord; here the strength of a source does"
-    if wish.repeat and wish.repeat > 1:
-        return "--repeat asks for several jobs; send each by itself"
-    return None
+    once = wish.repeat == 1  # Which is no more than asked.
+    said = [
+        flag for flag in FLAGS if flag.elsewhere and flag.field in wish.said and not (flag.field == "repeat" and once)
+    ]
+    return said[0].elsewhere if said else None
 
 
 def unknown_words(report: VocabularyReport) -> Problem:

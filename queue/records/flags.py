@@ -41,6 +41,8 @@ class Flag:
     named: bool = False
     #: Of the request, or of the wish alone.
     field: str = ""
+    #: Who understands it: everybody if empty; else the bot alone, and this is what the API and the command line say.
+    elsewhere: str = ""
 
     @property
     def dashed(self) -> str:
@@ -62,11 +64,17 @@ TYPED: tuple[Flag, ...] = (
     Flag("ratio", ("ar", "aspect"), "--ar 3:2", 1 / MOST_ASPECT, MOST_ASPECT, option="aspect", field="ratio"),
     Flag("number", ("s", "stylize"), "--s 100", 0, 1000, option="stylize", field="stylize"),
     Flag("number", ("q", "quality"), "--q 2", 0.25, 4, option="quality", field="quality"),
-    Flag("number", ("iw",), "--iw 1.5", 0, 3, option="image_weight", field="image_weight"),
+    Flag(
+        "number", ("iw",), "--iw 1.5", 0, 3, option="image_weight", field="image_weight",
+        elsewhere="--iw weighs a picture on Discord; here the strength of a source does",
+    ),
     Flag("name", ("fit",), "--fit pad", option="fit", choices=FITS, field="fit"),
-    Flag("whole", ("r", "repeat"), "--repeat 4", 1, MOST_REQUESTS, option="repeat", field="repeat"),
+    Flag(
+        "whole", ("r", "repeat"), "--repeat 4", 1, MOST_REQUESTS, option="repeat", field="repeat",
+        elsewhere="--repeat asks for several jobs; send each by itself",
+    ),
     Flag("switch", ("relax",), option="relaxed", field="relaxed"),
-)
+)  # fmt: skip
 #: Fields of a request that follow from a flag of another name.
 FOLLOWS: Mapping[str, str] = {"guidance": "stylize", "width": "ratio", "height": "ratio", "source": "image_weight"}
 #: In which order flags are written and explained; a new one comes last.
