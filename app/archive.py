@@ -150,7 +150,10 @@ class Archive:
             Refused: it is not what the manifest says.
             OSError: it cannot be written.
         """
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in reversed(target.parents):
+            # One by one: Path.mkdir makes the parents of a folder readable for all.
+            if not folder.exists():
+                folder.mkdir(0o700)
         with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             self._copy(name, file)
 
