@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .cli_models import settings_of
 from .hiding import escape_controls
+
+if TYPE_CHECKING:
+    from .settings import Configuration
 
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="Settings; the project's config.toml if left out.")
@@ -30,7 +34,7 @@ def backup(
     config: ConfigFile = None,
 ) -> None:
     """Write jobs, pictures and your own drawings into one file, also while `daguerre serve` runs."""
-    configuration = settings_of(config)
+    configuration = _start(config)
     from .backup import backup, default_name
 
     named = out or Path()
@@ -48,14 +52,20 @@ def restore(
     config: ConfigFile = None,
 ) -> None:
     """Bring a backup back into an empty data folder, and an empty database where [queue] database_url names one."""
-    configuration = settings_of(config)
-    from .backup import restore
+    configuration = _start(config)
+    from .restore import restore
 
     done = restore(configuration, file, data or configuration.data_dir)
     typer.echo(f"{done.place}: {_counted(done.manifest.jobs, done.manifest.counts)}, of {done.manifest.created}")
     typer.echo(
         "Start with this folder as [storage] data_dir, or DAGUERRE_STORAGE__DATA_DIR; secrets were not in the file."
     )
+
+
+def _start(config: Path | None) -> Configuration:
+    """SIGTERM as Ctrl-C: what was half written is removed."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    return settings_of(config)
 
 
 def _counted(jobs: Mapping[str, int], counts: Mapping[str, int]) -> str:

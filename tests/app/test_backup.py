@@ -7,30 +7,39 @@ import hashlib
 import io
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
+from alembic.config import Config
 from PIL import Image
+from queue_disks import fill, small_disk
 from queue_postgres import Postgres, a_postgres, programs
-from queuekit import QUICK, Queue, state, submit, worker
+from queuekit import QUICK, Queue, asked, state, submit, worker
+from sqlalchemy import create_engine, text
 
 from daguerre.app.archive import DATABASES, MANIFEST, safe
-from daguerre.app.backup import backup, restore
+from daguerre.app.backup import backup
 from daguerre.app.errors import AppError, DataFolderError, OutputError, QueueFailed, Refused
 from daguerre.app.machine import UNFINISHED, prepare_data_dir
 from daguerre.app.options import RenderOptions
+from daguerre.app.restore import restore
 from daguerre.app.settings import Configuration, Secrets, Settings
 from daguerre.queue.control.service import open_queue
 from daguerre.queue.options import QueueOptions
 from daguerre.queue.records.jobs import JobState
 from daguerre.queue.store.migrate import MIGRATIONS, newest_revision
 from daguerre.queue.store.schema import METADATA
+
+__all__ = ["small_disk"]
 
 PROMPT = "a secret apple nobody may read"
 
@@ -321,25 +330,75 @@ def test_no_name_leads_out() -> None:
     )
 
 
-async def test_an_older_one_is_brought_up_to_date(tmp_path: Path, archive: Path) -> None:
-    """A job table of the first revision is migrated on its way in."""
-    from alembic import command
-    from alembic.config import Config
-    from sqlalchemy import create_engine
-
-    old = tmp_path / "old.db"
+async def test_an_older_one_is_brought_up_to_date(tmp_path: Path) -> None:
+    """A job table as the first release left it, backed up before an upgrade: migrated on its way in, no job is lost."""
+    here = configuration(tmp_path / "old")
+    here.data_dir.mkdir(parents=True)
+    old = here.data_dir / "daguerre.db"
     engine = create_engine(f"sqlite:///{old}")
     with engine.begin() as connection:
         alembic = Config()
         alembic.set_main_option("script_location", str(MIGRATIONS))
+        alembic.set_main_option("path_separator", "os")
         alembic.attributes.update(connection=connection, metadata=METADATA)
         command.upgrade(alembic, "0001")
+        columns = "id, key, member, server, turn, tag, cost, state, generation, attempts, request, reply, told"
+        connection.execute(
+            text(
+                f"INSERT INTO jobs ({columns}, pictures, metadata, seconds, created, changed) "
+                "VALUES (:id, 'k', 'm', 's', 0, 0, 1, 'queued', 0, 0, :request, '{}', 0, '[]', '{}', 0, 1, 1)"
+            ),
+            {"id": "a" * 32, "request": asked(PROMPT).model_dump_json()},
+        )
     engine.dispose()
-    bad = tmp_path / "older.zip"
-    forged(archive, bad, add={DATABASES["sqlite"]: old.read_bytes()}, drop=DATABASES["sqlite"])
-    await brought_back(configuration(tmp_path / "new"), bad)
-    async with open_queue(QUICK, tmp_path / "new/data") as queue:
-        assert sum((await queue.counts()).values()) == 0
+    told = await saved(here, tmp_path / "b.zip")
+    assert (told.revision, told.jobs) == ("0001", {"queued": 1})
+    await brought_back(configuration(tmp_path / "new"), tmp_path / "b.zip")
+    table = sqlite3.connect(tmp_path / "new/data/daguerre.db")
+    assert table.execute("SELECT version_num FROM alembic_version").fetchone() == (newest_revision(),)
+    table.close()
+    async with open_queue(QUICK, tmp_path / "new/data") as queue, worker(queue):
+        assert (await state(queue, await queue.job("a" * 32), JobState.RENDERED)).request.prompt == PROMPT
+
+
+async def test_a_disk_that_is_full(small_disk: Path, tmp_path: Path, archive: Path) -> None:
+    """No room for the backup, or for what it holds: said, and neither a part of the file nor of the folder is left."""
+    filler = fill(small_disk)
+    with pytest.raises(AppError, match=r"no room|cannot be") as refused:
+        await saved(configuration(tmp_path / "old"), small_disk / "b.zip")
+    assert len(str(refused.value).splitlines()) == 1
+    assert names_in(small_disk) == {filler.name}
+    filler.write_bytes(b"")
+    large = tmp_path / "large.zip"
+    forged(archive, large, add={"data/bank/drawings.safetensors": os.urandom(32 << 20)})
+    with pytest.raises(DataFolderError, match="MB left"):
+        await asyncio.to_thread(restore, configuration(tmp_path), large, small_disk / "data")
+    assert files_of(small_disk / "data").keys() == {"control.lock"}
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_restore_that_is_stopped_in_the_middle(tmp_path: Path, archive: Path, how: signal.Signals) -> None:
+    """Told to stop, it cleans up; killed, it leaves the mark. A second one does it whole either way."""
+    large, data = tmp_path / "large.zip", tmp_path / "new" / "data"
+    forged(archive, large, add={f"data/bank/{number}": os.urandom(4 << 20) for number in range(24)})
+    process = subprocess.Popen(
+        [sys.executable, "-m", "daguerre.app", "restore", large, "--data", data],
+        env={"PATH": os.environ["PATH"]}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not (data / "bank").exists():
+        assert process.poll() is None
+        time.sleep(0.001)
+    process.send_signal(how)
+    _, said = process.communicate(timeout=60)
+    if how is signal.SIGTERM:
+        assert process.returncode == 130
+        assert "Traceback" not in said
+        assert files_of(data).keys() == {"control.lock"}
+    else:
+        assert UNFINISHED in files_of(data)
+    restore(configuration(tmp_path / "new"), large, data)
+    assert len(files_of(data / "bank")) == 24
+    assert UNFINISHED not in files_of(data)
 
 
 async def test_one_that_was_cut_off_is_done_again(tmp_path: Path, archive: Path) -> None:
