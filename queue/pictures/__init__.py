@@ -4,12 +4,4 @@ from .picture_store import PictureStore
 from .sources import Sources
 from .uploads import MAX_PIXELS, MAX_SCALED, SHORTEST, mask, size_of
 
-__all__ = [
-    "MAX_PIXELS",
-    "MAX_SCALED",
-    "SHORTEST",
-    "PictureStore",
-    "Sources",
-    "mask",
-    "size_of",
-]
+__all__ = ["MAX_PIXELS", "MAX_SCALED", "SHORTEST", "PictureStore", "Sources", "mask", "size_of"]
