@@ -61,7 +61,7 @@ class QueueOptions(BaseModel):
         default=12.0,
         ge=1.0,
         le=600.0,
-        description="After how many seconds without a sign of life a worker's job is given to another worker.",
+        description="After how many seconds without a heartbeat a worker's job is given to another worker.",
     )
     max_attempts: int = Field(
         default=3,
@@ -112,13 +112,13 @@ class QueueOptions(BaseModel):
         default=0.25,
         ge=0.01,
         le=1.0,
-        description="Share of the relaxed lane while jobs of the fast one wait, beside its 1 (0.01-1).",
+        description="Weight of relaxed jobs while fast ones wait, which weigh 1 (0.01-1).",
     )
     worker_timeout_seconds: float = Field(
         default=3.0,
         ge=1.5,
         le=60.0,
-        description="After how many silent seconds a worker no longer gets new jobs. Workers report every second.",
+        description="A worker without a heartbeat for so many seconds gets no new jobs. One comes every second.",
     )
     keep_transitions_days: float = Field(
         default=90.0,
@@ -126,14 +126,14 @@ class QueueOptions(BaseModel):
         le=36_500.0,
         description=(
             "For how many days the record of what happened to a job (`daguerre queue why`) is kept once it is over; "
-            "0: for ever."
+            "0: forever."
         ),
     )
     reconcile_seconds: float = Field(
         default=30.0,
         ge=1.0,
         le=3600.0,
-        description="How often, in seconds, the job table and nats-server are compared and mended.",
+        description="How often, in seconds, the job table is compared with nats-server and differences are repaired.",
     )
 
     @field_validator("roles")

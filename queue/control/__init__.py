@@ -4,8 +4,4 @@ from .queue import Queue
 from .service import open_queue
 from .steering import ask
 
-__all__ = [
-    "Queue",
-    "ask",
-    "open_queue",
-]
+__all__ = ["Queue", "ask", "open_queue"]

@@ -8,13 +8,4 @@ from .intake import Intake
 from .memory import JobMemory
 from .worker_events import WorkerEvents
 
-__all__ = [
-    "Ahead",
-    "Dispatcher",
-    "Intake",
-    "JobMemory",
-    "Why",
-    "WorkerEvents",
-    "explain",
-    "follow",
-]
+__all__ = ["Ahead", "Dispatcher", "Intake", "JobMemory", "Why", "WorkerEvents", "explain", "follow"]

@@ -51,13 +51,13 @@ class ModerationOptions(BaseModel):
     )
     key: str = Field(default="", description="Key of that certificate (PEM, unencrypted).")
     keep_pictures_days: int = Field(
-        default=0, ge=0, le=36_500, description="Days for which pictures are kept after they were drawn; 0: for ever."
+        default=0, ge=0, le=36_500, description="Days for which pictures are kept after they were drawn; 0: forever."
     )
     keep_prompts_days: int = Field(
-        default=0, ge=0, le=36_500, description="Days for which prompts are kept after they were asked; 0: for ever."
+        default=0, ge=0, le=36_500, description="Days for which prompts are kept after they were asked; 0: forever."
     )
     keep_reports_days: int = Field(
-        default=365, ge=0, le=36_500, description="Days for which closed reports are kept; 0: for ever."
+        default=365, ge=0, le=36_500, description="Days for which closed reports are kept; 0: forever."
     )
 
     @field_validator("rules")

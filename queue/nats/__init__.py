@@ -8,12 +8,6 @@ from .program import nats_server_binary
 from .worker import NatsWorker
 
 __all__ = [
-    "ERRORS",
-    "QUESTIONS",
-    "Connection",
-    "Credentials",
-    "EmbeddedServer",
-    "NatsControl",
-    "NatsWorker",
+    "ERRORS", "QUESTIONS", "Connection", "Credentials", "EmbeddedServer", "NatsControl", "NatsWorker",
     "nats_server_binary",
-]
+]  # fmt: skip

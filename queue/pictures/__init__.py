@@ -4,13 +4,4 @@ from .picture_store import PictureStore, local_folder
 from .sources import Sources
 from .uploads import MAX_PIXELS, MAX_SCALED, SHORTEST, mask, size_of
 
-__all__ = [
-    "MAX_PIXELS",
-    "MAX_SCALED",
-    "SHORTEST",
-    "PictureStore",
-    "Sources",
-    "local_folder",
-    "mask",
-    "size_of",
-]
+__all__ = ["MAX_PIXELS", "MAX_SCALED", "SHORTEST", "PictureStore", "Sources", "local_folder", "mask", "size_of"]

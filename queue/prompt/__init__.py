@@ -8,29 +8,7 @@ from .names import UnknownName, unknown_name
 from .vocabulary import UnknownWord, Vocabulary, VocabularyReport
 
 __all__ = [
-    "BY_FIELD",
-    "BY_NAME",
-    "CUSTOM",
-    "STRENGTH",
-    "MalformedPrompt",
-    "UnknownName",
-    "UnknownWord",
-    "Vocabulary",
-    "VocabularyReport",
-    "Wish",
-    "custom_alone",
-    "emoji_in",
-    "fields",
-    "fill_in",
-    "flag_of_field",
-    "half",
-    "in_words",
-    "parse",
-    "plan",
-    "pointer",
-    "say",
-    "source",
-    "unknown_name",
-    "value_of",
-    "wish_of",
-]
+    "BY_FIELD", "BY_NAME", "CUSTOM", "STRENGTH", "MalformedPrompt", "UnknownName", "UnknownWord", "Vocabulary",
+    "VocabularyReport", "Wish", "custom_alone", "emoji_in", "fields", "fill_in", "flag_of_field", "half", "in_words",
+    "parse", "plan", "pointer", "say", "source", "unknown_name", "value_of", "wish_of",
+]  # fmt: skip

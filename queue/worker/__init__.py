@@ -3,9 +3,4 @@
 from .loop import Worker
 from .settings import Handler, JobContext, WorkerSettings
 
-__all__ = [
-    "Handler",
-    "JobContext",
-    "Worker",
-    "WorkerSettings",
-]
+__all__ = ["Handler", "JobContext", "Worker", "WorkerSettings"]

@@ -53,7 +53,7 @@ def test_a_traceback_is_one_line_without_the_text_of_foreign_errors() -> None:
         text = line("broke", error=error)
     assert "private" not in text
     assert "ValidationError at" in text
-    assert "test_app_logs.py" in text
+    assert "test_logs.py" in text
     assert "\n" not in text
 
 

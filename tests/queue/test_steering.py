@@ -159,7 +159,7 @@ async def test_a_dead_job_can_be_retried(queue: Queue) -> None:
         await queue.mark_notified(job.id)
         (listed,) = await queue.dead()
         assert listed.detail is not None
-        assert listed.detail.startswith("ValueError at test_queue_steering.py:")
+        assert listed.detail.startswith("ValueError at test_steering.py:")
         assert "secret" not in listed.detail
         broken[0] = False
         assert await queue.retry(job.id)
