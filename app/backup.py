@@ -86,7 +86,7 @@ def _add_pictures(writer: Writer, place: Place, taken: snapshot.Snapshot) -> int
 def _add_folder(writer: Writer, folder: Path, name: Path) -> int:
     number = 0
     for entry in _entries(folder):
-        if entry.name.startswith("."):
+        if entry.name.startswith(".") or entry.name.endswith(".part"):
             continue  # a draft
         if entry.is_dir(follow_symlinks=False):
             number += _add_folder(writer, folder / entry.name, name / entry.name)

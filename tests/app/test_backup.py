@@ -101,6 +101,7 @@ async def test_while_it_runs_and_back_on_another_folder(tmp_path: Path) -> None:
         (data / name).parent.mkdir(parents=True)
         (data / name).write_bytes(name.encode())
     (data / "adapters/outside").symlink_to("/etc/passwd")
+    (data / "bank/drawings.safetensors.77.part").write_bytes(b"a draft")
     (data / "notes.txt").write_text("somebody's")
     async with open_queue(QUICK, data) as queue:
         done, waits, source = await a_queue_with_pictures(queue)
