@@ -17,7 +17,7 @@ from ..nats import Credentials, EmbeddedServer
 from ..options import QueueOptions
 from ..pictures import PictureStore
 from ..records import WorkerInfo
-from ..store import Database, JobTable, Lease, Ticket, database_url, folder_lock, make_private, migrate
+from ..store import Database, JobTable, Lease, Ticket, database_url, folder_lock, make_private, upgrade
 from ..tasks import end
 from .health import Health
 from .queue import Queue
@@ -68,7 +68,7 @@ async def open_queue(
         if not options.nats_url:
             files = (options.nats_cert_file, options.nats_key_file)
             server = EmbeddedServer(data_dir / "nats", port=options.nats_port, host=options.nats_host, tls=files)
-        starting: list[Awaitable[None]] = [migrate(database)]
+        starting: list[Awaitable[None]] = [upgrade(database, data_dir / "before-upgrade")]
         if server is not None:
             stack.push_async_callback(server.stop)
             starting.append(server.start())

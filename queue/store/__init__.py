@@ -14,6 +14,7 @@ from .schema_moderation import BANS, COPIES, GRANTS, JOB_MARKS, JOB_PLACES, REPO
 from .server_settings import ServerSettings, ServerSettingsStore
 from .table import Carried, JobTable, Ticket
 from .ttl_cache import TtlCache
+from .upgrade import upgrade
 
 __all__ = [
     "BANS", "COPIES", "GRANTS", "JOBS", "JOB_MARKS", "JOB_PLACES", "OTHER_VERSION", "REPORTS", "RULES",
@@ -21,4 +22,5 @@ __all__ = [
     "Database", "JobTable", "Lease", "MemberStore", "Origin", "Preferences", "ServerSettings", "ServerSettingsStore",
     "Ticket", "TtlCache", "append", "database_url", "entry_of", "export", "first_break", "folder_lock", "job_of",
     "make_private", "migrate", "newest_revision", "prepared", "snapshot",
+    "upgrade",
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from io import StringIO
 from pathlib import Path
 
@@ -18,10 +19,11 @@ from tablekit import add, opened
 
 from daguerre.queue.errors import QueueUnavailable, StorageFull
 from daguerre.queue.records.jobs import JobState
-from daguerre.queue.store.database import database_url
+from daguerre.queue.store.database import Database, database_url
 from daguerre.queue.store.migrate import MIGRATIONS, newest_revision
 from daguerre.queue.store.schema import METADATA
 from daguerre.queue.store.server_settings import ServerSettings, ServerSettingsStore
+from daguerre.queue.store.upgrade import upgrade
 
 
 async def test_an_earlier_queue_is_brought_up_to_date(tmp_path: Path) -> None:
@@ -87,6 +89,46 @@ async def test_migrations_make_the_declared_tables(tmp_path: Path) -> None:
             lambda sync: compare_metadata(MigrationContext.configure(sync), METADATA)
         )
     assert difference == []
+
+
+async def test_an_upgrade_keeps_a_copy_of_what_was(tmp_path: Path) -> None:
+    """Readable by its owner alone, of the earlier revision, with the jobs; made anew where an upgrade broke off."""
+    with closing(sqlite3.connect(tmp_path / "jobs.db")) as old:
+        for statement in load_revision("0001"):
+            old.execute(statement)
+        old.commit()
+    copy = tmp_path / "before-upgrade" / "job-table-0001"
+    copy.parent.mkdir()
+    copy.write_bytes(b"half of one")
+    database = Database(database_url("", tmp_path).set(database=str(tmp_path / "jobs.db")))
+    try:
+        await upgrade(database, copy.parent)
+        await upgrade(database, copy.parent)  # Nothing is left to do.
+    finally:
+        await database.close()
+    assert copy.stat().st_mode & 0o777 == 0o600
+    for file, revision in ((copy, "0001"), (tmp_path / "jobs.db", newest_revision())):
+        with closing(sqlite3.connect(file)) as kept:
+            assert kept.execute("SELECT version_num FROM alembic_version").fetchone() == (revision,)
+    assert [each.name for each in copy.parent.iterdir()] == [copy.name]
+
+
+async def test_without_room_for_the_copy_nothing_is_upgraded(tmp_path: Path) -> None:
+    """And the error says which folder is full or cannot be written."""
+    with closing(sqlite3.connect(tmp_path / "jobs.db")) as old:
+        for statement in load_revision("0001"):
+            old.execute(statement)
+        old.commit()
+    (tmp_path / "before-upgrade").mkdir()
+    (tmp_path / "before-upgrade" / "job-table-0001").mkdir()  # Where the copy would be: cannot be removed as a file.
+    database = Database(database_url("", tmp_path).set(database=str(tmp_path / "jobs.db")))
+    try:
+        with pytest.raises(StorageFull, match="before-upgrade"):
+            await upgrade(database, tmp_path / "before-upgrade")
+    finally:
+        await database.close()
+    with closing(sqlite3.connect(tmp_path / "jobs.db")) as kept:
+        assert kept.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
 
 
 async def test_a_newer_table_is_left_alone(tmp_path: Path) -> None:
