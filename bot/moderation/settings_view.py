@@ -5,9 +5,10 @@ No embeds: discord.py sends a field with them that Discord's own description of 
 
 from __future__ import annotations
 
+from ...queue.records import ANY_MODEL, Usual
 from ...queue.store import ServerSettings
 from ..text import pages, text
-from .settings_values import LISTS, NAMES, value_text
+from .settings_values import FOLLOWING, LISTS, NAMES, value_text
 
 #: Before each setting that is not as by default.
 MARK = "●"
@@ -17,15 +18,27 @@ VALUE = 380
 MENTIONS = {"#": "<#{}>", "@": "<@&{}>"}
 
 
-def lines(settings: ServerSettings) -> list[str]:
-    """Each setting on a line, in their order: `steps` 16, or ● **steps** 9 (16) where the default is another."""
-    usual = ServerSettings()
+def lines(settings: ServerSettings, locale: str = "en", model: Usual = ANY_MODEL) -> list[str]:
+    """Each setting on a line, in their order: `steps` 16, or ● **steps** 9 (16) where the default is another.
+
+    `model`: what is usual for it, which holds where nothing was set.
+    """
+    standard = ServerSettings()
+
+    def by_default(name: str) -> str:
+        return following(name, model, locale) if name in FOLLOWING else value(name, standard)
+
     return [
-        f"`{name}` {value(name, settings)}"
-        if getattr(settings, name) == getattr(usual, name)
-        else f"{MARK} **`{name}`** {value(name, settings)} ({value(name, usual)})"
+        f"`{name}` {by_default(name)}"
+        if getattr(settings, name) == getattr(standard, name)
+        else f"{MARK} **`{name}`** {value(name, settings)} ({by_default(name)})"
         for name in NAMES
     ]
+
+
+def following(name: str, model: Usual, locale: str) -> str:
+    """That a setting follows the model, and what that comes to now: as the model is made for (30)."""
+    return text("settings.view.model", locale, value=f"{model.fields[name]:g}")
 
 
 def value(name: str, settings: ServerSettings) -> str:
@@ -46,6 +59,6 @@ def value(name: str, settings: ServerSettings) -> str:
     return ", ".join(parts)
 
 
-def messages(first: str, settings: ServerSettings, locale: str) -> list[str]:
+def messages(first: str, settings: ServerSettings, locale: str, model: Usual = ANY_MODEL) -> list[str]:
     """`first` and below it each setting, none parted between two messages."""
-    return pages([first, text("settings.view.all", locale, mark=MARK), *lines(settings)])
+    return pages([first, text("settings.view.all", locale, mark=MARK), *lines(settings, locale, model)])

@@ -56,7 +56,7 @@ def config(tmp_path: Path) -> str:
         (("imagine", "x" * 1001, "--out", "a.png"), 65, "prompt is too long: at most 1000 characters"),
         (("imagine", "a", "--out", "a.png", "--count", "0"), 65, "count must be a whole number from 1 to 4"),
         (("imagine", "a", "--out", "a.png", "--count", "99"), 65, "count must be a whole number from 1 to 4"),
-        (("imagine", "a", "--out", "a.png", "--size", "100"), 65, "--size must be a whole number from 64 to 1024"),
+        (("imagine", "a", "--out", "a.png", "--size", "100"), 65, "--size must be a whole number from 64 to 2048"),
         (("imagine", "a", "--out", "a.png", "--seed", "-1"), 65, "seed must be a whole number from 0 to"),
         (("imagine", "a", "--out", "a.png", "--steps", "x"), 2, "Invalid value for '--steps'"),
         (("imagine", "a", "--out", "a.jpg"), 73, "pictures are PNG files; name it a.png"),
