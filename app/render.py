@@ -62,15 +62,10 @@ class EngineLike(Protocol):
     def close(self) -> None: ...
 
 
-#: Part by which a picture may have more pixels than the model was made for and is still drawn as it is asked for:
-#: shapes such as 1216 × 832 come out a little above or below the square.
-ROOM = 1.07
-
-
 def usual_for(engine: EngineLike) -> Usual:
     """What is usual for the engine's weights, in the queue's words."""
     usual = engine.usual
-    return Usual(steps=usual.steps, guidance=usual.guidance, size=usual.side, pixels=round(engine.largest * ROOM))
+    return Usual(steps=usual.steps, guidance=usual.guidance, size=usual.side, pixels=engine.largest)
 
 
 def ask_of(

@@ -25,20 +25,15 @@ def lines(settings: ServerSettings, locale: str = "en", model: Usual = ANY_MODEL
     """
     standard = ServerSettings()
 
-    def by_default(name: str) -> str:
-        return following(name, model, locale) if name in FOLLOWING else value(name, standard)
-
-    return [
-        f"`{name}` {by_default(name)}"
-        if getattr(settings, name) == getattr(standard, name)
-        else f"{MARK} **`{name}`** {value(name, settings)} ({by_default(name)})"
-        for name in NAMES
-    ]
-
-
-def following(name: str, model: Usual, locale: str) -> str:
-    """That a setting follows the model, and what that comes to now: as the model is made for (30)."""
-    return text("settings.view.model", locale, value=f"{model.fields[name]:g}")
+    said: list[str] = []
+    for name in NAMES:
+        follows = name in FOLLOWING
+        by_default = f"`{model.fields[name]:g}`" if follows else value(name, standard)
+        if getattr(settings, name) != getattr(standard, name):
+            said.append(f"{MARK} **`{name}`** {value(name, settings)} ({by_default})")
+        else:
+            said.append(f"`{name}` {text('settings.view.model', locale, value=by_default) if follows else by_default}")
+    return said
 
 
 def value(name: str, settings: ServerSettings) -> str:

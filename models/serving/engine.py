@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from ..common import digest, digest_of, upscaler
+from ..common import ABOUT, digest, digest_of, upscaler
 from ..drawer import bank
 from ..drawer.pipeline import DrawerPipeline
 from ..drawer.reading import Reader
@@ -227,7 +227,8 @@ class Engine:
     @property
     def largest(self) -> int:
         """Pixels of the largest picture that is drawn as large as it is asked for; larger ones are scaled."""
-        return max(int(self._about.get("native", 0)) ** 2, self._most_pixels)
+        native = int(self._about.get("native", 0))
+        return max(int(native * native * (1 + ABOUT)), self._most_pixels)
 
     @property
     def slots(self) -> int:
