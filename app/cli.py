@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from . import cli_bank, cli_models, queue_cli
+from . import cli_backup, cli_bank, cli_models, queue_cli
 from .errors import AppError, WorkerError
 from .hiding import escape_controls
 from .packages import import_behind, need, of_import
@@ -158,6 +158,7 @@ def version() -> None:
     typer.echo(f"daguerre {installed_version('daguerre')}")
 
 
+cli_backup.add_to(app)
 cli_models.add_to(app)
 app.add_typer(cli_bank.bank_app)
 app.add_typer(queue_cli.app)

@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 LITTLE_ROOM = 200
 #: The file in the data folder that tells `daguerre imagine --server` where the API listens.
 ADDRESS_FILE = "api.url"
+#: The file that stands in the data folder while a backup is brought back into it.
+UNFINISHED = "restore.unfinished"
 
 
 def prepare_data_dir(folder: Path) -> Path:
@@ -29,6 +31,8 @@ def prepare_data_dir(folder: Path) -> Path:
     """
     probe = folder / f".write-test-{os.getpid()}"
     try:
+        if (folder / UNFINISHED).exists():
+            raise DataFolderError(f"a restore into {folder} was cut off: run `daguerre restore` again, then start")
         folder.mkdir(parents=True, exist_ok=True)
         probe.write_bytes(b"daguerre" * 512)
         probe.unlink()

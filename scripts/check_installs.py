@@ -18,7 +18,7 @@ FIRST = ("imagine", "a red apple", "--out", "apple.png")
 #: Every command there is, as words.
 COMMANDS = (
     "serve", "worker", "imagine", "doctor", "config", "verify", "version", "data build", "data bank", "data import",
-    "data credits", "bank add", "bank list", "bank remove",
+    "data credits", "backup", "restore", "bank add", "bank list", "bank remove",
     "train", "evaluate", "synthesize", "sheet", "reproduce", "queue status", "queue why", "queue pause", "queue resume",
     "queue drain", "queue dead", "queue retry", "queue cancel", "queue ban", "queue unban",
 )  # fmt: skip
@@ -138,6 +138,8 @@ def calls(place: Place, lacking: dict[tuple[tuple[str, ...], ...], str]) -> None
         answer.expect(78, says=says)
         if len(answer.all.strip().splitlines()) != 1:
             raise Failed(f"more than one line: {answer.words}\n{answer.all}")
+    place.daguerre("backup", place.work / "none.zip").expect(75, says="no `daguerre serve` has run")
+    place.daguerre("restore", files["png"], "--data", place.work / "none").expect(65, says="is damaged")
     for answer in place.many([("queue", *words) for words in NEED_QUEUE]):
         answer.expect(69, says="no queue has run")
 

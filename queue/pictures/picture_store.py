@@ -50,7 +50,7 @@ class PictureStore:
         # They wait for the disk nearly all the time.
         self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="pictures")
         self._writing = Batcher(self._together, most=AT_ONCE, name="writing pictures")
-        self._local = "://" not in str(url_or_folder) or str(url_or_folder).startswith("file://")
+        self._local = local_folder(url_or_folder) is not None
 
     async def put(self, job_id: str, pictures: Sequence[bytes]) -> tuple[str, ...]:
         """Store the pictures of a job, durably; gives their names, in order. Putting them again replaces them.
@@ -97,6 +97,12 @@ class PictureStore:
     def _send(self, files: Mapping[str, bytes]) -> None:
         for name, picture in files.items():
             self._files.pipe_file(f"{self._root}/{name}", picture)  # Object stores replace objects whole.
+
+
+def local_folder(url_or_folder: str | Path) -> Path | None:
+    """The folder of this machine that pictures are kept in; None: they are elsewhere. Pure."""
+    named = str(url_or_folder)
+    return None if "://" in named and not named.startswith("file://") else Path(named.removeprefix("file://"))
 
 
 class _Errors:

@@ -1,13 +1,13 @@
 """The database: the job table, members, settings, the audit log. SQLite or PostgreSQL."""
 
-from . import prepared
+from . import prepared, snapshot
 from .audit import Audit, append, export, first_break
 from .batcher import Answer, Batcher
 from .database import Database, database_url, make_private
 from .folder_lock import folder_lock
 from .lease import Lease
 from .members import WITH_PICTURES, MemberStore, Origin, Preferences
-from .migrate import migrate
+from .migrate import migrate, newest_revision
 from .rows import OTHER_VERSION, UNREADABLE, entry_of, job_of
 from .schema import JOBS, SERVER_SETTINGS, USAGE
 from .schema_moderation import BANS, COPIES, GRANTS, JOB_MARKS, JOB_PLACES, REPORTS, RULES, WARNINGS
@@ -20,5 +20,5 @@ __all__ = [
     "SERVER_SETTINGS", "UNREADABLE", "USAGE", "WARNINGS", "WITH_PICTURES", "Answer", "Audit", "Batcher", "Carried",
     "Database", "JobTable", "Lease", "MemberStore", "Origin", "Preferences", "ServerSettings", "ServerSettingsStore",
     "Ticket", "TtlCache", "append", "database_url", "entry_of", "export", "first_break", "folder_lock", "job_of",
-    "make_private", "migrate", "prepared",
+    "make_private", "migrate", "newest_revision", "prepared", "snapshot",
 ]  # fmt: skip

@@ -33,7 +33,7 @@ async def migrate(database: Database) -> None:
     """
     newest = newest_revision()
     async with database.read() as connection:
-        present = await connection.run_sync(_revision)
+        present = await connection.run_sync(revision_of)
     if present == newest:
         return  # Without even importing Alembic, which takes a third of a second.
     if present is not None and present > newest:
@@ -45,7 +45,8 @@ async def migrate(database: Database) -> None:
     await asyncio.to_thread(asyncio.run, _upgrade(database.url))
 
 
-def _revision(connection: Connection) -> str | None:
+def revision_of(connection: Connection) -> str | None:
+    """The revision that the database is of; None: it is empty."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()

@@ -5,75 +5,23 @@ Only Discord is stood in for, and every request that reaches it is checked again
 
 from __future__ import annotations
 
-import asyncio
-import io
-import os
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 from PIL import Image, ImageStat
+from servekit import MOST_SECONDS, Running, environment_of, finished, pictures, times_finished
 
 if TYPE_CHECKING:
     from standin.driver import StandIn
-
-#: Two starts of torch and a few pictures fit in it, also on a machine that does other things.
-MOST_SECONDS = 150.0
-
-
-class Running:
-    """A `daguerre serve` with its worker."""
-
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self.folder = folder
-        self.environment = environment
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "daguerre.app", "serve"], env=self.environment, stderr=log, stdout=log
-            )
-
-    def kill(self) -> None:
-        """As the machine would: no goodbye."""
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
-
-    def worker(self) -> psutil.Process | None:
-        assert self.process is not None
-        for child in psutil.Process(self.process.pid).children():
-            if "worker" in child.cmdline():
-                return child
-        return None
-
-    def log(self) -> str:
-        return (self.folder / "log").read_text(encoding="utf-8")
-
-    async def until(self, condition: Callable[[], Any]) -> Any:
-        for _ in range(int(MOST_SECONDS / 0.05)):
-            if value := condition():
-                return value
-            await asyncio.sleep(0.05)
-        raise AssertionError(f"not reached in {MOST_SECONDS:g} s:\n{self.log()}")
 
 
 @pytest.fixture
 async def running(standin: StandIn, tmp_path: Path) -> AsyncIterator[Running]:
     """Started against the stand-in, stopped by SIGTERM; nothing of it is left and no traceback was logged."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DAGUERRE_", "DISCORD_"))}
-    environment = {
-        **kept,
-        **standin.environment(),
-        "DAGUERRE_STORAGE__DATA_DIR": str(tmp_path / "data"),
-        "DAGUERRE_WEB__PORT": "0",
-        "DAGUERRE_QUEUE__ACK_WAIT_SECONDS": "4",
-    }
+    environment = environment_of(standin, tmp_path / "data")
     serving = Running(tmp_path, environment)
     serving.start()
     await serving.until(lambda: standin.commands)
@@ -87,20 +35,6 @@ async def running(standin: StandIn, tmp_path: Path) -> AsyncIterator[Running]:
         serving.process.kill()
     assert psutil.wait_procs(children, timeout=5)[1] == []
     assert "Traceback" not in serving.log()
-
-
-def finished(message: Any) -> bool:
-    """The buttons of a result are there; a card has but one, and perhaps a preview."""
-    return len(message.buttons) > 1
-
-
-def times_finished(record: Any) -> int:
-    """How often pictures arrived that are no preview."""
-    return sum(not state.attachments[0].filename.startswith("preview") for state in record.arrivals)
-
-
-def pictures(message: Any) -> list[Image.Image]:
-    return [Image.open(io.BytesIO(attachment.data)) for attachment in message.attachments]
 
 
 def redness(picture: Image.Image) -> float:
