@@ -77,7 +77,7 @@ def imagine(
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same picture.")] = None,
     steps: Annotated[int | None, typer.Option(help="Denoising steps.")] = None,
     guidance: Annotated[float | None, typer.Option(help="How closely to follow the prompt; 1 is freely.")] = None,
-    size: Annotated[int | None, typer.Option(help="Side in pixels.")] = None,
+    size: Annotated[int | None, typer.Option(help="Side in pixels; the model's own if left out.")] = None,
     negative: Annotated[str, typer.Option(help="What it should not show.")] = "",
     server: Annotated[bool, typer.Option("--server", help="Have a running `daguerre serve` render it.")] = False,
     address: Annotated[

@@ -18,6 +18,13 @@ ConfigFile = Annotated[
 ]
 Steps = Annotated[int, typer.Option(min=1, max=100, help="Denoising steps.")]
 Guidance = Annotated[float, typer.Option(min=1, max=20, help="How closely to follow the prompt.")]
+UsualSteps = Annotated[
+    int | None, typer.Option(min=1, max=100, help="Denoising steps; as the model is made for if left out.")
+]
+UsualGuidance = Annotated[
+    float | None,
+    typer.Option(min=1, max=20, help="How closely to follow the prompt; as the model is made for if left out."),
+]
 Threads = Annotated[int | None, typer.Option(min=1, help="Processor threads.")]
 RUNS = Path("runs/data")
 
@@ -149,9 +156,11 @@ def synthesize(
     prompts: Annotated[Path, typer.Argument(help="One prompt a line, or JSON lines.")],
     folder: Annotated[Path, typer.Argument(help="Data set to write: pictures and metadata.jsonl.")],
     count: Annotated[int, typer.Option(min=1, max=10_000, help="Pictures of each prompt.")] = 1,
-    steps: Steps = 16,
-    guidance: Guidance = 3.0,
-    size: Annotated[int, typer.Option(min=64, max=2048, help="Side in pixels.")] = 256,
+    steps: UsualSteps = None,
+    guidance: UsualGuidance = None,
+    size: Annotated[
+        int | None, typer.Option(min=64, max=2048, help="Side in pixels; the model's own if left out.")
+    ] = None,
     config: ConfigFile = None,
 ) -> None:
     """Render a list of prompts into a data set that `daguerre data import` reads. The same command goes on."""
@@ -177,8 +186,8 @@ def sheet(
     prompts: Annotated[list[str], typer.Argument(help="One row of pictures each.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="PNG file to write.")],
     seeds: Annotated[int, typer.Option(min=1, max=64, help="Pictures a row, with the seeds 0, 1, …")] = 8,
-    steps: Steps = 16,
-    guidance: Guidance = 3.0,
+    steps: UsualSteps = None,
+    guidance: UsualGuidance = None,
     font: Annotated[Path | None, typer.Option(help="Font file for prompts beyond Latin letters.")] = None,
     config: ConfigFile = None,
 ) -> None:

@@ -46,7 +46,8 @@ async def examine(configuration: Configuration) -> AsyncIterator[Finding]:
     yield await api(configuration)
     yield token(configuration)
     yield await discord_reachable(configuration.settings.discord.api_base or DISCORD_API)
-    yield await asyncio.to_thread(drawing, configuration)
+    for finding in await asyncio.to_thread(drawings, configuration):
+        yield finding
 
 
 def data_folder(configuration: Configuration) -> Finding:
@@ -131,20 +132,21 @@ async def discord_reachable(api_base: str) -> Finding:
         return Finding("note", "discord", f"{api_base} does not answer ({reason}): without network the bot stays off")
 
 
-def drawing(configuration: Configuration) -> Finding:
-    """One small picture, drawn as a worker draws: in this environment, with these settings."""
+def drawings(configuration: Configuration) -> list[Finding]:
+    """One small picture, drawn as a worker draws: in this environment, with these settings; and what the model is."""
     if not configuration.settings.render.devices:
-        return Finding("note", "drawing", "[render] devices is empty: nothing is drawn here, workers elsewhere dial in")
+        told = "[render] devices is empty: nothing is drawn here, workers elsewhere dial in"
+        return [Finding("note", "drawing", told)]
     trial = try_drawing(configuration.file)
     if isinstance(trial, str):
-        return Finding("bad", "drawing", trial)
+        return [Finding("bad", "drawing", trial)]
+    model = Finding("ok", "model", trial.understood)
     told = (
         f"a small picture in {trial.drawing:.2f} s on {trial.device}, after {trial.loading:.1f} s of loading; "
         f"torch {trial.torch}, {trial.threads} processor threads"
     )
     wanted = "auto" in configuration.settings.render.devices
     if wanted and trial.device == "cpu" and (gpus := nvidia_gpus()):
-        return Finding(
-            "note", "drawing", f"{told}; it does not use the {gpus[0]} of this machine: install the CUDA build of torch"
-        )
-    return Finding("ok", "drawing", told)
+        told += f"; it does not use the {gpus[0]} of this machine: install the CUDA build of torch"
+        return [model, Finding("note", "drawing", told)]
+    return [model, Finding("ok", "drawing", told)]

@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -14,24 +15,19 @@ from ..models.errors import EngineError, Unfit, Unrenderable
 from ..queue.errors import InvalidRequest
 from ..queue.prompt import MalformedPrompt, Vocabulary, fields, parse, unknown_name
 from ..queue.prompt import Wish as Typed
-from ..queue.records import MAX_SEED, ImageRequest, image_request
+from ..queue.records import ANY_MODEL, MAX_SEED, ImageRequest, Usual, image_request
 from ..web.problems import beyond_one_job, explain, failure, malformed, unknown_words
 from ..web.problems import unknown as unknown_here
 from .errors import Refused
 from .output import check_writable, output_files, write_files
-from .render import render
+from .render import render, usual_for
 from .settings import Configuration
 from .worker import check_weights, load_engine, load_finisher
-
-#: What a request is that says nothing else, as the record has it.
-SIZE: int = ImageRequest.model_fields["width"].default
-STEPS: int = ImageRequest.model_fields["steps"].default
-GUIDANCE: float = ImageRequest.model_fields["guidance"].default
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What was typed: None means "as the project decides". The prompt may hold flags (queue/prompt/grammar.py)."""
+    """What was typed: None means "as the model is made for". The prompt may hold flags (queue/prompt/grammar.py)."""
 
     prompt: str
     out: Path
@@ -42,8 +38,8 @@ class Wish:
     guidance: float | None = None
     size: int | None = None
 
-    def request(self) -> ImageRequest:
-        """The checked request; a missing seed is drawn.
+    def request(self, usual: Usual = ANY_MODEL, seed: int | None = None) -> ImageRequest:
+        """The checked request, with what is `usual` where nothing is said; a missing seed is `seed`, or drawn.
 
         Raises:
             Refused: names the option and what is allowed.
@@ -57,6 +53,21 @@ class Wish:
         if (why := beyond_one_job(typed)) is not None:
             raise Refused(why)
         # An option wins over a flag in the prompt.
+        size = usual.size if self.size is None else self.size
+        meant = fields(typed, size=size, steps=usual.steps, guidance=usual.guidance)
+        meant["seed"] = typed.seed if typed.seed is not None else random.randint(0, MAX_SEED) if seed is None else seed
+        try:
+            return image_request(**meant | self._options())
+        except InvalidRequest as error:
+            text = explain(error)
+            raise Refused(text.replace("width", "--size", 1) if error.field in {"width", "height"} else text) from None
+
+    def body(self, request: ImageRequest) -> dict[str, Any]:
+        """For the API: what was typed, so that a server adds what is usual for its model; with that request's seed."""
+        size = {} if self.size is None else {"width": request.width, "height": request.height}
+        return {"prompt": self.prompt, **self._options(), **size, "seed": request.seed}
+
+    def _options(self) -> dict[str, Any]:
         options = {
             "negative": self.negative or None,
             "count": self.count if self.count != 1 else None,
@@ -64,13 +75,7 @@ class Wish:
             "steps": self.steps,
             "guidance": self.guidance,
         }
-        meant = fields(typed, size=SIZE if self.size is None else self.size, steps=STEPS, guidance=GUIDANCE)
-        meant["seed"] = random.randint(0, MAX_SEED) if typed.seed is None else typed.seed
-        try:
-            return image_request(**meant | {name: value for name, value in options.items() if value is not None})
-        except InvalidRequest as error:
-            text = explain(error)
-            raise Refused(text.replace("width", "--size", 1) if error.field in {"width", "height"} else text) from None
+        return {name: value for name, value in options.items() if value is not None}
 
 
 def progress_bar(console: Console) -> Progress:
@@ -129,6 +134,8 @@ def imagine(configuration: Configuration, wish: Wish, console: Console) -> Seque
     with progress_bar(console) as bar:
         task = bar.add_task("loading the model", total=None)
         engine = load_engine(configuration, device)
+        # Only now it is known what the model is made for.
+        request = wish.request(usual_for(engine), request.seed)
         bar.update(task, description="rendering", total=request.steps)
         try:
             pictures, _ = render(

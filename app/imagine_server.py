@@ -14,7 +14,6 @@ import aiohttp
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from ..queue.records import ImageRequest
 from .errors import NoWorker, Refused, ServerUnreachable
 from .imagine import Wish, progress_bar
 from .output import check_writable, output_files, write_files
@@ -44,7 +43,7 @@ async def imagine_on_server(address: str, wish: Wish, console: Console) -> Seque
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
     async with aiohttp.ClientSession(address, timeout=timeout) as session:
         client = _Client(session, address)
-        job = await client.submit(request)
+        job = await client.submit(wish.body(request))
         try:
             _say_about_words(job, console)
             if not (health := await client.health()).get("workers") and not health.get("worker_problem"):
@@ -69,9 +68,8 @@ class _Client:
         self._session = session
         self._address = address
 
-    async def submit(self, request: ImageRequest) -> Mapping[str, Any]:
+    async def submit(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         headers = {"Idempotency-Key": uuid.uuid4().hex}
-        body = request.model_dump(mode="json", exclude={"version"})
         try:
             async with self._session.post("/api/v1/jobs", json=body, headers=headers) as answer:
                 return await _checked(answer)

@@ -105,7 +105,8 @@ class RenderOptions(BaseModel):
         le=4.2,
         description=(
             "Pictures of up to so many million pixels are drawn as large as they are asked for (0 to 4.2); others at "
-            "about the model's own size, and scaled."
+            "about the model's own size, and scaled. Sides of more than 1024 pixels, up to 2048, may be asked for up "
+            "to here, or up to the model's own size where that is more."
         ),
     )
     compile: bool = Field(

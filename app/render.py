@@ -23,12 +23,13 @@ from ..models.provenance import software
 from ..models.serving import OnProgress, Progress, RenderRequest, RenderResult, Source
 from ..queue.errors import RenderRefused
 from ..queue.prompt import in_words
-from ..queue.records import ImageRequest, Rendered
+from ..queue.records import ImageRequest, Rendered, Usual
 from ..queue.worker import Handler, JobContext
 from .finishing import Finisher, job_number
 
 if TYPE_CHECKING:
     from ..models.serving.jobs import Job
+    from ..models.serving.usual import Usual as EngineUsual
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,12 @@ class EngineLike(Protocol):
     @property
     def slots(self) -> int: ...
 
+    @property
+    def usual(self) -> EngineUsual: ...
+
+    @property
+    def largest(self) -> int: ...
+
     def describe(self) -> Mapping[str, Any]: ...
 
     def adapters(self) -> Sequence[str]: ...
@@ -53,6 +60,12 @@ class EngineLike(Protocol):
     def run(self) -> None: ...
 
     def close(self) -> None: ...
+
+
+def usual_for(engine: EngineLike) -> Usual:
+    """What is usual for the engine's weights, in the queue's words."""
+    usual = engine.usual
+    return Usual(steps=usual.steps, guidance=usual.guidance, size=usual.side, pixels=engine.largest)
 
 
 def ask_of(

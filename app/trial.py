@@ -19,7 +19,7 @@ from ..queue.records import ImageRequest
 from .config import load
 from .errors import AppError, WorkerError
 from .packages import need
-from .render import render
+from .render import EngineLike, render, usual_for
 from .worker import check_weights, load_engine, load_finisher
 
 #: Side in pixels and denoising steps of the picture.
@@ -39,6 +39,8 @@ class Trial:
     #: Seconds until the weights were loaded, torch's import included, and for the picture itself.
     loading: float
     drawing: float
+    #: What was understood of the weights, in words.
+    understood: str
 
 
 def try_drawing(config: Path | None) -> Trial | str:
@@ -91,8 +93,19 @@ def draw(config: Path | None) -> Trial:
 
     return Trial(
         torch.__version__, str(engine.describe()["device"]), torch.get_num_threads(),
-        round(loaded - begun, 1), round(drawn - loaded, 2),
+        round(loaded - begun, 1), round(drawn - loaded, 2), understood(engine),
     )  # fmt: skip
+
+
+def understood(engine: EngineLike) -> str:
+    """What the engine makes of its weights: family, scheduler, size, usual steps and guidance, numbers."""
+    about, usual = engine.describe(), usual_for(engine)
+    guidance = f"guidance {usual.guidance:g}" if usual.guidance > 1 else "no guidance"
+    return (
+        f"{about['model']}: {about['family']}, scheduler {about['sampler']}, made for {about['native']} × "
+        f"{about['native']} pixels in {about['precision']}; requests that say nothing else: {usual.size} × "
+        f"{usual.size}, {usual.steps} steps, {guidance}"
+    )
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from .engine_thread import EngineThread
 from .errors import WorkerError
 from .finishing import Finisher, make_finisher
 from .packages import import_behind, of_import, silence
-from .render import EngineLike, make_handler
+from .render import EngineLike, make_handler, usual_for
 from .settings import Configuration
 from .signals import stop_on_signals, stop_with_parent
 
@@ -152,6 +152,7 @@ async def run_worker(configuration: Configuration, *, nats_url: str, device: str
             pool=render.pool,
             side=render.largest_side,
             adapters=engine.adapters,
+            usual={str(about["model"]): usual_for(engine)},
             drain_seconds=render.drain_seconds,
         ),
     )

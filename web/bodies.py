@@ -4,34 +4,56 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 from ..queue.errors import InvalidRequest
-from ..queue.prompt import MalformedPrompt, parse
+from ..queue.prompt import MalformedPrompt, Wish, parse
 from ..queue.prompt import fields as fields_of
-from ..queue.records import FINISHED, MAX_SEED, ImageRequest, Job, JobState, image_request
+from ..queue.records import FINISHED, MAX_SEED, ImageRequest, Job, JobState, WorkerInfo, image_request, usual_of
 from .problems import FIELDS, Problem, beyond_one_job, failure, malformed
 
-#: What a request is that says nothing else, as the record has it.
-USUAL: Mapping[str, Any] = {
-    "size": ImageRequest.model_fields["width"].default,
-    "steps": ImageRequest.model_fields["steps"].default,
-    "guidance": ImageRequest.model_fields["guidance"].default,
-}
 #: States in which the pictures can be fetched.
 WITH_PICTURES = frozenset({JobState.RENDERED, JobState.DELIVERED})
 
 
-def parse_request(text: str) -> tuple[ImageRequest, bool]:
+def parse_request(text: str, workers: Collection[WorkerInfo] = ()) -> tuple[ImageRequest, bool]:
     """The request in a JSON body, and whether its seed was drawn here for want of one.
 
+    Steps, guidance and size that it does not say are those usual for its model at these workers.
     The prompt is read by the one grammar (queue/prompt/grammar.py); a field beside it wins over a flag in it.
 
     Raises:
         Problem: the body is not a JSON object, or the prompt breaks the grammar; points at the character.
         InvalidRequest: a field is unknown, missing or out of range.
     """
+    fields, wish = _read(text)
+    asked = fields.get("model", "" if wish is None else wish.model)
+    usual = usual_of(workers, asked if isinstance(asked, str) else "")
+    if wish is None:
+        size = {"width": usual.size, "height": usual.size}
+        fields = {**size, "steps": usual.steps, "guidance": usual.guidance} | fields
+    else:
+        fields = {"seed": wish.seed} | fields_of(wish, **usual.fields) | {**fields, "prompt": wish.prompt}
+    drawn = fields.get("seed") is None
+    if drawn:
+        fields["seed"] = random.randint(0, MAX_SEED)
+    return image_request(**fields), drawn
+
+
+def left_open(text: str) -> frozenset[str]:
+    """The fields that a body leaves to what is usual for the model. Raises: as `parse_request`."""
+    fields, wish = _read(text)
+    by_flag = {"steps": "steps", "guidance": "stylize"}
+    said = {name for name, flag in by_flag.items() if wish is not None and flag in wish.said}
+    # A shape that was said tells two bodies apart; a size alone does not.
+    if wish is not None and wish.ratio is not None:
+        said |= {"width", "height"}
+    return frozenset({"steps", "guidance", "width", "height"}) - said - fields.keys()
+
+
+def _read(text: str) -> tuple[dict[str, Any], Wish | None]:
+    """The fields of a body, and what its prompt says by the grammar; None for what is no prompt."""
     try:
         body = json.loads(text, object_pairs_hook=_without_twins)
     except ValueError as error:
@@ -48,27 +70,22 @@ def parse_request(text: str) -> tuple[ImageRequest, bool]:
         if "width" in fields or "height" in fields:
             raise Problem(400, "invalid_request", "send either size or width and height, not both", "size")
         fields["width"] = fields["height"] = fields.pop("size")
-    said = _said(fields.get("prompt"))
-    fields = said | {name: value for name, value in fields.items() if not (name == "prompt" and said)}
-    drawn = fields.get("seed") is None
-    if drawn:
-        fields["seed"] = random.randint(0, MAX_SEED)
-    return image_request(**fields), drawn
+    return fields, _said(fields.get("prompt"))
 
 
-def _said(prompt: Any) -> dict[str, Any]:
-    """What the flags and weights of a prompt ask for; nothing for a prompt without any."""
+def _said(prompt: Any) -> Wish | None:
+    """What the flags and weights of a prompt ask for; None for what is no prompt."""
     if not isinstance(prompt, str):
-        return {}
+        return None
     try:
         wish = parse(prompt)
     except MalformedPrompt as error:
         if error.code == "empty":
-            return {}
+            return None
         raise Problem(400, "invalid_prompt", malformed(prompt, error), "prompt") from None
     if (why := beyond_one_job(wish)) is not None:
         raise Problem(400, "invalid_prompt", why, "prompt")
-    return {"seed": wish.seed, **fields_of(wish, **USUAL)}
+    return wish
 
 
 def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

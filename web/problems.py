@@ -73,6 +73,10 @@ def explain(error: InvalidRequest) -> str:
         "string_too_long": lambda: f"{field} is too long: at most {limits.get('max_length')} characters",
         "string_type": lambda: f"{field} must be a text",
         "string_unicode": lambda: f"{field} is not valid Unicode text",
+        "pixels": lambda: (
+            f"{field} is too large: the models here draw sides of up to {limits.get('side')} pixels, and longer ones "
+            f"in pictures of up to {limits.get('pixels', 0) / 1e6:.2g} million pixels ([render] megapixels allows more)"
+        ),
         "source_name": lambda: "source names no picture of this queue's picture store",
         "source_gone": lambda: "a picture that source names is not in the picture store any more; send it again",
         "extra_forbidden": lambda: f"a request has no field {field}; there are: {', '.join(FIELDS)}",

@@ -23,7 +23,7 @@ from ..queue.control import Queue
 from ..queue.moderation import Asker, Place, Use
 from ..queue.prompt import Vocabulary, unknown_name
 from ..queue.records import FINISHED, Job, JobState
-from .bodies import WITH_PICTURES, job_body, parse_request
+from .bodies import WITH_PICTURES, job_body, left_open, parse_request
 from .events import send_events
 from .guard import answer_problems, is_stranger, make_guard
 from .options import WebOptions
@@ -101,8 +101,9 @@ class _Api:
         if key is not None and not _KEY.fullmatch(key):
             raise Problem(400, "invalid_key", "Idempotency-Key must be 1 to 200 ASCII characters without spaces")
         text = await _text(request)
-        asked, seed_drawn = parse_request(text)
-        if (name := unknown_name(asked, self._vocabulary, await self._queue.workers())) is not None:
+        workers = await self._queue.workers()
+        asked, seed_drawn = parse_request(text, workers)
+        if (name := unknown_name(asked, self._vocabulary, workers)) is not None:
             raise unknown(name)
         report = self._vocabulary.check(asked.prompt) if self._vocabulary else None
         if report and report.unknown and not report.anything_known and asked.source is None:
@@ -111,7 +112,9 @@ class _Api:
             asked, key=f"web:{key or uuid.uuid4().hex}", member=MEMBER, server=SERVER, reply=REPLY
         )
         first = ticket.job.request
-        if not ticket.created and first != (asked.model_copy(update={"seed": first.seed}) if seed_drawn else asked):
+        # What the body leaves open may have come out otherwise before: by another seed, by other workers.
+        left = [*left_open(text), *(["seed"] if seed_drawn else [])]
+        if not ticket.created and first != asked.model_copy(update={name: getattr(first, name) for name in left}):
             raise Problem(409, "key_used", "this Idempotency-Key belongs to another request; take a new one")
         body = {
             **await self._body(ticket.job),

@@ -31,6 +31,9 @@ def refusal_of(problem: InvalidRequest, prompt: str) -> Refused:
             return Refused("refused.seed", low=0, high=MAX_SEED)
         case "source":
             return Refused("picture.gone")
+        case _ if problem.kind == "pixels":
+            millions = f"{problem.limits['pixels'] / 1e6:.2g}"
+            return Refused("refused.pixels", side=problem.limits["side"], millions=millions)
         case field:
             return _out_of_range(problem, field)
 

@@ -66,7 +66,7 @@ async def handle_prompt(
             check_weight(prompt, options)
         if name := brought.picture:
             brought = replace(brought, shape=size_of(await queue_of(interaction).source(name)))
-        return orders(found, settings, brought)
+        return orders(found, settings, brought, await queue_of(interaction).workers())
 
     await ask(interaction, make)
 

@@ -23,7 +23,8 @@ async def last_prompts(interaction: Interaction, typed: str) -> list[Choice[str]
     try:
         jobs = await queue_of(interaction).members.last_requests(str(interaction.user.id))
         usual = services_of(interaction).settings.known(str(interaction.guild_id or PRIVATE_SERVER))
-        said = (say(said_again(job.request, usual)) for job in jobs)
+        workers = await queue_of(interaction).workers()
+        said = (say(said_again(job.request, usual, workers)) for job in jobs)
         return _choices(said, typed)
     except Exception as error:
         log_error("suggesting prompts broke", error, private=(typed,))

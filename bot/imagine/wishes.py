@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import re
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +25,17 @@ from ...queue.prompt import (
     value_of,
     wish_of,
 )
-from ...queue.records import FLAGS, MAX_SEED, MOST_ASPECT, ImageRequest, Priority, Source, image_request
+from ...queue.records import (
+    FLAGS,
+    MAX_SEED,
+    MOST_ASPECT,
+    ImageRequest,
+    Priority,
+    Source,
+    WorkerInfo,
+    image_request,
+    usual_of,
+)
 from ...queue.store import Preferences, ServerSettings
 from ..errors import Refused
 from ..text import code_safe, plain, text
@@ -132,8 +142,13 @@ class Beginning:
     origin: tuple[str, int, str] | None = None
 
 
-def orders(found: Sequence[Wish], settings: ServerSettings, begun: Beginning | None = None) -> list[Order]:
-    """The jobs for these wishes.
+def orders(
+    found: Sequence[Wish],
+    settings: ServerSettings,
+    begun: Beginning | None = None,
+    workers: Collection[WorkerInfo] = (),
+) -> list[Order]:
+    """The jobs for these wishes: what they do not say is as the server set it, else as usual for the model.
 
     Raises:
         Refused: a value is out of range.
@@ -146,7 +161,7 @@ def orders(found: Sequence[Wish], settings: ServerSettings, begun: Beginning | N
         seed = random.randrange(MAX_SEED + 1) if wish.seed is None else wish.seed
         if begun.shape is not None and wish.ratio is None and not wish.fit:
             wish = wish.saying(ratio=like(begun.shape))
-        given = fields(wish, size=settings.size, steps=settings.steps, guidance=settings.guidance)
+        given = fields(wish, **settings.over(usual_of(workers, wish.model)).fields)
         try:
             request = image_request(seed=seed, source=_source(wish, begun), **given)
         except InvalidRequest as problem:
@@ -175,9 +190,16 @@ def _source(wish: Wish, begun: Beginning) -> Source | None:
     return begun.source.model_copy(update={"strength": source(wish, begun.source.picture).strength})
 
 
-def said_again(request: ImageRequest, settings: ServerSettings, *, seed: bool = False, relaxed: bool = False) -> Wish:
+def said_again(
+    request: ImageRequest,
+    settings: ServerSettings,
+    workers: Collection[WorkerInfo] = (),
+    *,
+    seed: bool = False,
+    relaxed: bool = False,
+) -> Wish:
     """What would have to be typed for this request in a server with these defaults, its picture apart. Pure."""
-    wish = wish_of(request, size=settings.size, steps=settings.steps, guidance=settings.guidance, seed=seed)
+    wish = wish_of(request, **settings.over(usual_of(workers, request.model)).fields, seed=seed)
     return wish.saying(relaxed=relaxed, image_weight=_weight(request.source))
 
 

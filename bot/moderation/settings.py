@@ -12,6 +12,7 @@ import discord
 from discord import app_commands
 from pydantic import ValidationError
 
+from ...queue.records import Usual
 from ...queue.store import ServerSettings
 from ..errors import Refused
 from ..interaction import (
@@ -23,6 +24,7 @@ from ..interaction import (
     command,
     locale_of,
     manager,
+    queue_of,
     server_group,
     services_of,
 )
@@ -35,7 +37,7 @@ from .settings_view import messages
 LONGEST = 1_900
 #: Channels on one server's list.
 MAX_CHANNELS = 100
-Size = Literal[128, 256, 512]
+Size = Literal[128, 256, 512, 768, 1024]
 
 
 class PlaceOption(app_commands.Transformer):
@@ -73,8 +75,10 @@ def add_settings(tree: CommandTree) -> None:
 
 async def show(interaction: Interaction) -> None:
     """Answer with the settings as they are."""
-    settings = await services_of(interaction).settings.get(manager(interaction))
-    await answer_pages(interaction, messages(shorten(describe(settings), LONGEST), settings, locale_of(interaction)))
+    settings, locale = await services_of(interaction).settings.get(manager(interaction)), locale_of(interaction)
+    usual = await queue_of(interaction).usual()
+    first = shorten(describe(settings, usual, locale), LONGEST)
+    await answer_pages(interaction, messages(first, settings, locale, usual))
 
 
 async def store(
@@ -96,7 +100,9 @@ async def store(
         everywhere=bool(all_channels),
     )
     await store.put(server, new, str(interaction.user.id))
-    await answer(interaction, text("settings.saved", view=describe(new)))
+    locale = locale_of(interaction)
+    view = describe(new, await queue_of(interaction).usual(), locale)
+    await answer(interaction, text("settings.saved", locale, view=view))
 
 
 def changed(
@@ -124,12 +130,18 @@ def changed(
         raise Refused("settings.range", field=field, allowed=text(f"settings.range.{field}")) from None
 
 
-def describe(settings: ServerSettings) -> str:
-    """The settings as a member reads them."""
+def describe(settings: ServerSettings, usual: Usual, locale: str) -> str:
+    """The settings as a member reads them; what nobody set is as `usual` for the model."""
+    here = settings.over(usual)
+
+    def said(name: str, value: str) -> str:
+        return value if getattr(settings, name) is not None else text("settings.view.model", locale, value=value)
+
     return text(
         "settings.view",
-        steps=settings.steps,
-        guidance=f"{settings.guidance:g}",
-        size=settings.size,
-        channels=channel_list(settings) or text("settings.all_channels"),
+        locale,
+        steps=said("steps", str(here.steps)),
+        guidance=said("guidance", f"{here.guidance:g}"),
+        size=said("size", text("settings.view.size", locale, size=here.size)),
+        channels=channel_list(settings) or text("settings.all_channels", locale),
     )

@@ -21,6 +21,8 @@ LISTS = {
     "channels": "#", "categories": "#", "denied_channels": "#", "denied_categories": "#", "fast_roles": "@",
     "models": "", "styles": "", "roles": "",
 }  # fmt: skip
+#: Those that follow the model until somebody sets them.
+FOLLOWING = ("steps", "guidance", "size")
 #: Values that switch something on and off.
 SWITCHES = ("true", "false")
 #: Longest file that is read as settings, in bytes.
@@ -30,23 +32,34 @@ _ID = re.compile(r"^<(?:#|@&|@!?)(\d+)>$")
 
 @cache
 def _schema() -> dict[str, Any]:
-    """What pydantic says that each setting takes."""
-    return ServerSettings.model_json_schema()["properties"]
+    """What pydantic says that each setting takes; of those that may be unset, what they take when they are set."""
+    properties: dict[str, Any] = ServerSettings.model_json_schema()["properties"]
+    return {
+        name: {**schema, **schema["anyOf"][0]} if "anyOf" in schema else schema for name, schema in properties.items()
+    }
 
 
 def allowed(name: str) -> str:
     """What a setting accepts, in signs rather than words: `1–100`, `same | relaxed | only`, `id, id, …`."""
     schema: dict[str, Any] = _schema()[name]
+    if name in FOLLOWING:
+        return f"{_numbers(schema)} | -"
     if name in LISTS:
         return "id, id, … | -" if LISTS[name] else "name, name, … | -" if name != "roles" else "id weight=2 …; … | -"
     if "enum" in schema:
         return " | ".join(str(choice) or "-" for choice in schema["enum"])
     if schema.get("type") == "boolean":
         return " | ".join(SWITCHES)
+    return _numbers(schema) or "id | -"
+
+
+def _numbers(schema: Mapping[str, Any]) -> str:
+    if "enum" in schema:
+        return " | ".join(str(choice) for choice in schema["enum"])
     if "minimum" in schema:
         step = f" (× {schema['multipleOf']})" if "multipleOf" in schema else ""
         return f"{schema['minimum']:g}–{schema['maximum']:g}{step}"
-    return "id | -"
+    return ""
 
 
 def choices(name: str) -> tuple[str, ...]:
@@ -62,6 +75,8 @@ def choices(name: str) -> tuple[str, ...]:
 def value_text(name: str, settings: ServerSettings) -> str:
     """A setting's value as it can be typed again; `-` for nothing."""
     value: Any = settings.model_dump(mode="json")[name]
+    if value is None:
+        return "-"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):
@@ -97,6 +112,8 @@ def with_typed(settings: ServerSettings, name: str, value: str) -> ServerSetting
 def _read(name: str, value: str) -> Any:
     if value == "-":
         value = ""
+    if name in FOLLOWING and not value:
+        return None
     if name in LISTS:
         items = [item.strip() for item in value.split(";" if name == "roles" else ",")]
         return [_id(item) for item in items if item]
@@ -119,7 +136,10 @@ def _id(item: str) -> str:
 def to_toml(settings: ServerSettings) -> str:
     """All settings; texts, numbers and lists of texts look the same in JSON and TOML."""
     values = settings.model_dump(mode="json")
-    return "".join(f"{name} = {json.dumps(values[name], ensure_ascii=False)}\n" for name in NAMES)
+    # What nobody set is left out: TOML has no word for it, and a file that does not name it says just that.
+    return "".join(
+        f"{name} = {json.dumps(values[name], ensure_ascii=False)}\n" for name in NAMES if values[name] is not None
+    )
 
 
 def from_toml(data: bytes) -> ServerSettings:

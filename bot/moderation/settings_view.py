@@ -5,9 +5,10 @@ No embeds: discord.py sends a field with them that Discord's own description of 
 
 from __future__ import annotations
 
+from ...queue.records import ANY_MODEL, Usual
 from ...queue.store import ServerSettings
 from ..text import pages, text
-from .settings_values import LISTS, NAMES, value_text
+from .settings_values import FOLLOWING, LISTS, NAMES, value_text
 
 #: Before each setting that is not as by default.
 MARK = "●"
@@ -17,15 +18,22 @@ VALUE = 380
 MENTIONS = {"#": "<#{}>", "@": "<@&{}>"}
 
 
-def lines(settings: ServerSettings) -> list[str]:
-    """Each setting on a line, in their order: `steps` 16, or ● **steps** 9 (16) where the default is another."""
-    usual = ServerSettings()
-    return [
-        f"`{name}` {value(name, settings)}"
-        if getattr(settings, name) == getattr(usual, name)
-        else f"{MARK} **`{name}`** {value(name, settings)} ({value(name, usual)})"
-        for name in NAMES
-    ]
+def lines(settings: ServerSettings, locale: str = "en", model: Usual = ANY_MODEL) -> list[str]:
+    """Each setting on a line, in their order: `steps` 16, or ● **steps** 9 (16) where the default is another.
+
+    `model`: what is usual for it, which holds where nothing was set.
+    """
+    standard = ServerSettings()
+
+    said: list[str] = []
+    for name in NAMES:
+        follows = name in FOLLOWING
+        by_default = f"`{model.fields[name]:g}`" if follows else value(name, standard)
+        if getattr(settings, name) != getattr(standard, name):
+            said.append(f"{MARK} **`{name}`** {value(name, settings)} ({by_default})")
+        else:
+            said.append(f"`{name}` {text('settings.view.model', locale, value=by_default) if follows else by_default}")
+    return said
 
 
 def value(name: str, settings: ServerSettings) -> str:
@@ -46,6 +54,6 @@ def value(name: str, settings: ServerSettings) -> str:
     return ", ".join(parts)
 
 
-def messages(first: str, settings: ServerSettings, locale: str) -> list[str]:
+def messages(first: str, settings: ServerSettings, locale: str, model: Usual = ANY_MODEL) -> list[str]:
     """`first` and below it each setting, none parted between two messages."""
-    return pages([first, text("settings.view.all", locale, mark=MARK), *lines(settings)])
+    return pages([first, text("settings.view.all", locale, mark=MARK), *lines(settings, locale, model)])

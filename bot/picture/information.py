@@ -17,7 +17,8 @@ async def information(interaction: Interaction, job: Job, picture: int | None = 
     request = job.request
     if picture is not None and request.count > 1:
         request = request.model_copy(update={"count": 1, "seed": request.seeds[picture % request.count]})
-    wish = said_again(request, await settings_here(interaction), seed=True, relaxed=job.priority == "relax")
+    settings, workers = await settings_here(interaction), await queue.workers()
+    wish = said_again(request, settings, workers, seed=True, relaxed=job.priority == "relax")
     lines = [
         text("about.title", locale, job=job.id[:16]),
         f"```\n{shorten(plain(say(wish)), 900).replace('`', 'ˋ')}\n```",

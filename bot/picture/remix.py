@@ -7,14 +7,25 @@ import discord
 from ...queue.prompt import say
 from ...queue.records import Job
 from ..imagine import Beginning, handle_prompt, said_again
-from ..interaction import TYPED, Interaction, SubmittedModal, locale_of, modal_id, open_modal, settings_here, text_input
+from ..interaction import (
+    TYPED,
+    Interaction,
+    SubmittedModal,
+    locale_of,
+    modal_id,
+    open_modal,
+    queue_of,
+    settings_here,
+    text_input,
+)
 from ..text import text
 
 
 async def open_remix(interaction: Interaction, job: Job, picture: int) -> None:
     """The old prompt with its flags, to be changed."""
     locale = locale_of(interaction)
-    wish = said_again(job.request, await settings_here(interaction), relaxed=job.priority == "relax")
+    settings, workers = await settings_here(interaction), await queue_of(interaction).workers()
+    wish = said_again(job.request, settings, workers, relaxed=job.priority == "relax")
     prompt = text_input(
         text("form.prompt", locale), "prompt", say(wish)[:TYPED], style=discord.TextStyle.paragraph, max_length=TYPED
     )

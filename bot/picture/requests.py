@@ -9,7 +9,7 @@ from ..errors import Refused
 
 #: Share of noise that a variation adds.
 SUBTLE, STRONG = 0.35, 0.7
-#: Longest side that a request may have, in pixels, and the grain of sides.
+#: Longest side that pictures are enlarged to, in pixels, and the grain of sides.
 LONGEST, GRAIN = 1024, 64
 #: Percent of a side by which a picture is drawn on.
 PAN = 50
@@ -32,8 +32,10 @@ def outpainted(
     """Drawn on beyond its edges by `expand`; with `grow` the delivered picture is larger by as much."""
     width, height = request.width, request.height
     if grow:
-        width = _side(width * (100 + expand[0] + expand[2]) / 100)
-        height = _side(height * (100 + expand[1] + expand[3]) / 100)
+        # One that was drawn larger stays as large.
+        longest = max(LONGEST, width, height)
+        width = _side(width * (100 + expand[0] + expand[2]) / 100, longest)
+        height = _side(height * (100 + expand[1] + expand[3]) / 100, longest)
     made = Source(use="outpaint", picture=picture, expand=expand, strength=1.0)
     return request.model_copy(update={"seed": seed, "count": 1, "width": width, "height": height, "source": made})
 
@@ -53,8 +55,8 @@ def upscaled(request: ImageRequest, picture: str, index: int) -> ImageRequest:
     return request.model_copy(update=changes)
 
 
-def _side(pixels: float) -> int:
-    return max(GRAIN, min(LONGEST, round(pixels / GRAIN) * GRAIN))
+def _side(pixels: float, longest: int = LONGEST) -> int:
+    return max(GRAIN, min(longest, round(pixels / GRAIN) * GRAIN))
 
 
 def new_seed() -> int:

@@ -21,11 +21,13 @@ def draw_sheet(
     seeds: int,
     out: Path,
     font: Path | None,
-    steps: int,
-    guidance: float,
+    steps: int | None,
+    guidance: float | None,
     encode: Encode,
 ) -> None:
     """Render a contact sheet of `prompts` with the seeds 0, 1, …; `encode` makes the file.
+
+    Steps and guidance that are None are as the model is made for.
 
     Raises:
         EngineError: says what to do.
@@ -33,7 +35,10 @@ def draw_sheet(
     engine = Engine(weights)
     engine.load()
     out.parent.mkdir(parents=True, exist_ok=True)
-    sheet = contact_sheet(engine, prompts, range(seeds), steps=steps, guidance=guidance, font=font)
+    usual = engine.usual
+    sheet = contact_sheet(
+        engine, prompts, range(seeds), steps=steps or usual.steps, guidance=guidance or usual.guidance, font=font
+    )
     about = engine.describe()
     texts = {
         "Description": "; ".join(prompts),
@@ -47,15 +52,16 @@ def synthesize_list(
     prompts: Path,
     folder: Path,
     count: int,
-    steps: int,
-    guidance: float,
-    size: int,
+    steps: int | None,
+    guidance: float | None,
+    size: int | None,
     unknown: Callable[[str], Sequence[str]],
     report: Report,
     encode: Encode,
 ) -> None:
     """Render a list of prompts into a data set; the same call goes on where it stopped. `encode` makes the files.
 
+    Steps, guidance and size that are None are as the model is made for.
     `unknown` gives the words of a prompt that the model was not taught; those met are told at the end.
 
     Raises:
@@ -65,9 +71,11 @@ def synthesize_list(
     listed = read_prompts(prompts)
     engine = Engine(weights)
     engine.load()
+    usual = engine.usual
     with progress(report) as told, stopping(told.line) as stop:
         made = synthesize(
-            engine, listed, folder, count=count, steps=steps, guidance=guidance, size=size, stop=stop,
+            engine, listed, folder, count=count, steps=steps or usual.steps, guidance=guidance or usual.guidance,
+            size=size or usual.side, stop=stop,
             progress=lambda done, total: told.step("pictures", done, total, {}), unknown=unknown,
             encode=encode,
         )  # fmt: skip

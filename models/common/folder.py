@@ -22,6 +22,8 @@ PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle")
 UNUSED = frozenset({"safety_checker", "feature_extractor", "image_encoder", "watermarker"})
 #: Largest side of a picture that the model itself draws, as a multiple of the size it was trained at.
 LARGEST = 2
+#: Part by which a picture may have more or fewer pixels than native² and is drawn as it is.
+ABOUT = 0.07
 #: Of a folder: these say nothing about its pictures.
 BESIDE = frozenset({"training.json", "evaluation.json"})
 #: `diffusion_pytorch_model.fp16-00001-of-00002.safetensors`: the word is the variant.
@@ -31,8 +33,12 @@ _VARIANT = re.compile(r"^[\w-]+\.(?P<variant>[A-Za-z]\w*?)(?:-\d+-of-\d+)?\.safe
 def native_size(width: int, height: int, native: int, multiple: int = 8, most_pixels: int = 0) -> tuple[int, int]:
     """Size the model draws at for a delivered size: about native², the same aspect, multiples of `multiple` pixels.
 
-    What is asked for larger than native² is drawn as large as it is, up to `most_pixels`; 0: never larger.
+    What is asked for larger than native² is drawn as large as it is, up to `most_pixels`; 0: never larger. What has
+    about as many pixels is drawn as it is too, so that nothing is scaled: 1216 × 832 of a model made for 1024.
     """
+    fits = max(width, height) <= native * LARGEST and not width % multiple and not height % multiple
+    if fits and abs(width * height / (native * native) - 1) <= ABOUT:
+        return width, height
     aspect = (width / height) ** 0.5
     area = max(native * native, min(width * height, most_pixels))
     longest = native * LARGEST if area == native * native else max(width, height)

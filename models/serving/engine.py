@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from ..common import digest, digest_of, upscaler
+from ..common import ABOUT, digest, digest_of, upscaler
 from ..drawer import bank
 from ..drawer.pipeline import DrawerPipeline
 from ..drawer.reading import Reader
@@ -40,6 +40,7 @@ from .profile import Paces
 from .requests import OnProgress, RenderRequest, RenderResult, no_progress
 from .samplers import chosen, name_of
 from .schedule import slots_for
+from .usual import Usual, usual_of
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +99,7 @@ class Engine:
         self._loop: Loop | Jobwise | None = None
         self._slots = 2
         self._about: dict[str, Any] = {}
+        self._usual: Usual | None = None
 
     def load(self) -> None:
         """Read the weights and measure how many rows are worth putting together; slow.
@@ -110,6 +112,7 @@ class Engine:
         pipeline = load_pipeline(self.weights, self.device, self._dtype)
         if self.device == "cpu" and self._precision == "bfloat16" and steps_together(pipeline) and can_bfloat16():
             pipeline.unet.to(torch.bfloat16)
+        self._usual = usual_of(pipeline, self.weights)
         self._about = {
             "model": self.weights.stem if self.weights.is_file() else self.weights.name,
             "model_digest": digest(self.weights),
@@ -209,6 +212,23 @@ class Engine:
     def adapters(self) -> Sequence[str]:
         """Names of the fine-tunes that may be asked for just now, in order."""
         return known_adapters(self._adapters)
+
+    @property
+    def usual(self) -> Usual:
+        """What requests are drawn with that say nothing else.
+
+        Raises:
+            EngineError: `load` was not called.
+        """
+        if self._usual is None:
+            raise EngineError("The engine has no weights yet: call load() first.")
+        return self._usual
+
+    @property
+    def largest(self) -> int:
+        """Pixels of the largest picture that is drawn as large as it is asked for; larger ones are scaled."""
+        native = int(self._about.get("native", 0))
+        return max(int(native * native * (1 + ABOUT)), self._most_pixels)
 
     @property
     def slots(self) -> int:

@@ -9,7 +9,7 @@ from ..dispatch import Dispatcher, Intake, JobMemory
 from ..errors import UnknownJob
 from ..nats import EmbeddedServer, NatsControl
 from ..options import QueueOptions
-from ..records import Job, JobState, Limits, Standing, WorkerInfo, of_roles, parse_roles
+from ..records import Job, JobState, Limits, Standing, Usual, WorkerInfo, of_roles, parse_roles, usual_of
 from ..store import Database, JobTable
 from .health import Health
 
@@ -37,6 +37,10 @@ class Operations:
 
     async def workers(self) -> tuple[WorkerInfo, ...]:
         return self._registry.workers(time.monotonic())
+
+    async def usual(self, model: str = "") -> Usual:
+        """What is usual just now for the model of that name; empty: for what the workers have."""
+        return usual_of(await self.workers(), model)
 
     async def counts(self) -> Mapping[JobState, int]:
         """Number of jobs in each state."""

@@ -34,6 +34,7 @@ from ..records import (
     Progress,
     Transition,
     check,
+    check_size,
     of_roles,
     work,
 )
@@ -138,6 +139,7 @@ class Queue(Operations):
                     request, key=key, member=member, server=server, roles=roles, relaxed=relaxed, limits=limits
                 )
                 request, limits, priority = admitted.request, admitted.limits, admitted.priority(priority)
+                check_size(request, self._registry.workers(time.monotonic()))
                 cost = max(work(request) * self._memory.pace, 1e-3)
                 self._check(limits, server, member, cost)
                 place, asker = Place(server, adult=relaxed), Asker(member, roles, moderates)

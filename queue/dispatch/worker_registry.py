@@ -93,6 +93,7 @@ class WorkerRegistry:
                 side=heard.heartbeat.side,
                 instance=heard.heartbeat.instance,
                 adapters=heard.heartbeat.adapters,
+                usual=heard.heartbeat.usual,
             )
             for heard in self._live(now)
         )

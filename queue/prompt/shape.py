@@ -6,8 +6,10 @@ import math
 from fractions import Fraction
 from functools import lru_cache
 
+from ..records import LONGEST_SIDE
+
 #: Sides of pictures come in these steps of pixels, so that 3:2 and 16:9 differ in the smallest pictures too.
-GRAIN, SHORTEST, LONGEST = 16, 64, 1024
+GRAIN, SHORTEST, LONGEST = 16, 64, LONGEST_SIDE
 #: Shapes that people ask for: a picture of such a shape is said so, whatever its sides come to in steps.
 USUAL = ((1, 1), (5, 4), (4, 5), (4, 3), (3, 4), (3, 2), (2, 3), (16, 9), (9, 16), (2, 1), (1, 2), (21, 9), (9, 21))
 
@@ -25,7 +27,12 @@ def sides(ratio: tuple[int, int] | None, size: int) -> tuple[int, int]:
         width, height = shape
         return abs(math.log(width / height) - wanted) + 0.5 * abs(math.log(width * height) - area)
 
-    return min(((width, height) for width in lengths for height in lengths), key=miss)
+    # Of each width the heights on either side of the wanted shape: the miss grows from there both ways.
+    shapes: list[tuple[int, int]] = []
+    for width in lengths:
+        below = max(SHORTEST, min(LONGEST, int(width / math.exp(wanted) // GRAIN * GRAIN)))
+        shapes += [(width, below), (width, min(LONGEST, below + GRAIN))]
+    return min(shapes, key=miss)
 
 
 def ratio_of(width: int, height: int, size: int) -> tuple[int, int] | None:

@@ -5,7 +5,18 @@ from .flags import FITS, FOLLOWS, MOST_ASPECT, MOST_REQUESTS, Flag
 from .jobs import Job, Progress, Rendered, Transition
 from .life import BROKEN, COMES_FROM, FINISHED, LIVE, OUT, JobState
 from .limits import DAY, UNMEASURED, Limits, Standing, check, day, day_ends, learned, of_roles, parse_roles, work
-from .requests import FLAGS, MAX_COUNT, MAX_PROMPT, MAX_SEED, ImageRequest, Part, Source, image_request
+from .requests import (
+    EVERY_SIDE,
+    FLAGS,
+    LONGEST_SIDE,
+    MAX_COUNT,
+    MAX_PROMPT,
+    MAX_SEED,
+    ImageRequest,
+    Part,
+    Source,
+    image_request,
+)
 from .transport import (
     HEARTBEAT_SECONDS,
     NOTHING,
@@ -22,13 +33,15 @@ from .transport import (
     WorkerInfo,
     WorkerTransport,
 )
+from .usual import ANY_MODEL, Usual, check_size, usual_of
 from .waiting import PRIORITIES, Entry, Priority
 
 __all__ = [
-    "BROKEN", "COMES_FROM", "DAY", "FINISHED", "FITS", "FLAGS", "FOLLOWS", "HEARTBEAT_SECONDS", "LIVE", "MAX_COUNT",
-    "MAX_PROMPT", "MAX_SEED", "MOST_ASPECT", "MOST_REQUESTS", "NOTHING", "OUT", "POOL", "PRIORITIES", "UNMEASURED",
-    "Arrived", "Capability", "ControlListener", "ControlTransport", "Delivery", "Enclosed", "Entry", "Flag",
-    "Heartbeat", "ImageRequest", "Job", "JobMessage", "JobState", "Limits", "Needs", "Outcome", "Part", "Priority",
-    "Progress", "Rendered", "Source", "Standing", "Started", "Stored", "Transition", "WorkerInfo", "WorkerTransport",
-    "check", "day", "day_ends", "image_request", "learned", "of_roles", "parse_roles", "work",
+    "ANY_MODEL", "BROKEN", "COMES_FROM", "DAY", "EVERY_SIDE", "FINISHED", "FITS", "FLAGS", "FOLLOWS",
+    "HEARTBEAT_SECONDS", "LIVE", "LONGEST_SIDE", "MAX_COUNT", "MAX_PROMPT", "MAX_SEED", "MOST_ASPECT", "MOST_REQUESTS",
+    "NOTHING", "OUT", "POOL", "PRIORITIES", "UNMEASURED", "Arrived", "Capability", "ControlListener",
+    "ControlTransport", "Delivery", "Enclosed", "Entry", "Flag", "Heartbeat", "ImageRequest", "Job", "JobMessage",
+    "JobState", "Limits", "Needs", "Outcome", "Part", "Priority", "Progress", "Rendered", "Source", "Standing",
+    "Started", "Stored", "Transition", "Usual", "WorkerInfo", "WorkerTransport", "check", "check_size", "day",
+    "day_ends", "image_request", "learned", "of_roles", "parse_roles", "usual_of", "work",
 ]  # fmt: skip

@@ -30,8 +30,12 @@ MAX_COUNT = 4
 MAX_SEED = 2**32 - 1
 
 Prompt = Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_PROMPT)]
+#: Longest side of a delivered picture in pixels; 4 million pixels at most follow from it.
+LONGEST_SIDE = 2048
+#: Sides up to here may be asked of every model; see `usual.check_size` for longer ones.
+EVERY_SIDE = 1024
 #: Side of a delivered picture in pixels. The engine renders at the model's own size and scales to this.
-Side = Annotated[int, Field(ge=64, le=1024, multiple_of=16)]
+Side = Annotated[int, Field(ge=64, le=LONGEST_SIDE, multiple_of=16)]
 
 
 Percent = Annotated[int, Field(ge=0, le=100)]
@@ -136,6 +140,10 @@ class ImageRequest(BaseModel):
         """Workers of an earlier version do not know the later fields: they are only told when they say something."""
         told: dict[str, Any] = handler(self)
         return {name: value for name, value in told.items() if name not in LATER or (value and value != LATER[name])}
+
+    @property
+    def pixels(self) -> int:
+        return self.width * self.height
 
     @property
     def seeds(self) -> tuple[int, ...]:

@@ -6,15 +6,16 @@ The records are checked on arrival: a worker on another host may run other code.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
 from .capability import POOL, Capability
 from .jobs import Progress
 from .requests import ImageRequest
+from .usual import Usual
 
 JobId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 #: How often a worker reports that it lives.
@@ -76,10 +77,21 @@ class Heartbeat(_Message):
     side: int = 0
     #: Names of the fine-tunes that it can draw with; None: it does not say, as workers of an earlier version.
     adapters: tuple[str, ...] | None = None
+    #: What is usual for its models, by name; workers of an earlier version do not say.
+    usual: Mapping[str, Usual] = Field(default_factory=dict[str, Usual])
     #: The attempt of each job that it works on.
     running: Mapping[str, int]
     #: It is going away and takes nothing more.
     bye: bool = False
+
+    @field_validator("usual", mode="wrap")
+    @classmethod
+    def _or_nothing(cls, told: Any, read: ValidatorFunctionWrapHandler) -> Mapping[str, Usual]:
+        """A worker whose numbers cannot be used lives all the same."""
+        try:
+            return read(told)
+        except ValidationError:
+            return {}
 
     @property
     def capability(self) -> Capability:
@@ -128,6 +140,8 @@ class WorkerInfo:
     instance: str = ""
     #: Names of its fine-tunes; None: it does not say.
     adapters: tuple[str, ...] | None = None
+    #: What is usual for its models, by name; empty: it does not say.
+    usual: Mapping[str, Usual] = field(default_factory=dict[str, Usual], hash=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_serializer, field_validator
 from sqlalchemy import Connection, String, bindparam, insert, select
 
-from ..records import ImageRequest, parse_roles
+from ..records import LONGEST_SIDE, ImageRequest, Usual, parse_roles
 from . import prepared
 from .audit import append
 from .database import Database
@@ -27,14 +27,15 @@ class ServerSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    # Defaults of a request
+    # Defaults of a request. None: nobody set it, it follows the model. Versions before this one stored numbers, which
+    # hold as if they had been set: nobody can tell any more who set 16 and who left it.
 
     #: Denoising steps.
-    steps: Annotated[int, Field(ge=1, le=50)] = 16
+    steps: Annotated[int, Field(ge=1, le=50)] | None = None
     #: Classifier-free guidance scale.
-    guidance: Annotated[float, Field(ge=1.0, le=12.0, allow_inf_nan=False)] = 3.0
+    guidance: Annotated[float, Field(ge=1.0, le=12.0, allow_inf_nan=False)] | None = None
     #: Side of a delivered picture in pixels.
-    size: Literal[128, 256, 512] = 256
+    size: Literal[128, 256, 512, 768, 1024] | None = None
 
     # Clamps: what is asked beyond them is brought down to them
 
@@ -42,7 +43,7 @@ class ServerSettings(BaseModel):
     least_guidance: Annotated[float, Field(ge=1.0, le=20.0, allow_inf_nan=False)] = 1.0
     most_guidance: Annotated[float, Field(ge=1.0, le=20.0, allow_inf_nan=False)] = 20.0
     #: Longest side in pixels.
-    most_size: Annotated[int, Field(ge=64, le=1024, multiple_of=64)] = 1024
+    most_size: Annotated[int, Field(ge=64, le=LONGEST_SIDE, multiple_of=64)] = LONGEST_SIDE
     #: Pictures of one request.
     most_count: Annotated[int, Field(ge=1, le=4)] = 4
     #: Requests that one prompt with `{a,b}` may become; and that `--repeat` may.
@@ -117,6 +118,11 @@ class ServerSettings(BaseModel):
         if not self.channels and not self.categories:
             return True
         return channel in self.channels or category in self.categories
+
+    def over(self, usual: Usual) -> Usual:
+        """What is usual here: what was set, else what is usual for the model."""
+        mine = {"steps": self.steps, "guidance": self.guidance, "size": self.size}
+        return usual.model_copy(update={name: value for name, value in mine.items() if value is not None})
 
     def clamped(self, request: ImageRequest) -> ImageRequest:
         """The request within the clamps; a picture that is too large keeps its shape as far as steps of 16 allow."""

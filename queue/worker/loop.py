@@ -291,6 +291,7 @@ class Worker:
             pool=self._capability.pool,
             side=self._capability.side,
             adapters=None if self._settings.adapters is None else tuple(self._settings.adapters()),
+            usual=self._settings.usual,
             running={job: running.attempt for job, running in self._running.items()},
             bye=bye,
         )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..nats import Credentials
-from ..records import NOTHING, POOL, ImageRequest, Progress, Rendered, WorkerTransport
+from ..records import NOTHING, POOL, ImageRequest, Progress, Rendered, Usual, WorkerTransport
 
 
 class JobContext:
@@ -50,5 +50,7 @@ class WorkerSettings:
     side: int = 0
     #: Gives the names of the fine-tunes that may be asked for just now.
     adapters: Callable[[], Sequence[str]] | None = None
+    #: What is usual for its models, by name.
+    usual: Mapping[str, Usual] = field(default_factory=dict[str, Usual])
     #: How long running jobs may go on once the worker is told to stop.
     drain_seconds: float = 30.0

@@ -76,7 +76,7 @@ def test_drawing_is_tried_in_a_process_of_its_own(tmp_path: Path) -> None:
     """
     file = tmp_path / "config.toml"
     file.write_text('[render]\nweights = "nothing-here"\n', encoding="utf-8")
-    finding = doctor.drawing(load(file))
+    (finding,) = doctor.drawings(load(file))
     assert (finding.level, "no weights in" in finding.text) == ("bad", True)
     file.write_text("[render]\ndevices = []\n", encoding="utf-8")
-    assert doctor.drawing(load(file)).level == "note"
+    assert [each.level for each in doctor.drawings(load(file))] == ["note"]

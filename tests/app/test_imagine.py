@@ -8,14 +8,17 @@ import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import familykit
 import pytest
 from PIL import Image
+from queuekit import until
 from rich.console import Console
 from webkit import Client, api, worker
 
 from daguerre.app.cli import main
+from daguerre.app.config import load
 from daguerre.app.errors import Refused, ServerUnreachable
-from daguerre.app.imagine import Wish, check_words
+from daguerre.app.imagine import Wish, check_words, imagine
 from daguerre.app.imagine_server import imagine_on_server
 from daguerre.queue.control.queue import Queue
 from daguerre.queue.control.service import open_queue
@@ -23,6 +26,7 @@ from daguerre.queue.options import QueueOptions
 from daguerre.queue.prompt.vocabulary import Vocabulary
 from daguerre.queue.records.jobs import JobState, Rendered
 from daguerre.queue.records.requests import ImageRequest
+from daguerre.queue.records.usual import Usual
 from daguerre.queue.worker.settings import JobContext
 
 
@@ -56,7 +60,7 @@ def config(tmp_path: Path) -> str:
         (("imagine", "x" * 1001, "--out", "a.png"), 65, "prompt is too long: at most 1000 characters"),
         (("imagine", "a", "--out", "a.png", "--count", "0"), 65, "count must be a whole number from 1 to 4"),
         (("imagine", "a", "--out", "a.png", "--count", "99"), 65, "count must be a whole number from 1 to 4"),
-        (("imagine", "a", "--out", "a.png", "--size", "100"), 65, "--size must be a whole number from 64 to 1024"),
+        (("imagine", "a", "--out", "a.png", "--size", "100"), 65, "--size must be a whole number from 64 to 2048"),
         (("imagine", "a", "--out", "a.png", "--seed", "-1"), 65, "seed must be a whole number from 0 to"),
         (("imagine", "a", "--out", "a.png", "--steps", "x"), 2, "Invalid value for '--steps'"),
         (("imagine", "a", "--out", "a.jpg"), 73, "pictures are PNG files; name it a.png"),
@@ -183,3 +187,33 @@ def test_the_prompt_may_hold_flags() -> None:
         Wish("apple --sed 7", Path("x.png")).request()
     with pytest.raises(Refused, match="Discord"):
         Wish("https://example.com/a.png apple", Path("x.png")).request()
+
+
+async def test_a_server_fills_in_what_is_usual_for_its_model(queue: Queue, client: Client, tmp_path: Path) -> None:
+    """What was typed is sent as it was typed; an option that was given holds."""
+    usual = {"sdxl": Usual(steps=4, guidance=1.0, size=512)}
+    address = str(client.make_url("/").origin())
+    async with worker(queue, models=("sdxl",), usual=usual):
+        await until(queue.workers)
+        (wide,) = await imagine_on_server(address, Wish("a cat --ar 2:1 --seed 3", tmp_path / "wide.png"), quiet())
+        await imagine_on_server(address, Wish("a cat", tmp_path / "a.png", steps=9, size=64), quiet())
+    with Image.open(wide) as picture:
+        assert (picture.size, picture.getpixel((0, 0))) == ((736, 368), (3, 0, 0))
+    jobs = await queue.members.last_requests("local")
+    asked = {(job.request.steps, job.request.guidance, job.request.width) for job in jobs}
+    assert asked == {(4, 1.0, 736), (9, 1.0, 64)}
+
+
+def test_what_nothing_says_is_as_the_weights_are_made(tmp_path: Path) -> None:
+    """Drawn here: steps and guidance by the folder's name; what is given holds."""
+    folder = familykit.write_sd15(tmp_path / "sd-turbo")
+    config = tmp_path / "config.toml"
+    config.write_text(f'[render]\nweights = "{folder}"\ndevices = ["cpu"]\n', encoding="utf-8")
+    for wish, steps, guidance in (
+        (Wish("a red apple", tmp_path / "a.png", seed=1), "4", "1"),
+        (Wish("a red apple --steps 2", tmp_path / "b.png", guidance=2.5, size=128), "2", "2.5"),
+    ):
+        (file,) = imagine(load(config), wish, quiet())
+        with Image.open(file) as picture:
+            assert (picture.info["Steps"], picture.info["Guidance"]) == (steps, guidance)
+            assert picture.size == ((64, 64) if wish.size is None else (128, 128))

@@ -72,9 +72,9 @@ def test_a_request_takes_the_shape_of_its_picture() -> None:
     assert wide.source.fit == "crop"
     assert "fit" not in wide.source.model_dump(), "workers of an earlier version do not know it"
     square = made("a cat --fit pad", (1024, 512))
-    assert (square.width, square.height, square.source.fit) == (settings.size, settings.size, "pad")
+    assert (square.width, square.height, square.source.fit) == (256, 256, "pad")
     assert square.source.model_dump()["fit"] == "pad"
-    assert made("a cat --fit crop", (1024, 512)).width == settings.size
+    assert made("a cat --fit crop", (1024, 512)).width == 256
     chosen = made("a cat --ar 1:2", (1024, 512))
     assert (chosen.width < chosen.height, chosen.source.fit) == (True, "crop")
 

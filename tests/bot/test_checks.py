@@ -111,7 +111,7 @@ def test_a_prompt_of_unknown_words_only_is_refused_with_help() -> None:
         ({"negative": "x" * 1001}, "behind --no has more than 1000 characters"),
         ({"guidance": 99.0}, "--s goes from 0 to 1000"),
         ({"steps": 0}, "--steps goes from 1 to 100"),
-        ({"width": 2000}, "“--ar” is out of range"),
+        ({"width": 2064}, "“--ar” is out of range"),
         ({"chaos": 101}, "--chaos goes from 0 to 100"),
         ({"style": "x" * 201}, "behind --style has more than 200 characters"),
     ],
@@ -148,7 +148,7 @@ def test_settings_change_only_what_was_given() -> None:
         ({"steps": 51}, "steps go from 1 to 50"),
         ({"guidance": 0.5}, "guidance goes from 1 to 12"),
         ({"guidance": float("nan")}, "guidance goes from 1 to 12"),
-        ({"size": 300}, "sizes are 128, 256 and 512"),
+        ({"size": 300}, "sizes are 128, 256, 512, 768 and 1024"),
     ],
 )
 def test_settings_out_of_range_are_refused(values: dict[str, Any], says: str) -> None:

@@ -54,8 +54,8 @@ async def test_every_setting_can_be_changed_seen_and_taken_back(house: House) ->
 @pytest.mark.parametrize(
     ("setting", "value", "part"),
     [
-        ("steps", "51", "1–50"), ("most_size", "100", "64–1024 (× 64)"), ("previews", "perhaps", "true | false"),
-        ("age_restricted", "never", "same | relaxed | only"), ("size", "big", "128 | 256 | 512"),
+        ("steps", "51", "1–50 | -"), ("most_size", "100", "64–2048 (× 64)"), ("previews", "perhaps", "true | false"),
+        ("age_restricted", "never", "same | relaxed | only"), ("size", "big", "128 | 256 | 512 | 768 | 1024 | -"),
         ("channels", "here", "id, id"), ("nonsense", "1", "no setting"), ("hold_from", "1e9", "0–100"),
         ("roles", "7 weight=-1", "weight=2"), ("guidance", "nan", "1–12"),
     ],

@@ -12,6 +12,7 @@ from standin.driver import StandIn
 from standin.world import Channel, Member
 
 from daguerre.queue.control.queue import Queue
+from daguerre.queue.records.usual import Usual
 from daguerre.queue.store.server_settings import ServerSettings
 
 pytest_plugins = ("botfixtures",)
@@ -40,6 +41,32 @@ async def test_a_servers_settings_are_the_defaults_of_its_requests(
         await asked.wait_for(lambda message: "512 × 512 · 9 steps · guidance 2.5" in message.content)
         asked = await standin.slash(bob, other, "imagine", prompt="a red apple")
         await asked.wait_for(lambda message: "256 × 256 · 16 steps · guidance 3" in message.content)
+
+
+async def test_what_nobody_set_follows_the_model(
+    standin: StandIn, queue: Queue, easel: Easel, tmp_path: Path, studio: Channel, ada: Member, mona: Member
+) -> None:
+    """Shown as such, drawn so, until a manager sets a number; `-` gives it back to the model."""
+    usual = {"sdxl": Usual(steps=30, guidance=5.0, size=1024, pixels=1_121_976)}
+    async with a_worker(queue, easel, models=("sdxl",), usual=usual), a_bot(standin, queue, tmp_path):
+        seen = await (await standin.slash(mona, studio, "settings view")).message()
+        assert "Steps: as the model is made for (30)" in seen.content
+        assert "Size: as the model is made for (1024 × 1024 pixels)" in seen.content
+        assert "`steps` as the model is made for (`30`)" in seen.text
+        asked = await standin.slash(ada, studio, "imagine", prompt="a red apple --ar 3:2")
+        await asked.wait_for(lambda message: "1248 × 832 · 30 steps · guidance 5" in message.content)
+
+        # The old number, set on purpose, stays.
+        await (await standin.slash(mona, studio, "settings set", steps=16)).message()
+        asked = await standin.slash(ada, studio, "imagine", prompt="a red apple")
+        await asked.wait_for(lambda message: "1024 × 1024 · 16 steps · guidance 5" in message.content)
+        seen = await (await standin.slash(mona, studio, "settings view")).message()
+        assert "● **`steps`** `16` (`30`)" in seen.text
+        back = await standin.slash(mona, studio, "settings change", setting="steps", value="-")
+        assert "`steps`: 16 → -" in (await back.message()).content
+        asked = await standin.slash(ada, studio, "imagine", prompt="a red apple")
+        await asked.wait_for(lambda message: "1024 × 1024 · 30 steps · guidance 5" in message.content)
+        assert (await queue.server_settings.get(str(studio.guild.id if studio.guild else 0))).steps is None
 
 
 async def test_only_allowed_channels_work_once_one_is_allowed(

@@ -227,4 +227,4 @@ async def test_stored_settings_outlive_their_fields(tmp_path: Path) -> None:
         connection.execute("UPDATE server_settings SET new = ?", (old,))
     connection.close()
     async with opened(tmp_path) as (database, _):
-        assert await ServerSettingsStore(database).get("1") == ServerSettings(guidance=5.0)
+        assert await ServerSettingsStore(database).get("1") == ServerSettings(guidance=5.0, size=256)

@@ -176,7 +176,7 @@ def test_usual_shapes_differ(size: int) -> None:
     assert len(set(shapes.values())) == len(shapes)
     for (width, height), (w, h) in zip(shapes.values(), shapes, strict=True):
         assert abs(width / height / (w / h) - 1) < 1 / 12
-        assert max(width, height) <= 1024
+        assert max(width, height) <= max(1024, 2 * size)
 
 
 @pytest.mark.parametrize("ratio", [ratio for ratio in USUAL if ratio != (1, 1)])

@@ -38,7 +38,7 @@ def test_a_request_survives_the_wire(
 @given(field=st.sampled_from(["count", "seed", "steps", "guidance", "width", "height"]), data=st.data())
 def test_out_of_range_names_the_field_and_the_range(field: str, data: st.DataObject) -> None:
     """A number out of range is refused with the field's name; what is allowed comes with it."""
-    low, high = {"count": (1, 4), "seed": (0, MAX_SEED), "steps": (1, 100), "guidance": (1, 20)}.get(field, (64, 1024))
+    low, high = {"count": (1, 4), "seed": (0, MAX_SEED), "steps": (1, 100), "guidance": (1, 20)}.get(field, (64, 2048))
     bad = data.draw(st.integers(-(10**12), low - 1) | st.integers(high + 1, 10**12))
     with pytest.raises(InvalidRequest) as refusal:
         image_request(**{"prompt": "a", "seed": 1, field: bad})

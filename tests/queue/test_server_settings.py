@@ -23,7 +23,7 @@ def test_the_highest_score_counts_whatever_a_worker_says(metadata: dict[str, Any
     "bad",
     [
         {"steps": 0}, {"steps": 51}, {"most_steps": 101}, {"guidance": 0.5}, {"guidance": float("nan")}, {"size": 300},
-        {"most_size": 100}, {"most_size": 2048}, {"most_count": 5}, {"most_repeat": 0}, {"most_permutations": 41},
+        {"most_size": 100}, {"most_size": 2112}, {"most_count": 5}, {"most_repeat": 0}, {"most_permutations": 41},
         {"channels": ["abc"]}, {"channels": [str(n) for n in range(101)]}, {"roles": ["7 weight=0"]}, {"roles": ["x"]},
         {"language": "tlh"}, {"age_restricted": "never"}, {"hold_from": 101}, {"hold_from": -1}, {"warnings": 0},
         {"timeout_minutes": 0}, {"log_channel": "#log"}, {"keep_days": -1}, {"models": [""]}, {"previews": "perhaps"},

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import io
 import sys
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from daguerre.queue.options import QueueOptions
 from daguerre.queue.prompt.vocabulary import Vocabulary
 from daguerre.queue.records.jobs import Job, JobState, Rendered
 from daguerre.queue.records.requests import ImageRequest
+from daguerre.queue.records.usual import Usual
 from daguerre.queue.worker.loop import Worker
 from daguerre.queue.worker.settings import JobContext, WorkerSettings
 
@@ -82,7 +83,13 @@ async def a_queue(folder: Path, **options: object) -> AsyncGenerator[Queue]:
 
 @asynccontextmanager
 async def a_worker(
-    queue: Queue, easel: Easel, slots: int = 1, *, models: Sequence[str] = (), adapters: Sequence[str] | None = None
+    queue: Queue,
+    easel: Easel,
+    slots: int = 1,
+    *,
+    models: Sequence[str] = (),
+    adapters: Sequence[str] | None = None,
+    usual: Mapping[str, Usual] | None = None,
 ) -> AsyncGenerator[None]:
     """A worker in this process, connected when the block begins; it tells of `models` and `adapters` if given any."""
     stop, ready = asyncio.Event(), asyncio.Event()
@@ -96,6 +103,7 @@ async def a_worker(
             drain_seconds=0.1,
             models=models,
             adapters=None if adapters is None else lambda: adapters,
+            usual=usual or {},
         ),
     )
     task = asyncio.create_task(worker.run(stop, ready.set))

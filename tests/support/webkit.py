@@ -46,11 +46,12 @@ async def paint(request: ImageRequest, context: JobContext) -> Rendered:
 
 
 @asynccontextmanager
-async def worker(queue: Queue, handler: Paint = paint) -> AsyncIterator[None]:
+async def worker(queue: Queue, handler: Paint = paint, **more: Any) -> AsyncIterator[None]:
     stop = asyncio.Event()
     ready = asyncio.Event()
     worker = Worker(
-        handler, WorkerSettings(nats_url=queue.nats_url, nats_token=queue.nats_token, name="painter", drain_seconds=0)
+        handler,
+        WorkerSettings(nats_url=queue.nats_url, nats_token=queue.nats_token, name="painter", drain_seconds=0, **more),
     )
     running = asyncio.create_task(worker.run(stop, ready.set))
     await asyncio.wait_for(ready.wait(), 10)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import io
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+from queuekit import until
 from webkit import Client, api, events, worker
 
 from daguerre.queue.control.queue import Queue
@@ -18,6 +20,7 @@ from daguerre.queue.options import QueueOptions
 from daguerre.queue.prompt.vocabulary import Vocabulary
 from daguerre.queue.records.jobs import JobState, Rendered
 from daguerre.queue.records.requests import ImageRequest, image_request
+from daguerre.queue.records.usual import Usual
 from daguerre.queue.worker.settings import JobContext
 
 
@@ -190,3 +193,27 @@ async def test_a_prompt_is_read_by_the_one_grammar(queue: Queue, client: Client)
         assert (answer.status, body["error"], body["field"]) == (400, "invalid_prompt", "prompt")
         assert says in body["message"], prompt
         assert at in body["message"], prompt
+
+
+async def test_what_a_body_leaves_open_is_as_the_model_is_made(queue: Queue, client: Client) -> None:
+    """Steps, guidance and size; what it says wins, in a field or by a flag. The same key stays the same job later."""
+    usual = Usual(steps=30, guidance=5.0, size=512, pixels=300_000)
+    body = {"prompt": "a red apple --q 0.5", "seed": 1}
+    async with worker(queue, models=("sdxl",), usual={"sdxl": usual}):
+        await until(queue.workers)
+        answer = await client.post("/api/v1/jobs", json=body, headers={"Idempotency-Key": "one"})
+        asked = (await answer.json())["request"]
+        assert (asked["steps"], asked["guidance"], asked["width"], asked["height"]) == (15, 5.0, 512, 512)
+        said = {"prompt": "a red apple --ar 2:1", "guidance": 2.0, "steps": 4}
+        asked = (await (await client.post("/api/v1/jobs", json=said)).json())["request"]
+        assert (asked["steps"], asked["guidance"], asked["width"], asked["height"]) == (4, 2.0, 736, 368)
+        large = await client.post("/api/v1/jobs", json={"prompt": "a red apple", "width": 1216, "height": 832})
+        problem = await large.json()
+        assert (large.status, problem["field"]) == (400, "width")
+        assert "up to 1024 pixels" in problem["message"]
+        assert "megapixels" in problem["message"]
+    await until(lambda: not queue._registry.workers(time.monotonic()))
+    again = await client.post("/api/v1/jobs", json=body, headers={"Idempotency-Key": "one"})
+    assert (again.status, (await again.json())["request"]["steps"]) == (200, 15)
+    other = {**body, "steps": 9}
+    assert (await client.post("/api/v1/jobs", json=other, headers={"Idempotency-Key": "one"})).status == 409

@@ -100,3 +100,11 @@ def test_a_damaged_shard_is_named_not_a_traceback(weights: Path, tmp_path: Path)
 def test_the_model_draws_near_its_own_size(asked: tuple[int, int], drawn: tuple[int, int]) -> None:
     """Aspect kept, sides multiples of eight, never more than twice the trained size."""
     assert native_size(*asked, 64) == drawn
+
+
+def test_about_its_own_size_nothing_is_scaled() -> None:
+    """SDXL's own shapes are drawn as they are; what is asked for larger only as far as the operator allows."""
+    for shape in ((1216, 832), (832, 1216), (1344, 768), (1536, 640), (1024, 1024)):
+        assert native_size(*shape, 1024) == shape
+    assert native_size(1536, 1024, 1024) == (1256, 840)
+    assert native_size(1536, 1024, 1024, most_pixels=2_000_000) == (1536, 1024)

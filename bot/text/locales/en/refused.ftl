@@ -5,6 +5,7 @@ refused-seed = Seed must be a whole number from { $low } to { $high }. Leave it 
 refused-field = “{ $field }” is out of range. Please choose another value.
 refused-long = What stands behind { $flag } has more than { $limit } characters. Please shorten it.
 refused-range = { $flag } goes from { $low } to { $high }.
+refused-pixels = That picture is too large for the models here: sides go up to { $side } pixels, and longer ones only in pictures of up to { $millions } million pixels. Please ask for a smaller one.
 refused-unknown-style = I know no style { $name }. There are: { $known }
 refused-unknown-model = No connected worker has a model { $name }. There are: { $known }
 refused-unknown-lora = No connected worker has a fine-tune { $name }. There are: { $known }

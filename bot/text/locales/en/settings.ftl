@@ -11,8 +11,10 @@ settings-view =
     {""}**Settings of this server** (defaults for /imagine)
     Steps: { $steps }
     Guidance: { $guidance }
-    Size: { $size } × { $size } pixels
+    Size: { $size }
     Channels: { $channels }
+settings-view-size = { $size } × { $size } pixels
+settings-view-model = as the model is made for ({ $value })
 settings-view-all = **All settings.** { $mark } is not as by default; the default stands in brackets. /settings export has long lists whole.
 settings-saved = Saved. { $view }
 settings-all_channels = all
@@ -22,7 +24,7 @@ settings-server_only = Settings belong to a server. Use this command in one.
 settings-range = “{ $field }” is out of range: { $allowed }.
 settings-range-steps = steps go from 1 to 50
 settings-range-guidance = guidance goes from 1 to 12
-settings-range-size = sizes are 128, 256 and 512
+settings-range-size = sizes are 128, 256, 512, 768 and 1024
 settings-too_many_channels = At most { $limit } channels fit on the list. Use all_channels to allow every channel.
 name-settings = settings
 name-view = view

@@ -5,6 +5,7 @@ refused-seed = 种子必须是 { $low } 到 { $high } 之间的整数。不填�
 refused-field = “{ $field }”超出了范围。请换一个值。
 refused-long = { $flag } 后面的文字超过了 { $limit } 个字符。请写短一些。
 refused-range = { $flag } 的范围是 { $low } 到 { $high }。
+refused-pixels = 这张图片对这里的模型来说太大了：边长最多 { $side } 像素，更长的边只能用于不超过 { $millions } 百万像素的图片。请要一张小一些的。
 refused-unknown-style = 我不认识风格 { $name }。可以用的有：{ $known }
 refused-unknown-model = 已连接的工作进程都没有模型 { $name }。可以用的有：{ $known }
 refused-unknown-lora = 已连接的工作进程都没有微调 { $name }。可以用的有：{ $known }

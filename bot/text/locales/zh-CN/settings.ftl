@@ -11,8 +11,10 @@ settings-view =
     {""}**本服务器的设置**（/imagine 的默认值）
     步数：{ $steps }
     引导强度：{ $guidance }
-    尺寸：{ $size } × { $size } 像素
+    尺寸：{ $size }
     频道：{ $channels }
+settings-view-size = { $size } × { $size } 像素
+settings-view-model = 按模型的惯用值（{ $value }）
 settings-view-all = **全部设置。** { $mark } 与默认值不同，括号里是默认值。长列表请用 /settings export 查看。
 settings-saved = 已保存。{ $view }
 settings-all_channels = 全部
@@ -22,7 +24,7 @@ settings-server_only = 设置属于服务器。请在服务器里使用这个命
 settings-range = “{ $field }”超出了范围：{ $allowed }。
 settings-range-steps = 步数为 1 到 50
 settings-range-guidance = 引导强度为 1 到 12
-settings-range-size = 尺寸为 128、256 或 512
+settings-range-size = 尺寸为 128、256、512、768 或 1024
 settings-too_many_channels = 列表最多容纳 { $limit } 个频道。用 all_channels 可以允许所有频道。
 name-settings = 设置
 name-view = 查看

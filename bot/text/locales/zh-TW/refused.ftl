@@ -5,6 +5,7 @@ refused-seed = 種子必須是 { $low } 到 { $high } 之間的整數。不填�
 refused-field = 「{ $field }」超出了範圍。請換一個值。
 refused-long = { $flag } 後面的文字超過了 { $limit } 個字元。請寫短一些。
 refused-range = { $flag } 的範圍是 { $low } 到 { $high }。
+refused-pixels = 這張圖片對這裡的模型來說太大了：邊長最多 { $side } 畫素，更長的邊只能用於不超過 { $millions } 百萬畫素的圖片。請要一張小一些的。
 refused-unknown-style = 我不認識風格 { $name }。可以用的有：{ $known }
 refused-unknown-model = 已連線的工作程序都沒有模型 { $name }。可以用的有：{ $known }
 refused-unknown-lora = 已連線的工作程序都沒有微調 { $name }。可以用的有：{ $known }

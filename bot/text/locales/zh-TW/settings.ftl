@@ -11,8 +11,10 @@ settings-view =
     {""}**本伺服器的設定**（/imagine 的預設值）
     步數：{ $steps }
     引導強度：{ $guidance }
-    尺寸：{ $size } × { $size } 畫素
+    尺寸：{ $size }
     頻道：{ $channels }
+settings-view-size = { $size } × { $size } 畫素
+settings-view-model = 按模型的慣用值（{ $value }）
 settings-view-all = **全部設定。** { $mark } 與預設值不同，括號裡是預設值。長列表請用 /settings export 檢視。
 settings-saved = 已儲存。{ $view }
 settings-all_channels = 全部
@@ -22,7 +24,7 @@ settings-server_only = 設定屬於伺服器。請在伺服器裡使用這個命
 settings-range = 「{ $field }」超出了範圍：{ $allowed }。
 settings-range-steps = 步數為 1 到 50
 settings-range-guidance = 引導強度為 1 到 12
-settings-range-size = 尺寸為 128、256 或 512
+settings-range-size = 尺寸為 128、256、512、768 或 1024
 settings-too_many_channels = 列表最多容納 { $limit } 個頻道。用 all_channels 可以允許所有頻道。
 name-settings = 設定
 name-view = 檢視
