@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from typing import Any, Literal, Protocol, cast
 
 from nats.errors import NoRespondersError
+from pydantic_core import PydanticSerializationError, to_json
 
 from ..dispatch import Why
 from ..errors import BrokerUnavailable, QueueError, UnknownJob
@@ -19,6 +21,8 @@ from ..moderation import Moderation
 from ..nats import ERRORS, QUESTIONS, Connection, Credentials
 from ..records import Job, JobState, Transition, WorkerInfo
 from .health import Health
+
+log = logging.getLogger(__name__)
 
 Answer = dict[str, Any]
 #: Seconds for an answer.
@@ -77,7 +81,14 @@ class Steering:
             told = {"error": str(problem)}
         except (ValueError, KeyError, TypeError):
             told = {"error": "this daguerre does not know such a question; both sides should be of one version"}
-        return json.dumps(told).encode()
+        try:
+            return to_json(told)
+        except PydanticSerializationError as problem:
+            # A bug of ours; whoever asked must not wait in vain.
+            log.exception("an answer to the command line cannot be written")
+            return to_json(
+                {"error": f"the answer cannot be written ({type(problem).__name__}); see the log of `daguerre serve`"}
+            )
 
     async def _status(self, _: str) -> Answer:
         health = self._queue.healthy()

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from daguerre.queue.errors import BrokerUnavailable, QueueError
 from daguerre.queue.nats.credentials import Credentials
 from daguerre.queue.records.jobs import Job, JobState, Progress, Rendered
 from daguerre.queue.records.requests import ImageRequest
+from daguerre.queue.records.usual import Usual
 from daguerre.queue.worker.settings import JobContext
 
 
@@ -194,6 +196,15 @@ async def test_nine_megabytes_are_no_trouble(queue: Queue) -> None:
         job = await state(queue, await submit(queue), JobState.RENDERED)
     assert [len(picture) for picture in await stored_pictures(queue, job.id)] == [9_000_000]
     assert job.metadata == {}
+
+
+async def test_the_status_tells_what_workers_tell(queue: Queue) -> None:
+    """Every field of a worker, what is usual for its models too, in JSON."""
+    async with worker(queue, models=("toy",), usual={"toy": Usual(steps=4)}):
+        await until(lambda: queue._registry.workers(time.monotonic()) != ())
+        status = await ask(queue.nats_url, Credentials(token=queue.nats_token), "status")
+    (told,) = status["workers"]
+    assert (told["name"], told["models"], told["usual"]["toy"]["steps"]) == ("here", ["toy"], 4)
 
 
 async def test_asking_from_another_process(queue: Queue) -> None:
