@@ -13,7 +13,7 @@ from dataclasses import asdict
 from typing import Any, Literal, Protocol, cast
 
 from nats.errors import NoRespondersError
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic import BaseModel
 
 from ..dispatch import Why
 from ..errors import BrokerUnavailable, QueueError, UnknownJob
@@ -82,13 +82,12 @@ class Steering:
         except (ValueError, KeyError, TypeError):
             told = {"error": "this daguerre does not know such a question; both sides should be of one version"}
         try:
-            return to_json(told)
-        except PydanticSerializationError as problem:
+            return json.dumps(told, default=_plain).encode()
+        except (TypeError, ValueError) as problem:
             # A bug of ours; whoever asked must not wait in vain.
             log.exception("an answer to the command line cannot be written")
-            return to_json(
-                {"error": f"the answer cannot be written ({type(problem).__name__}); see the log of `daguerre serve`"}
-            )
+            said = f"the answer cannot be written ({type(problem).__name__}); see the log of `daguerre serve`"
+            return json.dumps({"error": said}).encode()
 
     async def _status(self, _: str) -> Answer:
         health = self._queue.healthy()
@@ -149,6 +148,13 @@ class Steering:
         if found is None:
             raise UnknownJob(f'no job, or more than one, has a number that begins with "{start}"')
         return found
+
+
+def _plain(value: object) -> Any:
+    """Records inside an answer, as JSON has them."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    raise TypeError(type(value).__name__)
 
 
 def _whom(words: str) -> tuple[Literal["member", "server"], str]:
