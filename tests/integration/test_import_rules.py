@@ -138,6 +138,33 @@ def test_features_make_no_circle_and_are_whole(folder: str) -> None:
     tuple(TopologicalSorter(FEATURES[folder]).static_order())
 
 
+def modules() -> dict[str, Path]:
+    """Every module of the source by its name below `daguerre`; a face has the name of its folder."""
+    found = {
+        ".".join(file.relative_to(PROJECT).with_suffix("").parts): file for top in FOLDERS for file in sources(top)
+    }
+    return {name.removesuffix(".__init__"): file for name, file in found.items()}
+
+
+def test_no_module_stands_on_itself() -> None:
+    """No circle of imports anywhere, what type checkers alone import and imports inside functions included."""
+    known = modules()
+    stands_on: dict[str, set[str]] = {name: set() for name in known}
+    for name, file in known.items():
+        package = file.relative_to(PROJECT).parts[:-1]
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.ImportFrom) or not node.level:
+                continue
+            base = [*package[: len(package) - node.level + 1], *(node.module or "").split(".")]
+            target = ".".join(part for part in base if part)
+            for alias in node.names:
+                inside = f"{target}.{alias.name}"
+                if (found := inside if inside in known else target) in known and found != name:
+                    stands_on[name].add(found)
+    tuple(TopologicalSorter(stands_on).static_order())  # Raises CycleError, which names the circle.
+    assert sum(map(len, stands_on.values())) > 1_000
+
+
 def test_others_use_the_faces_of_features() -> None:
     """From outside its folder, a feature is its face."""
     wrong = [
