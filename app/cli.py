@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from . import cli_backup, cli_bank, cli_models, queue_cli
+from .cli_options import ConfigFile
 from .errors import AppError, WorkerError
 from .hiding import escape_controls
 from .packages import import_behind, need, of_import
@@ -28,9 +29,6 @@ app = typer.Typer(
     rich_markup_mode=None,  # else "[queue]" in a help text would be a style
     add_completion=False,
 )
-ConfigFile = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="Settings; the project's config.toml if left out.")
-]
 
 
 @app.command()

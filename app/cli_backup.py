@@ -11,14 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .cli_models import settings_of
+from .cli_options import ConfigFile
 from .hiding import escape_controls
 
 if TYPE_CHECKING:
     from .settings import Configuration
-
-ConfigFile = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="Settings; the project's config.toml if left out.")
-]
 
 
 def add_to(app: typer.Typer) -> None:

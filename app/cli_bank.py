@@ -9,10 +9,8 @@ from typing import Annotated
 import typer
 
 from .cli_models import settings_of
+from .cli_options import ConfigFile
 
-ConfigFile = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="Settings; the project's config.toml if left out.")
-]
 bank_app = typer.Typer(
     name="bank", help="Your own drawings: whatever they show can be asked for at once.", no_args_is_help=True,
     pretty_exceptions_enable=False, add_completion=False,

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from .cli_options import ConfigFile
 from .packages import need
 
 if TYPE_CHECKING:
     from .settings import Configuration
 
 DataFolder = Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder of the data set.")]
-ConfigFile = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="Settings; the project's config.toml if left out.")
-]
 Steps = Annotated[int, typer.Option(min=1, max=100, help="Denoising steps.")]
 Guidance = Annotated[float, typer.Option(min=1, max=20, help="How closely to follow the prompt.")]
 UsualSteps = Annotated[

@@ -13,7 +13,7 @@ from sqlalchemy.engine import URL
 
 from ..queue.errors import QueueError
 from ..queue.pictures import local_folder
-from ..queue.store import database_url
+from ..queue.store import COPIES_BEFORE, database_url
 from .archive import Manifest
 from .errors import QueueFailed
 from .machine import UNFINISHED
@@ -26,6 +26,7 @@ MADE_AGAIN: Mapping[str, str] = {
     "nats": "nats-server's streams are rebuilt from the job table, and its token is made anew",
     "certificate": "the key of the development certificate is a secret, and a new one is made",
     "programs": "compiled for this machine",
+    COPIES_BEFORE: "of an earlier version; the present job table is in it",
     "paces.json": "measured on this machine",
     "discord-commands.sha256": "asked of Discord again",
     "discord-commands.json": "asked of Discord again",

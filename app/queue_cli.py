@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .cli_options import ConfigFile
 from .errors import QueueFailed, ServerUnreachable
 from .hiding import escape_controls
 
@@ -26,9 +27,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
-ConfigFile = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="Settings; the project's config.toml if left out.")
-]
 Nats = Annotated[
     str,
     typer.Option(

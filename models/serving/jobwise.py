@@ -144,17 +144,18 @@ class Jobwise(Inbox):
         canvas = sources.canvas_of(request.source, request.width, request.height) if request.source else None
         prompt = request.prompt if not request.style else f"{request.prompt}, {request.style} style"
         used: Mapping[str, str] = {}
-        if request.adapters:
-            if self._attached is None:
-                self._attached = Attached(self._pipeline, None)
-            used = self._attached.use(request.adapters)
-            prompt = self._attached.prompt(prompt, request.adapters)
         own = self._pipeline.scheduler
-        if request.sampler:
-            with for_members():
-                self._pipeline.scheduler = chosen(own, spelt(request.sampler))
-        sampler = name_of(self._pipeline.scheduler)
         try:
+            # Whatever of this is refused, nothing of it stays on for the next job.
+            if request.sampler:
+                with for_members():
+                    self._pipeline.scheduler = chosen(own, spelt(request.sampler))
+            sampler = name_of(self._pipeline.scheduler)
+            if request.adapters:
+                if self._attached is None:
+                    self._attached = Attached(self._pipeline, None)
+                used = self._attached.use(request.adapters)
+                prompt = self._attached.prompt(prompt, request.adapters)
             try:
                 found, groups = self._groups(job, prompt, size, canvas)
             except Unrenderable as problem:

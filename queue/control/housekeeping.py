@@ -1,15 +1,16 @@
-"""What the queue lets go of by itself: the record of old changes of state, and pictures that no job uses."""
+"""What the queue lets go of by itself: old changes of state, pictures that no job uses, copies before an upgrade."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
+from pathlib import Path
 
 from ..errors import QueueUnavailable
 from ..pictures import Sources
 from ..records import DAY
-from ..store import JobTable
+from ..store import COPY_DAYS, JobTable, drop_copies
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +24,10 @@ TOGETHER = 500
 class Housekeeping:
     """Construct, then `run` until cancelled."""
 
-    def __init__(self, table: JobTable, sources: Sources, *, transitions_days: float) -> None:
-        """`transitions_days`: how long changes of state stay recorded; 0 keeps them for ever."""
+    def __init__(self, table: JobTable, sources: Sources, copies: Path, *, transitions_days: float) -> None:
+        """`copies`: folder of job tables as they were before an upgrade. `transitions_days`: how long changes of state
+        stay recorded; 0 keeps them forever."""
+        self._copies = copies
         self._table = table
         self._sources = sources
         self._transitions_days = transitions_days
@@ -44,6 +47,8 @@ class Housekeeping:
         Raises: QueueUnavailable.
         """
         pictures = len(await self._sources.sweep(now))
+        if await asyncio.to_thread(drop_copies, self._copies, now - COPY_DAYS * DAY):
+            log.info("tidied up: the copy of the job table before its last upgrade")
         changes = 0
         if self._transitions_days:
             before = now - self._transitions_days * DAY

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 from ..dispatch import (
@@ -70,6 +71,7 @@ class Queue(Operations):
         credentials: Credentials,
         server: EmbeddedServer | None,
         ousted: asyncio.Event,
+        copies: Path,
         moderation: ModerationOptions | None = None,
     ) -> None:
         transport = NatsControl(nats_url, credentials, ack_wait=options.ack_wait_seconds)
@@ -93,7 +95,7 @@ class Queue(Operations):
         self._worker_events = WorkerEvents(
             table, self._transport, self._dispatcher, self._memory, Steering(self).answer
         )
-        self._housekeeping = Housekeeping(table, self._sources, transitions_days=options.keep_transitions_days)
+        self._housekeeping = Housekeeping(table, self._sources, copies, transitions_days=options.keep_transitions_days)
         self._intake = Intake(table, pictures, self._transport, self._memory)
         #: Submissions on their way into the table, by member: they count against the limits already.
         self._entering: Counter[str] = Counter()

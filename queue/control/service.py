@@ -17,7 +17,7 @@ from ..nats import Credentials, EmbeddedServer
 from ..options import QueueOptions
 from ..pictures import PictureStore
 from ..records import WorkerInfo
-from ..store import Database, JobTable, Lease, Ticket, database_url, folder_lock, make_private, upgrade
+from ..store import COPIES_BEFORE, Database, JobTable, Lease, Ticket, database_url, folder_lock, make_private, upgrade
 from ..tasks import end
 from .health import Health
 from .queue import Queue
@@ -42,6 +42,7 @@ async def open_queue(
         BrokerUnavailable: the embedded server cannot be started. Another server may be away: jobs then wait.
         QueueUnavailable: the database cannot be reached, or a setting is wrong.
     """
+    copies = data_dir / COPIES_BEFORE
     async with AsyncExitStack() as stack:
         stack.enter_context(folder_lock(data_dir))
         url = database_url(options.database_url, data_dir)
@@ -68,7 +69,7 @@ async def open_queue(
         if not options.nats_url:
             files = (options.nats_cert_file, options.nats_key_file)
             server = EmbeddedServer(data_dir / "nats", port=options.nats_port, host=options.nats_host, tls=files)
-        starting: list[Awaitable[None]] = [upgrade(database, data_dir / "before-upgrade")]
+        starting: list[Awaitable[None]] = [upgrade(database, copies)]
         if server is not None:
             stack.push_async_callback(server.stop)
             starting.append(server.start())
@@ -84,6 +85,7 @@ async def open_queue(
             nats_url=options.nats_url if server is None else server.url,
             credentials=credentials if server is None else replace(credentials, token=server.token, creds_file=""),
             server=server,
+            copies=copies,
             ousted=ousted,
             moderation=moderation,
         )

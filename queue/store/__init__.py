@@ -14,13 +14,13 @@ from .schema_moderation import BANS, COPIES, GRANTS, JOB_MARKS, JOB_PLACES, REPO
 from .server_settings import ServerSettings, ServerSettingsStore
 from .table import Carried, JobTable, Ticket
 from .ttl_cache import TtlCache
-from .upgrade import upgrade
+from .upgrade import COPIES_BEFORE, COPY_DAYS, drop_copies, upgrade
 
 __all__ = [
-    "BANS", "COPIES", "GRANTS", "JOBS", "JOB_MARKS", "JOB_PLACES", "OTHER_VERSION", "REPORTS", "RULES",
-    "SERVER_SETTINGS", "UNREADABLE", "USAGE", "WARNINGS", "WITH_PICTURES", "Answer", "Audit", "Batcher", "Carried",
-    "Database", "JobTable", "Lease", "MemberStore", "Origin", "Preferences", "ServerSettings", "ServerSettingsStore",
-    "Ticket", "TtlCache", "append", "database_url", "entry_of", "export", "first_break", "folder_lock", "job_of",
-    "make_private", "migrate", "newest_revision", "prepared", "snapshot",
+    "BANS", "COPIES", "COPIES_BEFORE", "COPY_DAYS", "GRANTS", "JOBS", "JOB_MARKS", "JOB_PLACES", "OTHER_VERSION",
+    "REPORTS", "RULES", "SERVER_SETTINGS", "UNREADABLE", "USAGE", "WARNINGS", "WITH_PICTURES", "Answer", "Audit",
+    "Batcher", "Carried", "Database", "JobTable", "Lease", "MemberStore", "Origin", "Preferences", "ServerSettings",
+    "ServerSettingsStore", "Ticket", "TtlCache", "append", "database_url", "drop_copies", "entry_of", "export",
+    "first_break", "folder_lock", "job_of", "make_private", "migrate", "newest_revision", "prepared", "snapshot",
     "upgrade",
 ]  # fmt: skip

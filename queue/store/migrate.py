@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
@@ -24,8 +25,8 @@ def newest_revision() -> str:
     return max(path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
-async def migrate(database: Database) -> None:
-    """Bring the database to the newest revision.
+async def migrate(database: Database, before: Callable[[str], Awaitable[None]] | None = None) -> None:
+    """Bring the database to the newest revision; `before` is awaited with an earlier one that it has.
 
     Raises:
         StorageFull: it cannot be written.
@@ -41,6 +42,8 @@ async def migrate(database: Database) -> None:
             f"the job table is of revision {present}, written by a newer Daguerre; this one knows {newest}. "
             "Install the newer version again, or restore a backup of the data folder."
         )
+    if present is not None and before is not None:
+        await before(present)
     # In a thread with an event loop and an engine of its own: Alembic blocks.
     await asyncio.to_thread(asyncio.run, _upgrade(database.url))
 

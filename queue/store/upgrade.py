@@ -7,10 +7,15 @@ from pathlib import Path
 
 from ..errors import QueueUnavailable, StorageFull
 from .database import Database
-from .migrate import migrate, newest_revision, revision_of
+from .migrate import migrate
 from .snapshot import take
 
 log = logging.getLogger(__name__)
+
+#: Folder of those copies, below the data folder.
+COPIES_BEFORE = "before-upgrade"
+#: Days for which a copy is kept: it holds prompts, also those that members have erased since.
+COPY_DAYS = 7
 
 
 async def upgrade(database: Database, folder: Path) -> None:
@@ -20,9 +25,8 @@ async def upgrade(database: Database, folder: Path) -> None:
         StorageFull: the copy or the database cannot be written; nothing was changed.
         QueueUnavailable: it cannot be reached, is damaged, or newer code wrote it.
     """
-    async with database.read() as connection:
-        present = await connection.run_sync(revision_of)
-    if present is not None and present < newest_revision():
+
+    async def keep_copy(present: str) -> None:
         copy = folder / f"job-table-{present}"
         make_room(copy)
         try:
@@ -34,7 +38,8 @@ async def upgrade(database: Database, folder: Path) -> None:
             log.warning("the job table is upgraded without a copy of it: %s", problem)
         else:
             log.info("the job table of revision %s is copied to %s before it is upgraded", present, copy)
-    await migrate(database)
+
+    await migrate(database, keep_copy)
 
 
 def make_room(copy: Path) -> None:
@@ -44,3 +49,16 @@ def make_room(copy: Path) -> None:
         copy.unlink(missing_ok=True)
     except OSError as problem:
         raise StorageFull(f"the job table cannot be copied to {copy} before it is upgraded: {problem}") from None
+
+
+def drop_copies(folder: Path, before: float) -> int:
+    """Remove copies that are older than a Unix time; gives how many. Blocking. Raises: StorageFull."""
+    dropped = 0
+    try:
+        for copy in folder.glob("job-table-*"):
+            if copy.stat().st_mtime < before:
+                copy.unlink()
+                dropped += 1
+    except OSError as problem:
+        raise StorageFull(f"an old copy of the job table in {folder} cannot be removed: {problem}") from None
+    return dropped

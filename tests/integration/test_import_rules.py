@@ -76,20 +76,28 @@ def sources(folder: str) -> list[Path]:
     return sorted((PROJECT / folder).rglob("*.py"))
 
 
-def imported_folders(file: Path) -> Iterator[tuple[str, int]]:
-    """Each folder of ours that a source file imports anything from, with the line; inside functions too."""
+def imports(file: Path) -> Iterator[tuple[list[str], str, int]]:
+    """Each name of ours that a file imports, inside functions too: the parts of where from, the name, the line."""
     package = ["daguerre", *file.relative_to(PROJECT).parts[:-1]]
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        names: list[list[str]] = []
         if isinstance(node, ast.Import):
-            names = [alias.name.split(".") for alias in node.names]
+            for alias in node.names:
+                *parts, name = alias.name.split(".")
+                if parts[:1] == ["daguerre"]:
+                    yield parts[1:], name, node.lineno
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
-            names = [[*base, *(node.module or "").split("."), alias.name] for alias in node.names]
-            names = [[part for part in name if part] for name in names]
-        for name in names:
-            if name[0] == "daguerre" and len(name) > 1 and name[1] in FOLDERS:
-                yield name[1], node.lineno
+            first, *parts = [part for part in (*base, *(node.module or "").split(".")) if part]
+            if first == "daguerre":
+                yield from ((parts, alias.name, node.lineno) for alias in node.names)
+
+
+def imported_folders(file: Path) -> Iterator[tuple[str, int]]:
+    """Each folder of ours that a source file imports anything from, with the line."""
+    for parts, name, line in imports(file):
+        folder = (*parts, name)[0]
+        if folder in FOLDERS:
+            yield folder, line
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -104,24 +112,16 @@ def test_imports_point_one_way(folder: str) -> None:
     assert wrong == []
 
 
-def features_imported(file: Path, folder: str) -> Iterator[tuple[list[str], int]]:
-    """Each module of the folder that one of its files imports from, as names below the folder, with the line."""
-    package = [*file.relative_to(PROJECT).parts[:-1]]
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            target = [*package[: len(package) - node.level + 1], *(node.module or "").split(".")]
-            target = [part for part in target if part]
-            if target[0] == folder and len(target) > 1:
-                yield target[1:], node.lineno
-
-
 @pytest.mark.parametrize(("folder", "feature"), [(folder, name) for folder in FEATURES for name in FEATURES[folder]])
 def test_features_import_one_way_and_by_their_faces(folder: str, feature: str) -> None:
     """A feature stands on the faces of those named above, so that what lies behind a face may change alone."""
     allowed = FEATURES[folder][feature]
     wrong: list[str] = []
     for file in sources(f"{folder}/{feature}"):
-        for (name, *inside), line in features_imported(file, folder):
+        for parts, _, line in imports(file):
+            if parts[:1] != [folder] or len(parts) == 1:
+                continue
+            _, name, *inside = parts
             place = f"{file.relative_to(PROJECT)}:{line}"
             if name not in allowed | {feature} | EVERYBODYS:
                 wrong.append(f"{place} imports {name}")
@@ -151,16 +151,11 @@ def test_no_module_stands_on_itself() -> None:
     known = modules()
     stands_on: dict[str, set[str]] = {name: set() for name in known}
     for name, file in known.items():
-        package = file.relative_to(PROJECT).parts[:-1]
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if not isinstance(node, ast.ImportFrom) or not node.level:
-                continue
-            base = [*package[: len(package) - node.level + 1], *(node.module or "").split(".")]
-            target = ".".join(part for part in base if part)
-            for alias in node.names:
-                inside = f"{target}.{alias.name}"
-                if (found := inside if inside in known else target) in known and found != name:
-                    stands_on[name].add(found)
+        for parts, imported, _ in imports(file):
+            target = ".".join(parts)
+            inside = f"{target}.{imported}"
+            if (found := inside if inside in known else target) in known and found != name:
+                stands_on[name].add(found)
     tuple(TopologicalSorter(stands_on).static_order())  # Raises CycleError, which names the circle.
     assert sum(map(len, stands_on.values())) > 1_000
 
@@ -168,13 +163,11 @@ def test_no_module_stands_on_itself() -> None:
 def test_others_use_the_faces_of_features() -> None:
     """From outside its folder, a feature is its face."""
     wrong = [
-        f"{file.relative_to(PROJECT)}:{node.lineno}"
+        f"{file.relative_to(PROJECT)}:{line}"
         for outside in FOLDERS
         for file in sources(outside)
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        if isinstance(node, ast.ImportFrom) and node.level
-        for parts in [(node.module or "").split(".")]
-        if parts[0] in FEATURES and parts[0] != outside and len(parts) > 2
+        for parts, _, line in imports(file)
+        if parts and parts[0] in FEATURES and parts[0] != outside and len(parts) > 2
     ]
     assert wrong == []
 
@@ -186,17 +179,11 @@ def test_only_the_worker_side_of_app_knows_models() -> None:
 
 
 def parts_imported(file: Path) -> Iterator[tuple[str, int]]:
-    """Each part of models that a file of models imports anything from, with the line; inside functions too."""
-    package = file.relative_to(PROJECT / "models").parts[:-1]
+    """Each part of models that a file of models imports anything from, with the line."""
     known = {each.stem for each in (PROJECT / "models").glob("*.py")} | PARTS.keys()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if not isinstance(node, ast.ImportFrom) or not node.level:
-            continue
-        base = package[: len(package) - node.level + 1]
-        for alias in node.names:
-            name = [part for part in (*base, *(node.module or "").split("."), alias.name) if part]
-            if name[0] in known:
-                yield name[0], node.lineno
+    for parts, name, line in imports(file):
+        if parts[:1] == ["models"] and (part := (*parts[1:], name)[0]) in known:
+            yield part, line
 
 
 def part_of(file: Path) -> str:
@@ -249,15 +236,11 @@ def test_what_a_face_offers_is_taken_from_it(folder: str) -> None:
     wrong: list[str] = []
     for file in sources(folder):
         package = file.relative_to(PROJECT).parts[:-1]
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if not isinstance(node, ast.ImportFrom) or not node.level or not node.module:
-                continue
-            target = [*package[: len(package) - node.level + 1], *node.module.split(".")]
-            inside = ".".join(target[1:-1])
-            if target[0] != "models" or (".".join(package[1:]).startswith(inside) and package[0] == "models"):
-                continue
-            past = offered.get(inside, set()) & {alias.name for alias in node.names}
-            wrong += [f"{file.relative_to(PROJECT)}:{node.lineno} {name} of {inside}" for name in past]
+        for parts, name, line in imports(file):
+            inside = ".".join(parts[1:-1])
+            own = package[0] == "models" and ".".join(package[1:]).startswith(inside)
+            if parts[:1] == ["models"] and not own and name in offered.get(inside, set()):
+                wrong.append(f"{file.relative_to(PROJECT)}:{line} {name} of {inside}")
     assert wrong == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from contextlib import closing
 from io import StringIO
 from pathlib import Path
@@ -13,17 +14,18 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
-from queuekit import asked
+from queuekit import QUICK, asked
 from sqlalchemy import text
 from tablekit import add, opened
 
+from daguerre.queue.control.service import open_queue
 from daguerre.queue.errors import QueueUnavailable, StorageFull
 from daguerre.queue.records.jobs import JobState
 from daguerre.queue.store.database import Database, database_url
 from daguerre.queue.store.migrate import MIGRATIONS, newest_revision
 from daguerre.queue.store.schema import METADATA
 from daguerre.queue.store.server_settings import ServerSettings, ServerSettingsStore
-from daguerre.queue.store.upgrade import upgrade
+from daguerre.queue.store.upgrade import COPIES_BEFORE, upgrade
 
 
 async def test_an_earlier_queue_is_brought_up_to_date(tmp_path: Path) -> None:
@@ -111,6 +113,20 @@ async def test_an_upgrade_keeps_a_copy_of_what_was(tmp_path: Path) -> None:
         with closing(sqlite3.connect(file)) as kept:
             assert kept.execute("SELECT version_num FROM alembic_version").fetchone() == (revision,)
     assert [each.name for each in copy.parent.iterdir()] == [copy.name]
+
+
+async def test_the_copy_goes_after_a_week(tmp_path: Path) -> None:
+    """It holds prompts that members may have erased since; nothing else in the folder is touched."""
+    async with open_queue(QUICK, tmp_path) as queue:
+        folder = tmp_path / COPIES_BEFORE
+        folder.mkdir()
+        for name in ("job-table-0001", "mine"):
+            (folder / name).write_bytes(b"x")
+        kept = {"job-table-0001", "mine"}
+        await queue._housekeeping.tidy(time.time() + 6.9 * 86_400)
+        assert {file.name for file in folder.iterdir()} == kept
+        await queue._housekeeping.tidy(time.time() + 7.1 * 86_400)
+        assert {file.name for file in folder.iterdir()} == {"mine"}
 
 
 async def test_without_room_for_the_copy_nothing_is_upgraded(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import torch
 from diffusers import DiffusionPipeline
 from safetensors.torch import load_file, save_file
 
-from daguerre.models.errors import AdapterUnfit
+from daguerre.models.errors import AdapterUnfit, Unrenderable
 from daguerre.models.serving import families
 from daguerre.models.serving.engine import Engine
 from daguerre.models.serving.jobwise import Jobwise
@@ -142,6 +142,19 @@ def test_flux_draws_with_loras_as_its_stock_pipeline_does(tmp_path: Path) -> Non
     replaced = engine.draw(replace(ASK, adapters=("ink:0.5",)))
     assert replaced.pictures[0].tobytes() != inked.pictures[0].tobytes()
     assert replaced.about["adapters"] != inked.about["adapters"]
+
+
+def test_a_refused_sampler_leaves_no_adapter_on(tmp_path: Path) -> None:
+    """Nor does a second adapter that is not there: the next job, which names none, draws without any."""
+    adapters = tmp_path / "adapters"
+    lora(adapters, "ink", module="transformer.transformer_blocks.0.attn.to_q", rows=32, columns=32, seed=1)
+    engine = loaded(familykit.write_flux(tmp_path / "toy"), adapters=adapters)
+    plain = engine.draw(ASK).pictures[0].tobytes()
+    assert engine.draw(replace(ASK, adapters=("ink",))).pictures[0].tobytes() != plain
+    for refused in ({"sampler": "lcm"}, {"adapters": ("ink", "none")}):
+        with pytest.raises(Unrenderable):
+            engine.draw(replace(ASK, **{"adapters": ("ink",), **refused}))
+        assert engine.draw(ASK).pictures[0].tobytes() == plain
 
 
 @pytest.mark.parametrize("write", [familykit.write_sd15, familykit.write_flux])
