@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from ..models.errors import EngineError, Unfit, Unrenderable
+from ..models.errors import EngineError, Unrenderable
 from ..queue.errors import InvalidRequest
 from ..queue.prompt import MalformedPrompt, Vocabulary, fields, parse, unknown_name
 from ..queue.prompt import Wish as Typed
@@ -143,7 +143,7 @@ def imagine(configuration: Configuration, wish: Wish, console: Console) -> Seque
             )
         except EngineError as error:
             # In the words of a served job's end, with what the engine says of it.
-            said = failure("unfit") if isinstance(error, Unfit) else failure("unrenderable")
-            raise Refused(f"{said}: {error}" if isinstance(error, Unrenderable) else str(error)) from None
+            said = f"{failure(error.code)}: {error}" if isinstance(error, Unrenderable) else str(error)
+            raise Refused(said) from None
     write_files(files, pictures)
     return files

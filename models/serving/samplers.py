@@ -138,13 +138,13 @@ def chosen(own: Any, wanted: str) -> Any:
         WeightsRefused: there is none of that name, or not for such a model.
     """
     if wanted.casefold() not in SAMPLERS:
-        raise WeightsRefused(f"There is no sampler {wanted!r}; [render] sampler may be: {', '.join(SAMPLERS)}.")
+        raise WeightsRefused(f"There is no sampler {wanted!r}; there are: {', '.join(SAMPLERS)}.")
     kind, changed, of_flows = SAMPLERS[wanted.casefold()]
     config = dict(own.config)
     if is_flow(own):
         if of_flows is None or changed:
             able = ", ".join(name for name, one in SAMPLERS.items() if one[2] and not one[1])
-            raise WeightsRefused(f"The sampler {wanted!r} is not for flow models; [render] sampler may be: {able}.")
+            raise WeightsRefused(f"The sampler {wanted!r} is not for flow models, which take: {able}.")
         kind = of_flows
         shift = config.get("flow_shift", config.get("shift", 1.0))
         changed = {"prediction_type": "flow_prediction", "use_flow_sigmas": True, "flow_shift": shift, "shift": shift}
@@ -152,9 +152,7 @@ def chosen(own: Any, wanted: str) -> Any:
         # The network is conditioned as Karras et al. 2022 do it; only their schedulers do that.
         able = {"euler": "EDMEulerScheduler", "dpm++ 2m": "EDMDPMSolverMultistepScheduler"}
         if wanted.casefold() not in able:
-            raise WeightsRefused(
-                f"The sampler {wanted!r} is not for EDM models; [render] sampler may be: {', '.join(able)}."
-            )
+            raise WeightsRefused(f"The sampler {wanted!r} is not for EDM models, which take: {', '.join(able)}.")
         kind = able[wanted.casefold()]
     for name in _OF_ONE_WAY:
         config.pop(name, None)

@@ -217,3 +217,16 @@ def test_what_nothing_says_is_as_the_weights_are_made(tmp_path: Path) -> None:
         with Image.open(file) as picture:
             assert (picture.info["Steps"], picture.info["Guidance"]) == (steps, guidance)
             assert picture.size == ((64, 64) if wish.size is None else (128, 128))
+
+
+def test_what_the_model_cannot_do_is_said_as_it_is(tmp_path: Path) -> None:
+    """Not as something else that may not fit: the cause of this refusal, by its own words."""
+    weights = familykit.write_sd3(tmp_path / "toy")
+    settings = tmp_path / "config.toml"
+    settings.write_text(f'[render]\nweights = "{weights}"\ndevices = ["cpu"]\n', encoding="utf-8")
+    with pytest.raises(
+        Refused, match=r"cannot be drawn with that sampler.*not for flow models, which take: .*heun"
+    ) as no:
+        imagine(load(settings), Wish("a red apple --sampler lcm", tmp_path / "a.png", steps=1, size=64), quiet())
+    assert "source" not in str(no.value)
+    assert not (tmp_path / "a.png").exists()
