@@ -209,7 +209,7 @@ def test_text_encoders_away_leave_steps_shared_and_adapters_on(tmp_path: Path) -
     variant = engine.loop.network.plain.pipeline if isinstance(engine.loop, Loop) else None
     assert variant is not None
     tensors = {
-        f"text_encoder.{name}.lora_{end}.weight": torch.full(shape, 0.1)
+        f"text_encoder.{name}.lora_{end}.weight": torch.randn(shape)
         for name, layer in variant.text_encoder.named_modules()
         if name.endswith("q_proj")
         for end, shape in (("A", (2, layer.in_features)), ("B", (layer.out_features, 2)))
