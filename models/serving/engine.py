@@ -120,12 +120,12 @@ class Engine:
             WeightsRefused: it holds pickles, names foreign code, or is damaged.
             DeviceMissing: torch has no such device here.
         """
+        budget = budget_of(self.device, self._room.memory)
         found = digest(self.weights) if self.weights.exists() else ""
         footprints = Footprints(
             self._machine(found, self._dtype), self._profile.with_name("memory.json") if self._profile else None
         )
-        budget, takes = budget_of(self.device, self._room.memory), footprints.known()
-        slower, problem = 0, ""
+        takes, slower, problem = footprints.known(), 0, ""
         while True:
             try:
                 self._laid = plan_of(self.weights, self.device, self._dtype, self._room, budget, takes, slower)

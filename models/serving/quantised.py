@@ -12,6 +12,9 @@ from torch import nn
 from .memory import PACKAGES, Quantised, shrunk
 from .sizes import part_in
 
+#: Weights that share a scale in nf4.
+BLOCK = 64
+
 
 def installed() -> Collection[str]:
     """Names of the packages that quantise, of those that are here."""
@@ -60,6 +63,8 @@ def _to_int8(part: Any) -> None:
 def _to_nf4(part: Any) -> None:
     modules: Any = importlib.import_module("bitsandbytes").nn
     for holder, name, layer in _layers(part):
+        if layer.in_features % BLOCK or layer.out_features % (BLOCK // 2):
+            continue  # Its kernels for processors take whole blocks.
         made = modules.Linear4bit(
             layer.in_features, layer.out_features, bias=layer.bias is not None, compute_dtype=layer.weight.dtype,
             quant_type="nf4", device="meta",
@@ -67,5 +72,6 @@ def _to_nf4(part: Any) -> None:
         # It is quantised when it is brought to a device, this one included.
         made.weight = modules.Params4bit(layer.weight.data, requires_grad=False, quant_type="nf4")
         made.bias = layer.bias
+        made.train(layer.training)
         setattr(holder, name, made.to("cpu"))
     part._in_fewer_bits = True

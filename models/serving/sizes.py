@@ -21,7 +21,7 @@ _WIDTHS: Mapping[str, int] = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, 
 #: Blocks that are streamed one by one: a list right below the network.
 _BLOCK = re.compile(r"^([A-Za-z_]+)\.(\d+)\.")
 #: Tables that are looked things up in, and no linear layers.
-_TABLES = re.compile(r"(^|\.)(\w*embed\w*|shared|wte|wpe|relative_attention_bias)\.(\d+\.)?weight$")
+_TABLES = re.compile(r"(^|\.)(embed_tokens|pos_embed|\w*embeddings?|shared|wte|wpe|relative_attention_bias)\.weight$")
 #: Where the parts of a single file in the original layout begin; what fits none belongs to the network.
 _PREFIXES: tuple[tuple[str, str], ...] = (
     ("first_stage_model.", "vae"), ("vae.", "vae"), ("cond_stage_model.", "text_encoder"),
