@@ -88,10 +88,10 @@ def kind_of(name: str) -> Literal["network", "encoder", "codec"]:
     return "codec" if any(word in name for word in ("vae", "movq", "vqgan", "vqvae")) else "network"
 
 
-def part_in(name: str, module: Any) -> Part:
-    """As `part_of`, of a module that is there: its weights as they are."""
+def part_in(name: str, module: Any, width: int = 0) -> Part:
+    """As `part_of`, of a module that is there: its weights as they are, or in numbers of `width` bytes."""
     told = ((each, "F32", weight.shape) for each, weight in module.named_parameters())
-    width = next((weight.element_size() for weight in module.parameters()), 2)
+    width = width or next((weight.element_size() for weight in module.parameters()), 2)
     return part_of(name, told, width)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -324,3 +325,17 @@ def test_a_large_picture_is_decoded_in_tiles_and_says_so(write: Any, tmp_path: P
 def test_plans_are_told_in_a_line() -> None:
     """For the log."""
     assert Plan("groups", 3 * GIB, "int8").told() == "groups int8 3.0 GiB"
+
+
+def test_the_page_shows_what_the_program_calculates() -> None:
+    """docs/gpu.md holds the tables of benchmarks/cards.py, line by line; sizes are those that makers tell."""
+    project = Path(__file__).resolve().parents[3]
+    told = importlib.util.spec_from_file_location("cards", project / "benchmarks" / "cards.py")
+    assert told is not None
+    assert told.loader is not None
+    cards = importlib.util.module_from_spec(told)
+    told.loader.exec_module(cards)
+    assert cards.tables() in (project / "docs" / "gpu.md").read_text(encoding="utf-8")
+    transformer = cards.parts_of(cards.flux)["transformer"]
+    assert 11.8e9 < transformer.bytes / 2 < 12.0e9
+    assert 4.7e9 < cards.parts_of(cards.flux)["text_encoder_2"].bytes / 2 < 4.8e9
