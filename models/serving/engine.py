@@ -123,7 +123,8 @@ class Engine:
         budget = budget_of(self.device, self._room.memory)
         found = digest(self.weights) if self.weights.exists() else ""
         footprints = Footprints(
-            self._machine(found, self._dtype), self._profile.with_name("memory.json") if self._profile else None
+            self._machine(found, self._dtype or "own"),
+            self._profile.with_name("memory.json") if self._profile else None,
         )
         takes, slower, problem = footprints.known(), 0, ""
         while True:
@@ -219,8 +220,7 @@ class Engine:
                 adapters = Adapters(network, self.weights, self._adapters)
                 names = names_of_weights(self.weights) if self._layout else NOTHING
                 context = RenderContext(network, adapters, enlarge, Sketch(network), names)
-                machine = self._machine(found, self._about["precision"]) + (" compiled" if network.program else "")
-                paces = Paces(machine, self._profile)
+                paces = Paces(self._machine() + (" compiled" if network.program else ""), self._profile)
                 cells = network.native // network.factor
                 self._slots = slots_for(paces.get(network, network.plain, cells, cells))
         except torch.OutOfMemoryError as problem:
@@ -250,8 +250,7 @@ class Engine:
         with torch.inference_mode():
             names = names_of_weights(self.weights) if self._layout else NOTHING
             context = RenderContext(network, None, self._upscaler(torch.float32), DrawerSketch(), names)
-            machine = self._machine(self._about["model_digest"], self._about["precision"])
-            paces = Paces(machine, self._profile)
+            paces = Paces(self._machine(), self._profile)
             self._slots = slots_for(paces.get(network, network.plain, side, side))
         exact = self._exact and (self.device != "cpu" or network.kind == torch.float32)
         self._loop = Loop(context, paces, exact=exact, about=self._about)
@@ -272,7 +271,9 @@ class Engine:
                 raise
             return None
 
-    def _machine(self, model: str, numbers: str) -> str:
+    def _machine(self, model: str = "", numbers: str = "") -> str:
+        """What measurements hold for; without a word the loaded model as it computes."""
+        model, numbers = model or self._about["model_digest"], numbers or self._about.get("precision", "")
         name = torch.cuda.get_device_name(self.device) if self.device.startswith("cuda") else "cpu"
         threads = torch.get_num_threads() if self.device == "cpu" else 0
         return f"{model[:16]} {name} {threads} {torch.__version__} {numbers}"

@@ -56,6 +56,12 @@ def check_drawing(kind: Any) -> None:
             each for each, one in takes.items() if one.default is one.empty and each not in ("self", "kwargs")
         )
         raise WeightsRefused(f"{name} takes no prompt but {needs or 'nothing'}. Use a text-to-image model.")
+    wanted = [each for each, one in takes.items() if one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD]
+    if needs := [each for each in wanted if each not in ("self", "prompt")]:
+        raise WeightsRefused(
+            f"{name} draws from {', '.join(needs)} beside a prompt. Requests are texts: use a text-to-image model, or "
+            "the folder that holds all of its stages."
+        )
     if "num_inference_steps" not in takes:
         raise WeightsRefused(f"{name} does not draw in denoising steps, and only such models are drawn with here.")
 

@@ -20,11 +20,11 @@ from ..errors import NoPicture, TooLarge, Unrenderable, Unsupported, WeightsRefu
 from . import sources
 from .attached import Attached
 from .drawing import last_step
-from .estimates import check_drawn, decoded, estimate_of
+from .estimates import check_drawn, decoded, estimate_of, is_black
 from .footprint import measured, peak
 from .inbox import Inbox
 from .jobs import Cancelled, Job
-from .laying import take
+from .laying import take, widen
 from .memory import Activations
 from .previews import grid_file
 from .requests import Progress, RenderRequest, RenderResult
@@ -191,6 +191,9 @@ class Jobwise(Inbox):
                 if not self._wider(problem):
                     raise
                 size = self._size(request)
+                found, groups = self._groups(job, prompt, size, canvas)
+            if any(is_black(each) for each in found) and widen(getattr(self._pipeline, "vae", None)):
+                # Half precision overflows in codecs that were not made for it; from now on this one is not asked to.
                 found, groups = self._groups(job, prompt, size, canvas)
         finally:
             self._pipeline.scheduler = own

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from diffusers.hooks import apply_group_offloading
-from torch import nn
+from torch import Tensor, nn
 
 from .memory import TILE, Way
 from .sizes import kind_of
@@ -78,3 +78,30 @@ def _switch(codec: Any, name: str, on: bool) -> None:
     if on and any(each.default is inspect.Parameter.empty for each in inspect.signature(call).parameters.values()):
         return  # It wants to be told more than this.
     call()
+
+
+def widen(codec: Any) -> bool:
+    """Let a codec in half precision compute in float32 from now on; False where it does not overflow.
+
+    Whoever calls it gives half precision and gets latents in it; pictures come in float32.
+    """
+    if getattr(codec, "dtype", None) != torch.float16:
+        return False
+    codec.float()
+    decode, encode = codec.decode, codec.encode
+
+    def decoded(latents: Tensor, *more: Any, **told: Any) -> Any:
+        return decode(latents.float(), *more, **told)
+
+    def encoded(pictures: Tensor, *more: Any, **told: Any) -> Any:
+        found = encode(pictures.float(), *more, **told)
+        spread = found[0] if isinstance(found, tuple) else getattr(found, "latent_dist", None)
+        if isinstance(numbers := getattr(spread, "parameters", None), Tensor):
+            half = type(spread)(numbers.to(pictures.dtype))
+            if isinstance(found, tuple):
+                return (half, *found[1:])
+            found.latent_dist = half
+        return found
+
+    codec.decode, codec.encode = decoded, encoded
+    return True

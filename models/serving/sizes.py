@@ -98,7 +98,7 @@ def part_in(name: str, module: Any, width: int = 0) -> Part:
 def _tensors(file: Path) -> list[tuple[str, str, list[int]]]:
     """Name, kind of numbers and shape of each tensor of a file."""
     found: list[tuple[str, str, list[int]]] = []
-    damaged = explained(WeightsRefused, f"{file} is damaged: {{problem}}. Fetch it again.")
+    damaged = explained(WeightsRefused, f"{file} is damaged and cannot be used: {{problem}}. Fetch it again.")
     with damaged, safe_open(file, framework="np") as opened:
         for name in opened.keys():  # noqa: SIM118  no mapping
             told = opened.get_slice(name)

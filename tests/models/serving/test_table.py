@@ -153,6 +153,9 @@ def test_a_hub_clone_is_served_as_it_is(tmp_path: Path) -> None:
         (b'{"_class_name": "FluxControlNetPipeline"}', "a control picture"),
         (b'{"_class_name": "KandinskyV22PriorPipeline"}', "the decoder"),
         (b'{"_class_name": "KandinskyV22Pipeline"}', "image_embeds"),
+        (b'{"_class_name": "StableCascadeDecoderPipeline"}', "image_embeddings beside a prompt"),
+        (b'{"_class_name": "StableCascadePriorPipeline"}', "the decoder"),
+        (b'{"_class_name": "IFSuperResolutionPipeline"}', "image"),
         (b'{"_class_name": "KolorsPipeline"}', "sentencepiece"),
         (b'{"_class_name": "FluxPipeline", "vae": ["diffusers", "AutoencoderKL"]}', "The part vae"),
     ],
@@ -206,6 +209,27 @@ def test_what_is_no_picture_is_not_delivered(write: Callable[[], Any], part: str
     with pytest.raises(Unrenderable, match="computed no picture") as refused:
         engine.draw(replace(ASK, seeds=(3,)))
     assert refused.value.code == "no_picture"
+
+
+@pytest.mark.parametrize("write", [familykit_more.sd3, familykit_more.sd15_pag])
+def test_a_codec_that_overflows_in_half_precision_goes_on_in_float32(write: Callable[[], Any], tmp_path: Path) -> None:
+    """Job by job: the picture, not a black one, and at once from the next request on; also begun from a picture."""
+    engine = loaded(saved(write, tmp_path / "toy"))
+    loop: Any = engine.loop
+    codec = loop._pipeline.vae
+    with torch.no_grad():
+        codec.decoder.conv_in.weight.mul_(3e5)
+    one = replace(ASK, seeds=(3,))
+    wanted = engine.draw(one).pictures[0]
+    loop._pipeline.to(torch.float16)
+    made = engine.draw(one).pictures[0]
+    assert codec.dtype == torch.float32
+    apart = [abs(a - b) for a, b in zip(made.tobytes(), wanted.tobytes(), strict=True)]
+    assert sum(apart) / len(apart) < 4
+    forwards = engine.loop.forwards
+    assert engine.draw(one).pictures[0].tobytes() == made.tobytes()
+    assert engine.loop.forwards - forwards <= 2
+    engine.draw(replace(one, steps=4, source=Source(made, "vary", strength=0.5)))
 
 
 def test_a_codec_that_tells_each_channels_measure_is_read_so(tmp_path: Path) -> None:
