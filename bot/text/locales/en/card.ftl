@@ -48,5 +48,6 @@ button-info = Info
 button-delete = Delete
 button-emoji = Emoji
 button-sticker = Sticker
+button-vector = Vector
 button-report = Report
 button-more = More
