@@ -79,8 +79,8 @@ class Engine:
 
         Without `exact`, pictures on a GPU are drawn in batches as large as they happen to be: faster for few requests,
         and the same seed may differ in some bits with its neighbours. The metadata says so. `precision`: of the U-Net
-        on a processor; "bfloat16" counts only where the processor has native bfloat16, and its bits depend on
-        neighbours as without `exact`. `layout`: things that a prompt lists are drawn one by one and set out, where
+        on a processor; "bfloat16" counts only where the processor has native bfloat16; rows are filled up
+        to numbers whose bits agree, but for weights that draw from drawings. `layout`: things that a prompt lists are drawn one by one and set out, where
         the weights say what they can draw. `programs`: folder where the U-Net is kept compiled for this machine; it
         is compiled when it is not there yet, for minutes, and used where it is faster; None: not compiled. `sampler`:
         one of `samplers.SAMPLERS`, in place of the checkpoint's own. `dtype`: what a GPU computes in, "float16",
@@ -228,8 +228,7 @@ class Engine:
                 f"The weights in {self.weights} leave no room for pictures in the memory of {self.device}. Use a "
                 "smaller model."
             ) from problem
-        exact = self._exact and (self.device != "cpu" or network.kind == torch.float32)
-        self._loop = Loop(context, paces, exact=exact, about=self._about)
+        self._loop = Loop(context, paces, exact=self._exact, about=self._about)
 
     def _load_drawer(self, pipeline: DrawerPipeline) -> None:
         """Of weights that draw from drawings; where their bank cannot be used they draw from words alone."""
