@@ -79,8 +79,8 @@ class RenderOptions(BaseModel):
         default="float32",
         description=(
             'What the denoiser computes in on a processor. "bfloat16" takes about two thirds of the time where the '
-            "processor has native bfloat16 (AVX-512 BF16; a third with AMX); details of the pictures are others, as the "
-            "pictures say. Elsewhere it counts for nothing; GPUs always compute in half precision."
+            "processor has native bfloat16 (AVX-512 BF16; a third with AMX); details of the pictures are others, as "
+            "the pictures say. Elsewhere it counts for nothing; GPUs always compute in half precision."
         ),
     )
     sampler: str = Field(
