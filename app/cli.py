@@ -199,7 +199,9 @@ def _start(file: Path | None, level: str | None = None) -> Configuration:
     from .logs import configure
 
     configuration = load(file)
-    configure(level or configuration.settings.log.level, configuration.hidden)
+    options = configuration.settings.log
+    # Other commands talk to whoever typed them.
+    configure(level or options.level, configuration.hidden, "text" if level else options.format)
     return configuration
 
 

@@ -25,6 +25,7 @@ from .machine import ADDRESS_FILE, address_of, listen, prepare_data_dir
 from .settings import Configuration
 from .signals import stop_on_signals
 from .supervisor import Supervisor
+from .tracing import open_spans
 
 log = logging.getLogger(__name__)
 
@@ -43,12 +44,15 @@ async def serve(configuration: Configuration) -> None:
     data_dir = prepare_data_dir(configuration.data_dir)
     with listen(settings.web) as listener:
         token = configuration.secrets.nats_token
+        spans = open_spans(settings.log.traces, "control")
         try:
             opening = open_queue(
                 settings.queue,
                 data_dir,
                 nats_token=token.get_secret_value() if token else "",
                 moderation=settings.moderation,
+                spans=spans,
+                log_prompts=settings.log.prompts,
             )
             async with contextlib.AsyncExitStack() as stack:
                 queue = await _until_stopped(stack.enter_async_context(opening), stop)
@@ -58,6 +62,8 @@ async def serve(configuration: Configuration) -> None:
                         raise Ousted
         except QueueError as error:
             raise QueueFailed(str(error)) from error
+        finally:
+            await asyncio.to_thread(spans.close)
     log.info("stopped")
 
 
@@ -93,7 +99,7 @@ async def _serve_queue(
         return told if reason is None else {**told, "worker_problem": reason}
 
     # 1. The API, so that health checks and clients find somebody while the rest starts.
-    app = make_app(queue, settings.web, vocabulary=vocabulary, about=about)
+    app = make_app(queue, settings.web, vocabulary=vocabulary, about=about, data_dir=configuration.data_dir)
     async with serve_app(app, listener, settings.web):
         address = address_of(listener)
         note = configuration.data_dir / ADDRESS_FILE

@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -83,11 +85,12 @@ class DaguerreClient(discord.Client, Bot):
             # For every message that does not say otherwise.
             allowed_mentions=discord.AllowedMentions.none(),
             guild_ready_timeout=READY_SECONDS,
-            http_trace=(limiter := RateLimiter()).trace(),
+            http_trace=(limiter := RateLimiter(complained=self._limited)).trace(),
             **sharding,
         )
         self.tree = DaguerreTree(self)
         queue, vocabulary = backend.queue, backend.vocabulary
+        self._meters = queue.meters
         self.services = Services(
             queue=queue,
             settings=queue.server_settings,
@@ -134,6 +137,20 @@ class DaguerreClient(discord.Client, Bot):
                 log_error("taking up unfinished jobs broke", error)
                 return None
 
+    def _limited(self, scope: str) -> None:
+        self._meters.rate_limits.labels(scope).inc()
+
+    def _measure_latency(self) -> None:
+        """From now on Prometheus reads of each connection how long Discord takes to answer a heartbeat."""
+        for shard in range(self._options.shards):
+            self._meters.latency.labels(str(shard)).set_function(partial(self._latency_of, shard))
+
+    def _latency_of(self, shard: int) -> float:
+        """Seconds; no number while it is not connected."""
+        if not isinstance(self, discord.AutoShardedClient):
+            return self.latency
+        return dict(self.latencies).get(shard, math.nan)
+
     def dispatch(self, event: str, /, *args: Any, **kwargs: Any) -> None:
         """As discord.py's, but for events of a connection that breaks while the client closes: nobody hears them."""
         if not self.is_closed():
@@ -156,6 +173,7 @@ class DaguerreClient(discord.Client, Bot):
             # more, again and again, in which nobody is answered.
             gc.collect()
             gc.freeze()
+            self._measure_latency()
             log.info("ready as %s in %d servers", self.user, len(self.guilds))
             announce()
         for guild in self.guilds:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import discord
 
 from ...queue.errors import InvalidRequest, QueueError
+from ...queue.observe import about_job
 from ...queue.records import ImageRequest, Job, Priority
 from ...queue.store import Origin, ServerSettings, Ticket
 from ..faults import ALREADY_ACKNOWLEDGED, FAILURES, UNKNOWN_INTERACTION, explain
@@ -81,7 +82,9 @@ async def ask(interaction: Interaction, make: Callable[[ServerSettings], Awaitab
 
     first = queued.tickets[0].job
     card = await services.followers.first_card(first, address.locale)
-    message = await _answer(interaction, card, private=address.private)
+    with about_job(first.id):
+        message = await _answer(interaction, card, private=address.private)
+    _measure(interaction, queued.tickets, address)
     if message is None:
         for ticket in queued.tickets:
             if await services.queue.cancel(ticket.job.id) == "gone":
@@ -96,6 +99,17 @@ async def ask(interaction: Interaction, make: Callable[[ServerSettings], Awaitab
         await _answer_behind(interaction, ticket.job, replace(address, followup=True))
     if queued.problem is not None:
         await reply_privately(interaction, explain(queued.problem, address.locale))
+
+
+def _measure(interaction: Interaction, tickets: Sequence[Ticket], address: Address) -> None:
+    """The first answer is there: how long it took, and the beginning of each job's tree of spans."""
+    queue = queue_of(interaction)
+    queue.meters.answers.observe(max(0.0, time.time() - address.received))
+    for ticket in tickets:
+        queue.spans.root(
+            ticket.job.id, "interaction", began=address.received, interaction=str(interaction.id),
+            server=ticket.job.server, pictures=ticket.job.request.count,
+        )  # fmt: skip
 
 
 async def admit(interaction: Interaction, request: ImageRequest, settings: ServerSettings) -> ImageRequest:

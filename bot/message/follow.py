@@ -15,6 +15,7 @@ from dataclasses import replace
 from ...queue.control import Queue
 from ...queue.errors import NotShown, QueueError, QueueUnavailable, UnknownJob
 from ...queue.moderation import Asker, Permit, Use
+from ...queue.observe import about_job
 from ...queue.prompt import Vocabulary, VocabularyReport
 from ...queue.records import LIVE, Job, JobState, Progress
 from ..error_log import log_error
@@ -89,6 +90,10 @@ class Followers:
 
     async def _follow(self, job: Job, address: Address, shown: Card | None) -> None:
         """`_until_notified`, begun again when something breaks."""
+        with about_job(job.id):
+            await self._persist(job, address, shown)
+
+    async def _persist(self, job: Job, address: Address, shown: Card | None) -> None:
         attempt = 0
         while True:
             try:
@@ -126,7 +131,8 @@ class Followers:
             return
         self._finishing.add(job.id)
         try:
-            await self._finish(job, address, report)
+            with self._queue.spans.within(job.id, "finish message"):
+                await self._finish(job, address, report)
         finally:
             self._finishing.discard(job.id)
 
@@ -195,7 +201,10 @@ class Followers:
             except QueueUnavailable as error:
                 log.warning("job %s: its new message could not be announced (%s)", job.id[:8], type(error).__name__)
 
-        done = await self.delivery.deliver(Answer(address, job.id, card, files), insist=insist, posting=posting)
+        with self._queue.spans.within(job.id, "deliver", state=job.state.value, files=len(files)) as span:
+            done = await self.delivery.deliver(Answer(address, job.id, card, files), insist=insist, posting=posting)
+            span.set_attribute("way", way := done.way if done else "none")
+        self._queue.meters.deliveries.labels(way).inc()
         if done is None:
             log.warning("job %s: no way to its member is open; its answer is given up", job.id[:8])
         elif mention and not done.posted and not address.private:

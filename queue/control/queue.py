@@ -25,6 +25,7 @@ from ..dispatch import (
 from ..errors import BrokerUnavailable, InvalidRequest, NotShown, QueueFull
 from ..moderation import Asker, Forbidden, Moderation, ModerationOptions, Permit, Place, Privacy, Showing
 from ..nats import Credentials, EmbeddedServer, NatsControl
+from ..observe import Meters, NoSpans, Spans, about_job
 from ..options import QueueOptions
 from ..pictures import PictureStore, Sources
 from ..records import (
@@ -73,16 +74,22 @@ class Queue(Operations):
         ousted: asyncio.Event,
         copies: Path,
         moderation: ModerationOptions | None = None,
+        spans: Spans | None = None,
+        log_prompts: bool = False,
     ) -> None:
         transport = NatsControl(nats_url, credentials, ack_wait=options.ack_wait_seconds)
-        super().__init__(table, database, JobMemory(table, options), transport, server, options)
+        #: What Prometheus reads, and what OpenTelemetry gets; the bot adds to both.
+        self.meters = Meters()
+        self.spans: Spans = spans or NoSpans()
+        self._log_prompts = log_prompts
+        super().__init__(table, database, JobMemory(table, options, self.meters), transport, server, options)
         #: What a worker process needs to dial in; the token is a secret.
         self.nats_url = nats_url
         self.nats_token = credentials.token
         self.credentials = credentials
         self.server_settings = ServerSettingsStore(database)
         self.members = MemberStore(database)
-        self.moderation = Moderation(database, self.server_settings, moderation or ModerationOptions())
+        self.moderation = Moderation(database, self.server_settings, moderation or ModerationOptions(), self.meters)
         self.showing = Showing(table, self.moderation, pictures, self.server_settings)
         self.privacy = Privacy(database, pictures, self.members, self.moderation.options, self.showing)
         #: Set when another control process has taken over: nothing can be written any more.
@@ -90,13 +97,13 @@ class Queue(Operations):
         self._pictures = pictures
         self._sources = Sources(table, pictures)
         self._dispatcher = Dispatcher(
-            table, self._transport, self._memory, self._sources, options, self._restart_server
+            table, self._transport, self._memory, self._sources, options, self._restart_server, self.spans
         )
         self._worker_events = WorkerEvents(
             table, self._transport, self._dispatcher, self._memory, Steering(self).answer
         )
         self._housekeeping = Housekeeping(table, self._sources, copies, transitions_days=options.keep_transitions_days)
-        self._intake = Intake(table, pictures, self._transport, self._memory)
+        self._intake = Intake(table, pictures, self._transport, self._memory, self.spans)
         #: Submissions on their way into the table, by member: they count against the limits already.
         self._entering: Counter[str] = Counter()
         self._alike = Alike()
@@ -159,12 +166,19 @@ class Queue(Operations):
                     marks=admitted.job_marks(blurred=blurred or begun.blurred),
                 )  # fmt: skip
                 if ticket.created:
-                    self._memory.entered(ticket.job)
+                    self._entered(ticket.job)
             finally:
                 self._entering[member] -= 1
                 if not self._entering[member]:
                     del self._entering[member]
             return ticket
+
+    def _entered(self, job: Job) -> None:
+        with about_job(job.id):
+            log.info("job %s is queued server=%s pictures=%d", job.id, job.server, job.request.count)
+            if self._log_prompts:
+                log.info("it asks for %s", job.request.prompt)
+        self._memory.entered(job)
 
     async def keep_source(self, data: bytes) -> str:
         """Store a picture to begin from, as `uploads` makes it; gives its name. Raises: InvalidPicture, says why."""

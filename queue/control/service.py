@@ -14,6 +14,7 @@ from pathlib import Path
 from ..dispatch import Why
 from ..moderation import ModerationOptions
 from ..nats import Credentials, EmbeddedServer
+from ..observe import Spans
 from ..options import QueueOptions
 from ..pictures import PictureStore
 from ..records import WorkerInfo
@@ -27,14 +28,15 @@ __all__ = ["Health", "Queue", "Ticket", "Why", "WorkerInfo", "open_queue"]
 
 @asynccontextmanager
 async def open_queue(
-    options: QueueOptions, data_dir: Path, *, nats_token: str = "", moderation: ModerationOptions | None = None
-) -> AsyncGenerator[Queue]:
+    options: QueueOptions, data_dir: Path, *, nats_token: str = "", moderation: ModerationOptions | None = None,
+    spans: Spans | None = None, log_prompts: bool = False,
+) -> AsyncGenerator[Queue]:  # fmt: skip
     """The queue of a data folder (an absolute path): `async with open_queue(options, data_dir) as queue`.
 
     Starts or adopts the embedded nats-server, unless `options.nats_url` names another (whose token is `nats_token`),
     brings the job table to the present revision and mends what a crash left behind. Leaving stops the embedded
     server; workers should be gone by then. On a PostgreSQL database that another control process works on, it waits
-    until that one is gone.
+    until that one is gone. `spans` get the times of each job's way; `log_prompts`: the log quotes what is asked for.
 
     Raises:
         AlreadyRunning: another process works on this folder.
@@ -88,6 +90,8 @@ async def open_queue(
             copies=copies,
             ousted=ousted,
             moderation=moderation,
+            spans=spans,
+            log_prompts=log_prompts,
         )
         stack.push_async_callback(queue.stop)
         await queue.start()
