@@ -39,7 +39,7 @@ RUN useradd --uid 10001 --user-group --no-create-home --home-dir /data --shell /
 # In a container the published port reaches all interfaces; beyond /healthz the API still answers loopback only.
 ENV PATH=/opt/daguerre/.venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
-    DAGUERRE_STORAGE__DATA_DIR=/data DAGUERRE_WEB__HOST=0.0.0.0
+    DAGUERRE_STORAGE__DATA_DIR=/data DAGUERRE_WEB__HOST=0.0.0.0 DAGUERRE_LOG__FORMAT=auto
 WORKDIR /opt/daguerre
 VOLUME /data
 EXPOSE 8600

@@ -27,8 +27,8 @@ class Meters:
             "daguerre_job_render_seconds", "Device time of a job", buckets=RENDERS, registry=registry
         )
         self.workers = Gauge("daguerre_workers", "Workers heard of lately", registry=registry)
-        self.slots = Gauge("daguerre_worker_slots", "Jobs that they can draw at a time", registry=registry)
-        self.busy = Gauge("daguerre_worker_busy", "Jobs that they draw now", registry=registry)
+        self.slots = Gauge("daguerre_slots", "Jobs that they can draw at a time", registry=registry)
+        self.busy = Gauge("daguerre_slots_busy", "Jobs that they draw now", registry=registry)
         self.answers = Histogram(
             "daguerre_interaction_answer_seconds",
             "From an interaction's arrival here to its first answer",
