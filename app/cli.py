@@ -104,19 +104,16 @@ def imagine(
 
 
 @app.command()
-def doctor(config: ConfigFile = None) -> None:
+def doctor(
+    config: ConfigFile = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object with every finding.")] = False,
+) -> None:
     """Look at everything that a start needs, and say what to do about what is missing."""
     configuration = _start(config, level="error")
     from .doctor import examine
+    from .doctor_report import report
 
-    async def report() -> bool:
-        sound = True
-        async for finding in examine(configuration):
-            typer.echo(f"{finding.level:<5} {finding.subject:<12} {finding.text}")
-            sound = sound and finding.level != "bad"
-        return sound
-
-    if not _run(report()):
+    if not _run(report(examine(configuration), typer.echo, as_json=as_json, secrets=configuration.hidden)):
         raise typer.Exit(1)
 
 

@@ -70,6 +70,7 @@ async def test_a_slash_command_becomes_two_pictures(standin: StandIn, running: R
     assert not done.mentions
     assert "red apple" not in running.log()
     # One id in the lines of both processes.
+    await running.until(lambda: "notified by" in running.log())
     (job,) = set(re.findall(r"job (\w{32}) is queued", running.log()))
     about = {line.split()[2] for line in running.log().splitlines() if job in line}
     assert {"daguerre.queue.control.queue", "daguerre.app.render", "daguerre.bot.message.follow"} <= about
