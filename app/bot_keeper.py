@@ -41,8 +41,9 @@ class BotKeeper:
         self.failure: BotError | None = None
         self._pause = FIRST_PAUSE
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`. Sets it, and `failure`, when trying again cannot help: a wrong token, refused intents."""
+    async def run(self, stop: asyncio.Event, leave: asyncio.Event) -> None:
+        """Until `leave`; from `stop` on nothing new is taken. Sets `stop`, and `failure`, when trying again cannot
+        help: a wrong token, refused intents."""
         token = self._configuration.secrets.discord_token
         if token is None:
             self.state = "off: no DISCORD_TOKEN"
@@ -55,8 +56,9 @@ class BotKeeper:
                     self._configuration.settings.discord,
                     token.get_secret_value(),
                     Backend(self._queue, self._configuration.data_dir, self._vocabulary, read_origin_aside),
-                    stop,
+                    leave,
                     self._ready,
+                    stop,
                 )
             except DiscordUnreachable as error:
                 self.state = f"waiting for Discord: {error}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from . import cli_backup, cli_bank, cli_models, queue_cli
+from . import cli_backup, cli_bank, cli_config, cli_models, queue_cli
 from .cli_options import ConfigFile
 from .errors import AppError, WorkerError
 from .hiding import escape_controls
@@ -118,20 +118,6 @@ def doctor(
 
 
 @app.command()
-def config(
-    file: ConfigFile = None,
-    defaults: Annotated[bool, typer.Option("--defaults", help="Print config.toml as it is shipped.")] = False,
-) -> None:
-    """Print the settings in force, each with its description; secrets are hidden."""
-    from .config import load
-    from .config_text import write_sections
-    from .settings import HEAD, Settings, sections_of
-
-    sections = sections_of(Settings.model_construct()) if defaults else load(file).sections
-    typer.echo(write_sections(sections, HEAD if defaults else "Settings in force."), nl=False)
-
-
-@app.command()
 def verify(
     file: Annotated[Path, typer.Argument(help="A PNG, JPEG or WebP picture.", exists=True, dir_okay=False)],
 ) -> None:
@@ -157,6 +143,7 @@ cli_backup.add_to(app)
 cli_models.add_to(app)
 app.add_typer(cli_bank.bank_app)
 app.add_typer(queue_cli.app)
+app.add_typer(cli_config.app)
 
 
 def main() -> None:

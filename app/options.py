@@ -125,12 +125,12 @@ class RenderOptions(BaseModel):
         ),
     )
     drain_seconds: float = Field(
-        default=5.0,
+        default=10.0,
         ge=0.0,
         le=600.0,
         description=(
             "How long a stopping worker goes on with what it renders (0 to 600 seconds); the rest is handed back "
-            "and rendered later."
+            "and rendered later. Stopping takes up to fifteen seconds more: whoever stops it must wait so long."
         ),
     )
 

@@ -13,6 +13,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import version as installed_version
 from pathlib import Path
 
 from ..models.errors import EngineError
@@ -185,6 +186,7 @@ async def _work(
             adapters=engine.adapters,
             usual={str(about["model"]): usual_for(engine)},
             drain_seconds=render.drain_seconds,
+            version=installed_version("daguerre"),
             meters=meters,
             spans=spans,
         ),

@@ -49,6 +49,7 @@ class Followers:
         self._edit_interval = edit_interval
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._finishing: set[str] = set()
+        self._closing = False
         queue.on_revived.append(self.follow)
 
     async def first_card(self, job: Job, locale: str) -> Card:
@@ -79,6 +80,7 @@ class Followers:
 
     async def close(self) -> None:
         """Stop following. What was not delivered stays pending and is resumed at the next start."""
+        self._closing = True
         self._queue.on_revived.remove(self.follow)
         finishing = [task for job, task in self._tasks.items() if job in self._finishing]
         if finishing:
@@ -125,6 +127,11 @@ class Followers:
                 editor.update(event)
                 if isinstance(event, Job):
                     job = event
+        except asyncio.CancelledError:
+            if self._closing:
+                # Nothing untrue stays: nobody draws it while the bot is away.
+                await editor.say_restarting()
+            raise
         finally:
             address = await editor.close()
         if job.state in LIVE or job.told:

@@ -66,6 +66,10 @@ class Dispatcher:
         #: Why jobs could not be sent the last time, for the owner.
         self.problem: str | None = None
 
+    def adopt(self, options: QueueOptions) -> None:
+        """Go by these from the next job on."""
+        self._max_attempts, self._reconcile_seconds = options.max_attempts, options.reconcile_seconds
+
     def reconcile_soon(self) -> None:
         """Compare table and NATS before the next jobs are sent: much may have happened meanwhile."""
         self._reconcile_at = 0.0

@@ -128,6 +128,11 @@ class Moderation:
         #: Refusals by the key of what was asked: Discord may deliver an interaction twice.
         self._refused: dict[str, Forbidden] = {}
 
+    def adopt(self, options: ModerationOptions) -> None:
+        """Go by these from the next request on."""
+        self.options = options
+        self._above = global_rules(options.rules)
+
     def serves(self, server: str) -> bool:
         """Whether the operator lets this server use the bot."""
         return not self.options.allowed_servers or server in UNMODERATED or server in self.options.allowed_servers

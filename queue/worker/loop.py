@@ -306,6 +306,7 @@ class Worker:
             adapters=None if self._settings.adapters is None else tuple(self._settings.adapters()),
             usual=self._settings.usual,
             running={job: running.attempt for job, running in self._running.items()},
+            version=self._settings.version,
             bye=bye,
         )
 

@@ -55,5 +55,7 @@ class WorkerSettings:
     usual: Mapping[str, Usual] = field(default_factory=dict[str, Usual])
     #: How long running jobs may go on once the worker is told to stop.
     drain_seconds: float = 30.0
+    #: Of this program, told to the control process.
+    version: str = ""
     meters: WorkerMeters = field(default_factory=WorkerMeters)
     spans: Spans = field(default_factory=NoSpans)
