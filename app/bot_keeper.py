@@ -8,7 +8,7 @@ import logging
 
 from ..bot.client import Backend
 from ..bot.connection import run_bot
-from ..bot.errors import BotError, DiscordUnreachable
+from ..bot.errors import BotError, DiscordUnreachable, TokenInUse
 from ..queue.control import Queue
 from ..queue.prompt import Vocabulary
 from .settings import Configuration
@@ -63,6 +63,10 @@ class BotKeeper:
             except DiscordUnreachable as error:
                 self.state = f"waiting for Discord: {error}"
                 log.warning("bot cannot connect again_in=%gs reason=%s", self._pause, error)
+            except TokenInUse as error:
+                self.state = f"standing by: {error}"
+                self._pause = LONGEST_PAUSE
+                log.error("%s", error)  # noqa: TRY400 - no traceback wanted
             except BotError as error:
                 self.failure = error
                 stop.set()

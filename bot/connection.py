@@ -77,12 +77,14 @@ async def _serve(client: DaguerreClient, options: DiscordOptions, token: str) ->
             await asyncio.wait({connection, away}, return_when=asyncio.FIRST_COMPLETED)
             if connection.done():
                 await connection
-                return
+                break
             log.warning("no gateway for %g s; connecting afresh", RECONNECT_AFTER_SECONDS)
         finally:
             for task in (connection, away):
                 task.cancel()
             await asyncio.gather(connection, away, return_exceptions=True)
+    if client.ousted is not None:
+        raise client.ousted
 
 
 async def _probe(address: str, attempts: int, failure: type[ApiUnreachable | GatewayUnreachable]) -> None:

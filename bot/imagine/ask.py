@@ -21,6 +21,7 @@ from ...queue.store import Origin, ServerSettings, Ticket
 from ..faults import ALREADY_ACKNOWLEDGED, FAILURES, UNKNOWN_INTERACTION, explain
 from ..interaction import (
     Interaction,
+    bot_of,
     is_relaxed,
     locale_of,
     may_moderate,
@@ -30,7 +31,7 @@ from ..interaction import (
     server_settings,
     services_of,
 )
-from ..message import PRIVATE_SERVER, Address, Card, view_of_card
+from ..message import PRIVATE_SERVER, Address, Card, is_foreign, view_of_card
 from .checks import check_names, check_words, refusal_of
 
 log = logging.getLogger(__name__)
@@ -214,8 +215,20 @@ async def _defer(interaction: Interaction, private: bool) -> None:
         log.warning("interaction %s could not be deferred (%s)", interaction.id, type(error).__name__)
 
 
+async def _answered_by_another(interaction: Interaction) -> bool:
+    """Whether another bot with this token was quicker, as far as its answer shows."""
+    try:
+        foreign = await is_foreign(queue_of(interaction), await interaction.original_response())
+    except (*FAILURES, QueueError):
+        return False
+    if foreign:
+        bot_of(interaction).foreign_answer()
+    return foreign
+
+
 async def _answer(interaction: Interaction, card: Card, *, private: bool) -> int | None:
-    """Show the first card. Gives the message's id, 0 when unknown, None when Discord had stopped waiting."""
+    """Show the first card. Gives the message's id, 0 when unknown, None when Discord had stopped waiting, or
+    another bot was quicker."""
     view = view_of_card(card)
     for last in (False, True):
         try:
@@ -230,7 +243,7 @@ async def _answer(interaction: Interaction, card: Card, *, private: bool) -> int
             if code == UNKNOWN_INTERACTION:
                 return None
             if code == ALREADY_ACKNOWLEDGED:
-                return 0
+                return None if await _answered_by_another(interaction) else 0
             log.warning("interaction %s: the first answer failed (%s)", interaction.id, type(error).__name__)
             if last:
                 break
