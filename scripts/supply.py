@@ -39,7 +39,8 @@ ALSO = {
     "apache 2 license": "Apache-2.0", "apache 2.0 license": "Apache-2.0", "apache software license": "Apache-2.0",
     "apl 2": "Apache-2.0", "3-clause bsd license": "BSD-3-Clause", "bsd": "BSD-3-Clause", "bsd license": "BSD-3-Clause",
     "isc license": "ISC", "isc license (iscl)": "ISC", "mit license": "MIT",
-    "mit no attribution license (mit-0)": "MIT-0", "mozilla public license 2.0 (mpl 2.0)": "MPL-2.0", "python software foundation license": "PSF-2.0",
+    "mit no attribution license (mit-0)": "MIT-0", "mozilla public license 2.0 (mpl 2.0)": "MPL-2.0",
+    "python software foundation license": "PSF-2.0",
     "the mit license (mit)": "MIT", "the unlicense (unlicense)": "Unlicense",
 }  # fmt: skip
 #: An exception to a licence that only allows more.

@@ -39,7 +39,7 @@ def loaded(name: str) -> object:
 
 
 def test_the_locks_fit_and_hash_everything() -> None:
-    """Each pin is that of requirements.lock, each has hashes; the control process has no torch, the two builds differ."""
+    """Each pin is that of requirements.lock, each has hashes; the control process has no torch, the builds differ."""
     done = run("scripts/locks.py", "--check")
     assert done.returncode == 0, done.stdout
     texts = {
