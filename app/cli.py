@@ -78,6 +78,7 @@ def imagine(
     guidance: Annotated[float | None, typer.Option(help="How closely to follow the prompt; 1 is freely.")] = None,
     size: Annotated[int | None, typer.Option(help="Side in pixels; the model's own if left out.")] = None,
     negative: Annotated[str, typer.Option(help="What it should not show.")] = "",
+    svg: Annotated[bool, typer.Option("--svg", help="Write an SVG beside each picture, too.")] = False,
     server: Annotated[bool, typer.Option("--server", help="Have a running `daguerre serve` render it.")] = False,
     address: Annotated[
         str, typer.Option(metavar="URL", help="Where that serve answers; this machine's own if left out.")
@@ -92,7 +93,7 @@ def imagine(
     from .imagine_server import imagine_on_server
     from .machine import read_address
 
-    wish = Wish(prompt, out, negative, count, seed, steps, guidance, size)
+    wish = Wish(prompt, out, negative, count, seed, steps, guidance, size, svg)
     console = Console(stderr=True)
     if server or address:
         url = address.rstrip("/") or read_address(configuration.data_dir, configuration.settings.web)

@@ -25,7 +25,7 @@ from .card import Attached, Card
 from .cards import broken_card, finished_card, kept_card, live_card, lost_card, too_large_card
 from .delivery import Delivery
 from .encode import fitting, ladder
-from .layout import as_permitted, lay_out, named
+from .layout import as_permitted, lay_out, named, vectors
 from .status import StatusEditor
 from .ways import Answer, Delivered
 
@@ -161,10 +161,11 @@ class Followers:
             return
         preferences = self._queue.members.known(job.member)
         parts = await lay_out(job.request, pictures, preferences.layout, locale)
+        beside = await vectors(job.request, pictures, locale) if job.request.svg else ()
         steps = ladder(tuple(part.data for part in parts))
         while (encoded := await fitting(steps, address.file_limit)) is not None:
             card = finished_card(job, report=report, sent_as=encoded.format, locale=locale)
-            files = named(parts, encoded)
+            files = named(parts, encoded) + beside
             # The limit that Discord named may be wrong in either direction, so 413 counts whatever we computed.
             with suppress(TooLarge):
                 long = bool(preferences.mention) and time.time() - job.created > preferences.mention * 60

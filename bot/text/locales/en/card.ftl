@@ -49,5 +49,6 @@ button-info = Info
 button-delete = Delete
 button-emoji = Emoji
 button-sticker = Sticker
+button-vector = Vector
 button-report = Report
 button-more = More

@@ -45,5 +45,6 @@ button-info = 信息
 button-delete = 删除
 button-emoji = 表情
 button-sticker = 贴纸
+button-vector = 矢量图
 button-report = 举报
 button-more = 更多

@@ -45,5 +45,6 @@ button-info = 資訊
 button-delete = 刪除
 button-emoji = 表情
 button-sticker = 貼紙
+button-vector = 向量圖
 button-report = 檢舉
 button-more = 更多
