@@ -30,6 +30,7 @@ from .previews import grid_file
 from .profile import Paces
 from .requests import Progress, RenderRequest, RenderResult
 from .schedule import Pace, RowLimit
+from .trials import canonical
 
 log = logging.getLogger(__name__)
 
@@ -174,7 +175,7 @@ class Loop(Inbox):
         if not isinstance(network, Network) or not self._tried_out:
             return knee
         lane = picture.lane
-        return network.canonical(picture.variant, (lane.height, lane.width, lane.tile, lane.chunks), rows)
+        return canonical(network, picture.variant, (lane.height, lane.width, lane.tile, lane.chunks), rows)
 
     def _padded(self, canonical: int) -> str:
         """What pictures say: on a processor all the numbers that are filled up to give the same."""
