@@ -15,7 +15,7 @@ from standin.tracks import InteractionRecord
 from standin.world import Channel, Member, Upload
 
 from daguerre.bot.message.keys import EMOJI, more_rows
-from daguerre.bot.picture.requests import outpainted, upscaled, varied
+from daguerre.queue.asking import outpainted, upscaled, varied
 from daguerre.queue.control.queue import Queue
 from daguerre.queue.records.jobs import Job
 from daguerre.queue.records.requests import Source, image_request
