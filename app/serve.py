@@ -12,9 +12,11 @@ from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..bot.text import LOCALES
 from ..queue.control import Queue, open_queue
 from ..queue.errors import Ousted, QueueError
 from ..queue.prompt import Vocabulary
+from ..queue.texts import Texts
 from ..web.connections import serve_app
 from ..web.server import make_app
 from .bot_keeper import BotKeeper
@@ -93,7 +95,10 @@ async def _serve_queue(
         return told if reason is None else {**told, "worker_problem": reason}
 
     # 1. The API, so that health checks and clients find somebody while the rest starts.
-    app = make_app(queue, settings.web, vocabulary=vocabulary, about=about)
+    app = make_app(
+        queue, settings.web, texts=Texts(LOCALES), vocabulary=vocabulary, about=about,
+        examples=configuration.weights / "examples.webp",
+    )  # fmt: skip
     async with serve_app(app, listener, settings.web):
         address = address_of(listener)
         note = configuration.data_dir / ADDRESS_FILE

@@ -94,6 +94,12 @@ def size_of(data: bytes) -> tuple[int, int]:
         return picture.size
 
 
+def measured(data: bytes) -> tuple[int, int]:
+    """Width and height of a file that somebody sent, by its head alone. Raises: InvalidPicture."""
+    with _Readable(), _opened(data) as picture:
+        return picture.size
+
+
 def _opened(data: bytes) -> Image.Image:
     """The first picture of a file, not decoded yet and sure to fit into memory."""
     if len(data) > MAX_UPLOAD:
