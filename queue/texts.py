@@ -13,6 +13,7 @@ from pathlib import Path
 from fluent.runtime import FluentBundle, FluentResource
 from fluent.runtime.types import FluentNone, fluent_number
 from fluent.syntax import ast as FTL  # noqa: N812 (its usual name)
+from fluent.syntax.visitor import Visitor
 
 #: The language that every text exists in first.
 ENGLISH = "en"
@@ -49,6 +50,20 @@ class Texts:
             raise KeyError(f"{code}: {problems}")
         return filled
 
+    def forms(self, code: str, locale: str = ENGLISH) -> str | Mapping[str, str]:
+        """The text with `{name}` in place of each value, for whoever fills it in; where plural forms choose, `one` and
+        `other`. Raises: KeyError."""
+        message = next(
+            each for file in self._resources(ENGLISH) for each in _messages(file) if each.id.name == _name(code)
+        )
+        found = _Variables()
+        found.visit(message)
+        marks: dict[str, object] = {name: f"{{{name}}}" for name in found.names}
+        other = self.text(code, locale, **marks)
+        if not found.chosen_by:
+            return other
+        return {"one": self.text(code, locale, **{**marks, **dict.fromkeys(found.chosen_by, 1)}), "other": other}
+
     def has(self, code: str) -> bool:
         """Whether there is a text of this code."""
         return self._bundle(ENGLISH).has_message(_name(code))
@@ -84,8 +99,28 @@ class Texts:
         return self._files[language]
 
 
+class _Variables(Visitor):
+    """The values that a text takes, and those by which a plural form is chosen."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.chosen_by: list[str] = []
+
+    def visit_VariableReference(self, node: FTL.VariableReference) -> None:  # noqa: N802 (the library's convention)
+        self.names.append(node.id.name)
+
+    def visit_SelectExpression(self, node: FTL.SelectExpression) -> None:  # noqa: N802
+        if isinstance(node.selector, FTL.VariableReference):
+            self.chosen_by.append(node.selector.id.name)
+        self.generic_visit(node)
+
+
+def _messages(resource: FTL.Resource) -> list[FTL.Message]:
+    return [entry for entry in resource.body if isinstance(entry, FTL.Message)]
+
+
 def _names(resource: FTL.Resource) -> list[str]:
-    return [entry.id.name for entry in resource.body if isinstance(entry, FTL.Message)]
+    return [message.id.name for message in _messages(resource)]
 
 
 def _name(code: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -105,7 +106,20 @@ async def answer_problems(request: web.Request, handler: Handler) -> web.StreamR
         log.exception("api failed path=%s", request.rel_url.path)
         refusal = Problem(500, "internal", "something went wrong; the log of `daguerre serve` says what")
         headers = {}
+    if (page := request.app.get(ERROR_PAGE)) is not None and wants_page(request):
+        return page(request, refusal)
     return web.json_response(refusal.body(), status=refusal.status, headers=headers)
+
+
+#: Shows a problem to somebody who looks at pages.
+ERROR_PAGE: web.AppKey[Callable[[web.Request, Problem], web.Response]] = web.AppKey("error page", Callable)  # pyright: ignore
+
+
+def wants_page(request: web.Request) -> bool:
+    """Whether whoever asks reads pages, not JSON."""
+    return not request.path.startswith(("/api/", "/healthz", "/static/")) and "text/html" in request.headers.get(
+        "Accept", ""
+    )
 
 
 def _of_http(error: web.HTTPException) -> Problem:

@@ -17,10 +17,12 @@ from .bodies import WITH_PICTURES, job_body, left_open, parse_request
 from .context import MEMBER, REPLY, SERVER, Studio
 from .events import send_events
 from .problems import Problem, unknown, unknown_words
-from .reading import check_head, read_text
+from .reading import answer, check_head, read_text
 
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 JOB = "/api/v1/jobs/{id:[0-9a-f]{32}}"
+#: Jobs that somebody who comes back sees.
+LATELY = 30
 
 
 class JobsApi:
@@ -33,6 +35,7 @@ class JobsApi:
 
     def add_to(self, app: web.Application) -> None:
         app.router.add_post("/api/v1/jobs", self.submit)
+        app.router.add_get("/api/v1/jobs", self.jobs)
         app.router.add_get(JOB, self.job)
         app.router.add_get(f"{JOB}/events", self.events)
         app.router.add_get(f"{JOB}/pictures/{{n:[0-9]{{1,3}}}}", self.picture)
@@ -67,6 +70,16 @@ class JobsApi:
         return web.json_response(
             body, status=202 if ticket.created else 200, headers={"Location": f"/api/v1/jobs/{ticket.job.id}"}
         )
+
+    async def jobs(self, request: web.Request) -> web.Response:
+        """What was asked for here lately, newest first; what may not be seen any more is left out."""
+        found: list[Mapping[str, Any]] = []
+        for job in (await self._queue.members.last_requests(MEMBER))[:LATELY]:
+            marks = await self._queue.moderation.store.marks(job.id)
+            kept = marks.deleted or marks.hidden or marks.review in ("held", "rejected")
+            if job.reply.get("kind") == REPLY["kind"] and not kept:
+                found.append(await self.body(job))
+        return answer({"jobs": found})
 
     async def job(self, request: web.Request) -> web.Response:
         job = await self._local_job(request)

@@ -45,6 +45,7 @@ def document() -> Mapping[str, Any]:
 def _jobs() -> Schema:
     return {
         "/api/v1/jobs": {
+            "get": _way("What was asked for here lately", 200, _object(jobs={"type": "array", "items": _ref("Job")})),
             "post": _way(
                 "Ask for pictures as one job", 202, "Job", body=_ref("NewJob"), also={200: _ref("Job")},
                 parameters=[_header("Idempotency-Key", {"type": "string", "pattern": "^[\\x21-\\x7e]{1,200}$"})],

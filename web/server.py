@@ -23,7 +23,7 @@ from .jobs_api import JobsApi
 from .knowledge_api import KnowledgeApi
 from .openapi import document
 from .options import WebOptions
-from .page import add_page
+from .pages import Pages
 from .pictures_api import PicturesApi
 from .queue_api import QueueApi
 from .reading import answer
@@ -50,9 +50,10 @@ def make_app(
     """
     studio = Studio(queue, options, texts, vocabulary, about, examples)
     app = web.Application(middlewares=[answer_problems, make_guard(options)], client_max_size=options.max_body_bytes)
-    add_page(app)
     jobs = JobsApi(studio)
-    for part in (jobs, Asking(studio, jobs), PicturesApi(studio), KnowledgeApi(studio), QueueApi(studio)):
+    pictures = PicturesApi(studio)
+    parts = (jobs, Asking(studio, jobs), pictures, KnowledgeApi(studio), QueueApi(studio), Pages(studio, pictures))
+    for part in parts:
         part.add_to(app)
     described = document()
 

@@ -214,7 +214,9 @@ def test_findings_travel_as_json(finisher: Finisher) -> None:
 
 def test_the_same_pixels_have_the_same_digest_whatever_job_drew_them(finisher: Finisher) -> None:
     """By this the studio proves that a picture was drawn again: watermarks differ from job to job, digests do not."""
-    files, found = zip(*(finisher.finish([drawn(3, 256)], ASKED, job=job, model="m") for job in (JOB, "f" * 32)))
+    files, found = zip(
+        *(finisher.finish([drawn(3, 256)], ASKED, job=job, model="m") for job in (JOB, "f" * 32)), strict=True
+    )
     assert files[0] != files[1]
     assert found[0]["pixels"] == found[1]["pixels"]
     _, other = finisher.finish([drawn(4, 256)], ASKED, job=JOB, model="m")
