@@ -38,7 +38,7 @@ def main(weights: Path) -> None:
         whole.paste(small, (place % COLUMNS * SIDE, place // COLUMNS * SIDE))
         print(f"{place + 1} of {len(things)}: {thing}", flush=True)
     file = io.BytesIO()
-    whole.save(file, "WEBP", quality=60, method=6)
+    whole.save(file, "WEBP", quality=50, method=6)
     (weights / "examples.webp").write_bytes(file.getvalue())
     told = {"side": SIDE, "columns": COLUMNS, "things": things}
     (weights / "examples.json").write_text(json.dumps(told, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -10,8 +10,9 @@ from typing import Any
 
 from aiohttp import web
 
+from ..queue.asking import said_again
 from ..queue.moderation import Asker, Place, Use
-from ..queue.prompt import unknown_name
+from ..queue.prompt import say, unknown_name
 from ..queue.records import FINISHED, Job, JobState
 from .bodies import WITH_PICTURES, job_body, left_open, parse_request
 from .context import MEMBER, REPLY, SERVER, Studio
@@ -93,14 +94,16 @@ class JobsApi:
         # Proxies such as nginx would gather what is sent.
         headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         response = web.StreamResponse(headers=headers)
-        await response.prepare(request)
         task = asyncio.current_task()
         assert task is not None
         self._streams.add(task)
         try:
+            await response.prepare(request)
             taught = self._studio.vocabulary is not None
             await send_events(self._queue.events(job.id, taught=taught), self.body, response.write)
             await response.write_eof()
+        except ConnectionResetError:
+            pass  # Whoever read has gone, as pages do when they are left: no news.
         finally:
             self._streams.discard(task)
         return response
@@ -140,4 +143,6 @@ class JobsApi:
     async def body(self, job: Job) -> Mapping[str, Any]:
         """A job as clients see it."""
         position = await self._queue.position(job.id) if job.state is JobState.QUEUED else None
-        return job_body(job, position)
+        settings, workers = await self._queue.server_settings.get(SERVER), await self._queue.workers()
+        typed = say(said_again(job.request, settings, workers, relaxed=job.priority == "relax"))
+        return {**job_body(job, position), "typed": typed}

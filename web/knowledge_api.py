@@ -16,7 +16,7 @@ from .reading import answer, query, whole
 
 #: Colours that the data has names for; offered as far as the model in use knows them.
 COLOURS = (
-    "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white", "grey", "gray", "gold",
+    "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white", "grey", "gold",
     "silver", "turquoise", "beige",
 )  # fmt: skip
 ASPECTS = ("1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "2:1", "1:2")

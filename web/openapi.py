@@ -8,11 +8,13 @@ from typing import Any
 from pydantic import BaseModel
 
 from ..queue.records import ImageRequest, JobState
+from ..queue.store import ServerSettings
 from .asking import ACTIONS, Asked, Checked, Pressed
 from .formats import FORMATS
 from .pictures_api import FILTERS, MOST_PAGE, PAGE
 from .queue_api import SPANS, Server, WorkerName
 from .reading import PICTURE_KINDS
+from .servers_api import DECISIONS, NewRule
 
 Schema = dict[str, Any]
 _ID: Schema = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
@@ -35,7 +37,7 @@ def document() -> Mapping[str, Any]:
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/"}],
-        "paths": {**_jobs(), **_asking(), **_pictures(), **_knowledge(), **_queue()},
+        "paths": {**_jobs(), **_asking(), **_pictures(), **_knowledge(), **_queue(), **_servers()},
         "components": {"schemas": _schemas(), "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
         # Without a token from this machine alone.
         "security": [{}, {"token": []}],
@@ -192,6 +194,41 @@ def _queue() -> Schema:
     }
 
 
+def _servers() -> Schema:
+    server = _path("server", {"type": "string", "pattern": "^[0-9a-z]{1,40}$"})
+    number = _path("number", {"type": "integer", "minimum": 1, "maximum": 999_999})
+    settings = ServerSettings.model_json_schema(mode="validation")
+    return {
+        "/api/v1/servers": {"get": _way("Every server that is known", 200, _object(servers=_TEXTS))},
+        "/api/v1/servers/{server}": {
+            "get": _way("Its settings with their history, rules, and audit log", 200, _ANY, parameters=[server])
+        },
+        "/api/v1/servers/{server}/settings": {
+            "put": _way("Set all of them at once", 200, _object(version=_WHOLE, settings=_ANY), settings,
+                        parameters=[server])
+        },
+        "/api/v1/servers/{server}/rules": {
+            "post": _way("Add a rule", 201, _object(number=_WHOLE, pattern=_TEXT), _of(NewRule), parameters=[server])
+        },
+        "/api/v1/servers/{server}/rules/{number}": {
+            "delete": _way("Remove a rule", 200, _object(removed=_WHOLE), parameters=[server, number])
+        },
+        "/api/v1/reviews": {
+            "get": _way("What waits for a decision", 200, _object(reviews={"type": "array", "items": _ANY}))
+        },
+        "/api/v1/reviews/{number}/{action}": {
+            "post": _way(
+                "Decide", 200, _object(number=_WHOLE, state=_TEXT, actions=_TEXTS),
+                parameters=[number, _path("action", {"type": "string", "enum": list(DECISIONS)})],
+            )
+        },
+        "/api/v1/reviews/{number}/pictures/{n}": {
+            "get": _way("A picture, for those who decide", 200, _BINARY, kind="image/png",
+                        parameters=[number, _PICTURE[1]])
+        },
+    }  # fmt: skip
+
+
 def _schemas() -> Schema:
     request = ImageRequest.model_json_schema(ref_template="#/components/schemas/{model}")
     parts: Schema = request.pop("$defs", {})
@@ -205,7 +242,7 @@ def _schemas() -> Schema:
         id=_ID, state={"enum": [state.value for state in JobState]}, finished=_BOOLEAN, request=_ANY, pictures=_TEXTS,
         seeds={"type": "array", "items": _WHOLE}, attempts=_WHOLE, seconds=_NUMBER, created=_NUMBER, changed=_NUMBER,
     )  # fmt: skip
-    job["properties"] |= {"position": _WHOLE, "error": _TEXT, "message": _TEXT, "metadata": _ANY}
+    job["properties"] |= {"typed": _TEXT, "position": _WHOLE, "error": _TEXT, "message": _TEXT, "metadata": _ANY}
     picture = _object(
         job=_ID, picture=_WHOLE, prompt=_TEXT, seed=_WHOLE, width=_WHOLE, height=_WHOLE, style=_TEXT, model=_TEXT,
         member=_TEXT, server=_TEXT, created=_NUMBER, favourite=_BOOLEAN, blurred=_BOOLEAN, own=_BOOLEAN, thumb=_TEXT,

@@ -14,15 +14,18 @@ from urllib.parse import urlencode
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from ..queue.store import ServerSettings
 from .asking import PICTURE
 from .context import Studio, number_of
 from .guard import ERROR_PAGE
 from .pictures_api import FILTERS, PAGE, PicturesApi, filters_of, key_of
 from .problems import Problem
 from .reading import query
+from .servers_api import SERVER, ServersApi
 from .words import Words
 
 HERE = Path(__file__).parent
+API = "/api/v1"
 STATIC = HERE / "static"
 KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 #: Nothing but our own files: no foreign script, no inline script, no frame around us. Previews are data: URLs, and a
@@ -51,9 +54,10 @@ STARTS = ("a red apple", "a dog on a green background", "two cats --n 4", "a roc
 class Pages:
     """Construct, then `add_to` an application."""
 
-    def __init__(self, studio: Studio, pictures: PicturesApi) -> None:
+    def __init__(self, studio: Studio, pictures: PicturesApi, servers: ServersApi) -> None:
         self._studio = studio
         self._pictures = pictures
+        self._servers = servers
         self._jinja = Environment(
             loader=FileSystemLoader(HERE / "templates"), autoescape=select_autoescape(default=True), trim_blocks=True,
             lstrip_blocks=True, undefined=StrictUndefined,
@@ -68,7 +72,9 @@ class Pages:
         app.router.add_get("/", self.ask)
         app.router.add_get("/gallery", self.gallery)
         app.router.add_get("/gallery/more", self.gallery)
-        app.router.add_get(PICTURE.removeprefix("/api/v1"), self.picture)
+        app.router.add_get(PICTURE.removeprefix(API), self.picture)
+        app.router.add_get("/operate", self.operate)
+        app.router.add_get(f"/operate{SERVER.removeprefix(API)}", self.server)
         app[ERROR_PAGE] = self.problem
 
     def page(
@@ -87,6 +93,7 @@ class Pages:
             theme=theme if theme in ("light", "dark") else "",
             texts={code: texts.forms(code, locale) for code in sorted(texts.codes()) if code.startswith(wanted)},
             here=here,
+            status=status,
             **{"csrf": "", "signed_in": True, **values},
         )
         headers = {**HEADERS, "Cache-Control": "no-store"}
@@ -129,6 +136,26 @@ class Pages:
             parents=labelled(about["parents"], words, above=True), children=labelled(about["children"], words),
         )  # fmt: skip
 
+    async def operate(self, request: web.Request) -> web.Response:
+        servers = await self._studio.queue.gallery.servers()
+        codes = (
+            *EVERYWHERE,
+            "studio.operate.",
+            "studio.gallery.local",
+            "studio.picture.alt",
+            "state.",
+            "report.button.",
+        )
+        return self.page(request, "operate.html", "operate", codes=codes, servers=servers)
+
+    async def server(self, request: web.Request) -> web.Response:
+        server = request.match_info["server"]
+        about = await self._servers.about(server)
+        fields = fields_of(about["settings"])
+        return self.page(
+            request, "server.html", "operate", codes=("studio.operate.",), server=server, about=about, fields=fields
+        )
+
     def problem(self, request: web.Request, problem: Problem) -> web.Response:
         """For somebody who looks at pages."""
         return self.page(request, "error.html", status=problem.status, message=problem.message)
@@ -167,6 +194,25 @@ def labelled(relatives: Sequence[Mapping[str, Any]], words: Words, *, above: boo
         number = str(each["picture"] if above else each.get("of", 1))
         label = words.text(code, number=number) if known else each["action"]
         made.append({**each, "label": f"{label} ↓" if above else label})
+    return made
+
+
+def fields_of(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A server's settings as a form shows them: kind, choices and text of each."""
+    schema: dict[str, Any] = ServerSettings.model_json_schema(mode="validation")["properties"]
+    made: list[dict[str, Any]] = []
+    for name, value in settings.items():
+        told = schema[name]
+        options: list[dict[str, Any]] = told.get("anyOf", [told])
+        first = options[0]
+        kind = "list" if first.get("type") == "array" else str(first.get("type", "string"))
+        choices: list[Any] = list(first.get("enum", ()))
+        if choices and any(option.get("type") == "null" for option in options):
+            choices, value = ["", *choices], "" if value is None else value
+        if isinstance(first.get("enum", [""])[0], int):
+            kind = "integer"
+        text = ", ".join(value) if kind == "list" else "" if value is None else str(value)
+        made.append({"name": name, "kind": kind, "choices": choices, "value": value, "text": text})
     return made
 
 

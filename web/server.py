@@ -27,6 +27,7 @@ from .pages import Pages
 from .pictures_api import PicturesApi
 from .queue_api import QueueApi
 from .reading import answer
+from .servers_api import ServersApi
 
 NO_WORKER = (
     "no worker is connected; jobs wait until one is (scripts/start doctor, in a container daguerre doctor, says what a "
@@ -52,7 +53,9 @@ def make_app(
     app = web.Application(middlewares=[answer_problems, make_guard(options)], client_max_size=options.max_body_bytes)
     jobs = JobsApi(studio)
     pictures = PicturesApi(studio)
-    parts = (jobs, Asking(studio, jobs), pictures, KnowledgeApi(studio), QueueApi(studio), Pages(studio, pictures))
+    servers = ServersApi(studio)
+    pages = Pages(studio, pictures, servers)
+    parts = (jobs, Asking(studio, jobs), pictures, KnowledgeApi(studio), QueueApi(studio), servers, pages)
     for part in parts:
         part.add_to(app)
     described = document()

@@ -9,14 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import JSON, Connection, String, and_, case, func, null, select, type_coerce
+from sqlalchemy import JSON, Connection, String, and_, case, func, null, select, type_coerce, union
 
 from ..records import Job
 from .database import Database
 from .members import WITH_PICTURES
 from .rows import job_of
-from .schema import JOBS
+from .schema import JOBS, SERVER_SETTINGS
 from .schema_members import FAVOURITES
+from .schema_moderation import AUDIT
 
 #: Names that one list of choices holds at most.
 MOST_NAMES = 200
@@ -82,6 +83,13 @@ class GalleryStore:
             return Names(*(tuple(sorted(names)[:MOST_NAMES]) for names in found))
 
         return await self._database.view(work)
+
+    async def servers(self) -> list[str]:
+        """Every server that asked for something, was set up, or has an audit log; sorted."""
+        tables = (JOBS.c.server, SERVER_SETTINGS.c.server, AUDIT.c.server)
+        query = union(*(select(column).distinct() for column in tables))
+        rows = await self._database.view(lambda one: one.execute(query).all())
+        return sorted(str(server) for (server,) in rows if server)
 
     async def liked(self, member: str, jobs: Sequence[str]) -> set[tuple[str, int]]:
         """Which pictures of these jobs the member put among the favourites."""

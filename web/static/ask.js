@@ -75,6 +75,9 @@ function trouble(body) {
 
 function words(unknown) {
   const box = $("words");
+  // A word that is still being typed is not unknown yet.
+  const typing = /(\S+)$/.exec(field.value.slice(0, field.selectionStart))?.[1]?.toLowerCase();
+  unknown = $("suggestions").hidden ? unknown : unknown?.filter(({ word }) => word.toLowerCase() !== typing);
   box.hidden = !unknown?.length;
   if (box.hidden) return;
   box.replaceChildren(unknownWords(unknown), " ");
@@ -102,7 +105,7 @@ async function check() {
     const told = await api("POST", "/api/v1/check", { prompt, picture: Boolean(source) });
     if (mine !== checking) return;
     trouble(told.ok || told.empty ? null : told);
-    if (told.ok) words(told.unknown);
+    words(told.ok ? told.unknown : told.unknown ?? null);
   } catch { /* nothing was asked for yet */ }
 }
 

@@ -3,7 +3,18 @@
 import { $, api, t } from "./common.js";
 
 let job = "", number = 1, asked = () => {}, painted = false, pen = null;
-const COLOUR = "#ff0050";
+
+/** Stripes of two colours, which stand out from any picture. */
+function stripes(drawing) {
+  const tile = document.createElement("canvas");
+  tile.width = tile.height = 8;
+  const pen = tile.getContext("2d");
+  pen.fillStyle = "#ff2fd0";
+  pen.fillRect(0, 0, 8, 8);
+  pen.fillStyle = "#fff";
+  for (let row = 0; row < 8; row += 1) for (let column = 0; column < 4; column += 1) pen.fillRect((row + column) % 8, row, 1, 1);
+  return drawing.createPattern(tile, "repeat");
+}
 
 /** Open the dialog for a picture; `then` gets what was asked for. */
 export async function openRegion(id, picture, prompt, then) {
@@ -31,7 +42,7 @@ const radius = () => ($("region-size").value / 200) * $("region-mask").width;
 
 function dab(x, y) {
   const drawing = context();
-  drawing.fillStyle = COLOUR;
+  drawing.fillStyle = stripes(drawing);
   drawing.beginPath();
   drawing.arc(x, y, radius(), 0, 7);
   drawing.fill();
@@ -131,7 +142,7 @@ if ($("region")) {
     painted = false;
   });
   $("region-all").addEventListener("click", () => {
-    context().fillStyle = COLOUR;
+    context().fillStyle = stripes(context());
     context().fillRect(0, 0, canvas.width, canvas.height);
     painted = true;
   });

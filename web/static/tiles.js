@@ -28,7 +28,7 @@ export function actions(job, number, prompt, { asked, remix, liked = false, whol
       like.textContent = on ? "♥" : "♡";
     }),
   }, liked ? "♥" : "♡");
-  const region = el("button", { type: "button", "data-action": "region", onclick: () => openRegion(job, number, prompt, asked) }, t("button.region"));
+  const region = el("button", { type: "button", "data-action": "region", onclick: () => openRegion(job, number, prompt, asked) }, t("studio.picture.redraw"));
   const file = (query, label) => el("a", { className: "button", href: `${addressOf(job, number)}/file?download=1&${query}`, download: "" }, label);
   const more = el("details", { className: "menu" },
     el("summary", { "aria-label": t("studio.picture.actions", { number }) }, t("studio.picture.more")),
@@ -39,7 +39,7 @@ export function actions(job, number, prompt, { asked, remix, liked = false, whol
       file("format=png", t("studio.picture.png")), file("format=png&metadata=0", t("studio.picture.bare")),
       file("format=webp", t("studio.picture.webp")), file("format=svg", t("studio.picture.svg")), file("format=sticker", t("studio.picture.sticker"))));
   const ends = whole ? [act("again", t("button.again")), el("button", { type: "button", onclick: () => remix(job, number) }, t("button.remix"))] : [];
-  return el("div", { className: "acts" }, act("strong", t("button.strong")), act("upscale", t("button.upscale")), region, like, ...ends, more);
+  return el("div", { className: "acts" }, act("strong", t("studio.picture.vary")), act("upscale", t("button.upscale")), region, like, ...ends, more);
 }
 
 /** A request as the channel shows it; follows it until it is over. */
@@ -52,11 +52,12 @@ export class Request {
     this.place = el("div", { className: "place" });
     this.unknown = unknown;
     this.prompt = body.request.prompt;
+    this.typed = body.typed || this.prompt;
     this.cancel = el("button", {
       type: "button", className: "quiet", onclick: (event) => during(event.currentTarget, () => api("DELETE", `/api/v1/jobs/${this.id}`)),
     }, t("button.cancel"));
     this.node = el("li", { className: "request", "data-job": body.id },
-      el("header", {}, el("p", { className: "said" }, el("span", { className: "command", "aria-hidden": "true" }, "/imagine "), this.prompt), when(body.created), this.cancel),
+      el("header", {}, el("p", { className: "said" }, el("span", { className: "command", "aria-hidden": "true" }, "/imagine "), this.typed), when(body.created), this.cancel),
       this.how, this.place);
     this.newly = newly;
     this.show(body);
@@ -130,7 +131,7 @@ export class Request {
     const reason = knows(`reason.${body.error}`) ? t(`reason.${body.error}`) : body.message || t(`state.${body.state}`);
     this.say(body.state === "cancelled" ? t("studio.ask.cancelled") : t("studio.ask.failed", { reason }));
     this.how.classList.toggle("bad", body.state !== "cancelled");
-    this.place.replaceChildren(el("button", { type: "button", onclick: () => this.remix(null, 0, this.prompt) }, t("studio.ask.retry")));
+    this.place.replaceChildren(el("button", { type: "button", onclick: () => this.remix(null, 0, this.typed) }, t("studio.ask.retry")));
   }
 
   pictures(body) {
