@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import secrets
 import socket
 import sys
 from collections.abc import Coroutine, Mapping
@@ -30,6 +31,8 @@ from .supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
+#: The file in the data folder with the token of the studio.
+TOKEN_FILE = "web-token"  # noqa: S105 - its name, not the token
 #: Seconds between two looks at whether a worker is ready, while none is.
 READY_LOOK = 0.2
 
@@ -97,7 +100,7 @@ async def _serve_queue(
     # 1. The API, so that health checks and clients find somebody while the rest starts.
     app = make_app(
         queue, settings.web, texts=Texts(LOCALES), vocabulary=vocabulary, about=about,
-        examples=configuration.weights / "examples.webp",
+        examples=configuration.weights / "examples.webp", token=web_token(configuration),
     )  # fmt: skip
     async with serve_app(app, listener, settings.web):
         address = address_of(listener)
@@ -152,6 +155,23 @@ async def _stop_when_ousted(queue: Queue, stop: asyncio.Event) -> None:
     for task in (ousted, stopping):
         task.cancel()
     stop.set()
+
+
+def web_token(configuration: Configuration) -> str:
+    """By which other machines sign in to the studio: as set, else one that is made once and kept in the data folder.
+
+    Empty where no other machine is let in, so that there is nothing to sign in with.
+    """
+    if (secret := configuration.secrets.web_token) is not None:
+        return secret.get_secret_value()
+    if not configuration.settings.web.allowed_hosts:
+        return ""
+    file = configuration.data_dir / TOKEN_FILE
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_urlsafe(24), encoding="utf-8")
+    log.info("other machines sign in to the studio with the token in %s", file)
+    return file.read_text(encoding="utf-8").strip()
 
 
 def load_vocabulary(weights: Path) -> Vocabulary | None:

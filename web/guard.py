@@ -35,7 +35,7 @@ def is_loopback(host: str | None) -> bool:
 
 def may_use_api(options: WebOptions, *, remote: str | None, host: str, origin: str | None) -> Problem | None:
     """None when the API answers, else why not. Pure."""
-    name = _host_name(host)
+    name = host_name(host)
     ours = is_loopback(name) or name in {allowed.lower() for allowed in options.allowed_hosts}
     if not ours:
         return Problem(
@@ -48,7 +48,7 @@ def may_use_api(options: WebOptions, *, remote: str | None, host: str, origin: s
     return None
 
 
-def _host_name(host: str) -> str:
+def host_name(host: str) -> str:
     """The name in a Host header, without its port; "" when it is none."""
     try:
         return urlsplit(f"//{host}").hostname or ""

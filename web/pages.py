@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from ..queue.store import ServerSettings
 from .asking import PICTURE
 from .context import Studio, number_of
+from .doors import CSRF
 from .guard import ERROR_PAGE
 from .pictures_api import FILTERS, PAGE, PicturesApi, filters_of, key_of
 from .problems import Problem
@@ -94,7 +95,7 @@ class Pages:
             texts={code: texts.forms(code, locale) for code in sorted(texts.codes()) if code.startswith(wanted)},
             here=here,
             status=status,
-            **{"csrf": "", "signed_in": True, **values},
+            **{"csrf": request.get(CSRF, ""), "signed_in": True, **values},
         )
         headers = {**HEADERS, "Cache-Control": "no-store"}
         return web.Response(text=html, status=status, content_type="text/html", charset="utf-8", headers=headers)
@@ -157,7 +158,9 @@ class Pages:
         )
 
     def problem(self, request: web.Request, problem: Problem) -> web.Response:
-        """For somebody who looks at pages."""
+        """For somebody who looks at pages; who has to sign in is asked to."""
+        if problem.code == "sign_in":
+            return self.page(request, "sign_in.html", status=problem.status, message=problem.message, signed_in=False)
         return self.page(request, "error.html", status=problem.status, message=problem.message)
 
 

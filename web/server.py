@@ -18,6 +18,7 @@ from ..queue.prompt import Vocabulary
 from ..queue.texts import Texts
 from .asking import Asking
 from .context import Studio
+from .doors import KNOWN, Doors
 from .guard import answer_problems, is_stranger, make_guard
 from .jobs_api import JobsApi
 from .knowledge_api import KnowledgeApi
@@ -43,14 +44,18 @@ def make_app(
     vocabulary: Vocabulary | None = None,
     about: Callable[[], Mapping[str, Any]] = dict,
     examples: Path | None = None,
+    token: str = "",
 ) -> web.Application:
     """The studio on an open queue. `about` adds to what /healthz tells this machine.
 
     Where the workers of this machine cannot start, its `worker_problem` says why and what to do. `texts` are the
-    bot's; `examples` is a picture of everything that the weights know.
+    bot's; `examples` is a picture of everything that the weights know; by `token` other machines sign in (a secret).
     """
     studio = Studio(queue, options, texts, vocabulary, about, examples)
-    app = web.Application(middlewares=[answer_problems, make_guard(options)], client_max_size=options.max_body_bytes)
+    doors = Doors(options, token)
+    guards = [answer_problems, make_guard(options), doors.middleware]
+    app = web.Application(middlewares=guards, client_max_size=options.max_body_bytes)
+    doors.add_to(app)
     jobs = JobsApi(studio)
     pictures = PicturesApi(studio)
     servers = ServersApi(studio)
@@ -74,7 +79,7 @@ def make_app(
 async def _healthz(studio: Studio, request: web.Request) -> web.Response:
     health = studio.queue.healthy()
     body: dict[str, Any] = {"status": "ok" if health.ok else "down"}
-    if not is_stranger(studio.options, request):
+    if not is_stranger(studio.options, request) and request.get(KNOWN, False):
         about = studio.about()
         reason = about.get("worker_problem")
         idle = f"no worker is connected: {reason}" if reason else NO_WORKER
