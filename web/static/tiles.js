@@ -31,7 +31,7 @@ export function actions(job, number, prompt, { asked, remix, liked = false, whol
   const region = el("button", { type: "button", "data-action": "region", onclick: () => openRegion(job, number, prompt, asked) }, t("studio.picture.redraw"));
   const file = (query, label) => el("a", { className: "button", href: `${addressOf(job, number)}/file?download=1&${query}`, download: "" }, label);
   const more = el("details", { className: "menu" },
-    el("summary", { "aria-label": t("studio.picture.actions", { number }) }, t("studio.picture.more")),
+    el("summary", {}, t("studio.picture.more"), el("span", { className: "hidden" }, ` · ${t("studio.picture.actions", { number })}`)),
     el("div", {},
       act("subtle", t("button.subtle")), act("zoom15", `⤢ ${t("button.zoom15")}`), act("zoom20", `⤢ ${t("button.zoom20")}`),
       ...WAYS.map(([way, sign]) => act(way, sign, { "aria-label": t(`button.${way}`), title: t(`button.${way}`) })),
