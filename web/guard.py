@@ -100,6 +100,8 @@ async def answer_problems(request: web.Request, handler: Handler) -> web.StreamR
     except web.RequestPayloadError:
         # aiohttp's word for a body that is cut off, or chunked wrongly.
         refusal, headers = Problem(400, "invalid_body", "the body is cut off or damaged"), {}
+    except web.HTTPRedirection:
+        raise  # To where one signs in, and from there.
     except web.HTTPException as error:
         refusal, headers = _of_http(error), {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
     except Exception:

@@ -208,7 +208,10 @@ class _Readable:
                 raise InvalidPicture("no_picture", f"this is none of {', '.join(FORMATS)}") from None
             case Image.DecompressionBombError() | Image.DecompressionBombWarning():
                 raise _too_many("too many") from None
-            case OSError() | SyntaxError() | ValueError() | EOFError() | IndexError() | KeyError():
+            case InvalidPicture() | MemoryError():
+                pass
+            case Exception():
+                # Decoders tell of damage in whatever way they like: AVIF by RuntimeError, others by their parser's.
                 raise InvalidPicture("damaged", f"the picture cannot be read: {type(error).__name__}") from None
             case _:
                 pass
