@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from .connections import origin_of
-from .guard import ERROR_PAGE, host_name, is_loopback, wants_page
+from .guard import ERROR_PAGE, HEALTH, host_name, is_loopback, wants_page
 from .options import WebOptions
 from .problems import Problem
 from .sign_in import COOKIE, SECONDS, Pace, SignIn
@@ -58,7 +58,7 @@ class Doors:
         if changes and not self._changes.take(origin_of(request.remote or "")):
             raise Problem(429, "too_often", "that was too often; wait a minute ([web] max_changes_per_minute)")
         direct = is_direct(request.remote, host_name(request.headers.get("Host", "")), request.headers)
-        open_to_all = request.path in ("/sign-in", "/healthz") or request.path.startswith("/static/")
+        open_to_all = request.path in ("/sign-in", *HEALTH) or request.path.startswith("/static/")
         try:
             if not direct:
                 self._check(request, changes=changes)

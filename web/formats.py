@@ -7,7 +7,7 @@ from typing import Literal
 
 from PIL import Image, ImageFilter
 
-from ..queue.pictures import cut_out
+from ..queue.pictures import cut_out, traced
 
 Format = Literal["png", "webp", "svg", "sticker"]
 FORMATS: tuple[Format, ...] = ("png", "webp", "svg", "sticker")
@@ -32,14 +32,6 @@ def made(data: bytes, wanted: Format, *, metadata: bool) -> bytes:
             return traced(data)
         case "sticker":
             return cut_out(data, STICKER_SIDE, STICKER_BYTES)
-
-
-def traced(data: bytes) -> bytes:
-    """The picture's areas of one colour as the paths of an SVG file."""
-    import vtracer  # pyright: ignore[reportMissingTypeStubs]  (only here: it takes 10 MB)
-
-    # As RGBA of 8 bits, which the tracer reads.
-    return str(vtracer.convert_raw_image_to_svg(_plain(data, "PNG", "RGBA"), img_format="png")).encode()  # pyright: ignore
 
 
 def thumb(data: bytes, *, blurred: bool) -> bytes:

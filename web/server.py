@@ -2,6 +2,7 @@
 
 GET    /                                   pages for people (web/pages.py)
 GET    /healthz                            200 while the queue is up, else 503
+GET    /readyz, /metrics                   for an operator's programs (web/operator.py)
 GET    /api/v1/openapi.json                every address of the API, by OpenAPI 3.1 (web/openapi.py)
 """
 
@@ -23,6 +24,7 @@ from .guard import answer_problems, is_stranger, make_guard
 from .jobs_api import JobsApi
 from .knowledge_api import KnowledgeApi
 from .openapi import document
+from .operator import add_operator
 from .options import WebOptions
 from .pages import Pages
 from .pictures_api import PicturesApi
@@ -45,6 +47,7 @@ def make_app(
     about: Callable[[], Mapping[str, Any]] = dict,
     examples: Path | None = None,
     token: str = "",
+    data_dir: Path | None = None,
 ) -> web.Application:
     """The studio on an open queue. `about` adds to what /healthz tells this machine.
 
@@ -56,6 +59,7 @@ def make_app(
     guards = [answer_problems, make_guard(options), doors.middleware]
     app = web.Application(middlewares=guards, client_max_size=options.max_body_bytes)
     doors.add_to(app)
+    add_operator(app, queue, options, about, data_dir)
     jobs = JobsApi(studio)
     pictures = PicturesApi(studio)
     servers = ServersApi(studio)

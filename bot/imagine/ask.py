@@ -16,11 +16,13 @@ import discord
 
 from ...queue.asking import Order
 from ...queue.errors import InvalidRequest, QueueError
+from ...queue.observe import about_job
 from ...queue.records import ImageRequest, Job
 from ...queue.store import Origin, ServerSettings, Ticket
 from ..faults import ALREADY_ACKNOWLEDGED, FAILURES, UNKNOWN_INTERACTION, explain
 from ..interaction import (
     Interaction,
+    bot_of,
     is_relaxed,
     locale_of,
     may_moderate,
@@ -30,7 +32,7 @@ from ..interaction import (
     server_settings,
     services_of,
 )
-from ..message import PRIVATE_SERVER, Address, Card, view_of_card
+from ..message import PRIVATE_SERVER, Address, Card, is_foreign, view_of_card
 from .checks import check_names, check_words, refusal_of
 
 log = logging.getLogger(__name__)
@@ -68,7 +70,9 @@ async def ask(interaction: Interaction, make: Callable[[ServerSettings], Awaitab
 
     first = queued.tickets[0].job
     card = await services.followers.first_card(first, address.locale)
-    message = await _answer(interaction, card, private=address.private)
+    with about_job(first.id):
+        message = await _answer(interaction, card, private=address.private)
+    _measure(interaction, queued.tickets, address)
     if message is None:
         for ticket in queued.tickets:
             if await services.queue.cancel(ticket.job.id) == "gone":
@@ -83,6 +87,17 @@ async def ask(interaction: Interaction, make: Callable[[ServerSettings], Awaitab
         await _answer_behind(interaction, ticket.job, replace(address, followup=True))
     if queued.problem is not None:
         await reply_privately(interaction, explain(queued.problem, address.locale))
+
+
+def _measure(interaction: Interaction, tickets: Sequence[Ticket], address: Address) -> None:
+    """The first answer is there: how long it took, and the beginning of each job's tree of spans."""
+    queue = queue_of(interaction)
+    queue.meters.answers.observe(max(0.0, time.time() - address.received))
+    for ticket in tickets:
+        queue.spans.root(
+            ticket.job.id, "interaction", began=address.received, interaction=str(interaction.id),
+            server=ticket.job.server, pictures=ticket.job.request.count,
+        )  # fmt: skip
 
 
 async def admit(interaction: Interaction, request: ImageRequest, settings: ServerSettings) -> ImageRequest:
@@ -187,8 +202,20 @@ async def _defer(interaction: Interaction, private: bool) -> None:
         log.warning("interaction %s could not be deferred (%s)", interaction.id, type(error).__name__)
 
 
+async def _answered_by_another(interaction: Interaction) -> bool:
+    """Whether another bot with this token was quicker, as far as its answer shows."""
+    try:
+        foreign = await is_foreign(queue_of(interaction), await interaction.original_response())
+    except (*FAILURES, QueueError):
+        return False
+    if foreign:
+        bot_of(interaction).foreign_answer()
+    return foreign
+
+
 async def _answer(interaction: Interaction, card: Card, *, private: bool) -> int | None:
-    """Show the first card. Gives the message's id, 0 when unknown, None when Discord had stopped waiting."""
+    """Show the first card. Gives the message's id, 0 when unknown, None when Discord had stopped waiting, or
+    another bot was quicker."""
     view = view_of_card(card)
     for last in (False, True):
         try:
@@ -203,7 +230,7 @@ async def _answer(interaction: Interaction, card: Card, *, private: bool) -> int
             if code == UNKNOWN_INTERACTION:
                 return None
             if code == ALREADY_ACKNOWLEDGED:
-                return 0
+                return None if await _answered_by_another(interaction) else 0
             log.warning("interaction %s: the first answer failed (%s)", interaction.id, type(error).__name__)
             if last:
                 break
