@@ -51,7 +51,9 @@ def weights(configuration: Configuration) -> Finding:
         check_weights(configuration.weights)
     except AppError as error:
         return Finding("fail", "weights", str(error))
-    size = sum(file.stat().st_size for file in configuration.weights.rglob("*") if file.is_file())
+    place = configuration.weights
+    files = [place] if place.is_file() else [file for file in place.rglob("*") if file.is_file()]
+    size = sum(file.stat().st_size for file in files)
     return Finding("ok", "weights", f"{configuration.weights}, {size / 2**20:.0f} MB")
 
 

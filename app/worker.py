@@ -96,6 +96,8 @@ def load_engine(
             sampler=render.sampler,
             dtype=render.dtype,
             megapixels=render.megapixels,
+            memory=render.memory,
+            quantize=render.quantize,
         )
         engine.load()
     except EngineError as error:

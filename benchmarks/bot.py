@@ -24,6 +24,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests" / "support"))  # the stand-in
 
+from daguerre.app.event_loop import run  # noqa: E402
 from daguerre.bot.client import Backend  # noqa: E402
 from daguerre.bot.connection import run_bot  # noqa: E402
 from daguerre.bot.options import DiscordOptions  # noqa: E402
@@ -243,7 +244,8 @@ def main() -> None:
         return
     if asked.control:
         folder, api_base, gateway, token = asked.control
-        asyncio.run(control(Path(folder), api_base, gateway, token))
+        # The loop that `daguerre serve` runs on.
+        run(control(Path(folder), api_base, gateway, token))
         return
     if asked.worker:
         url, token, slots, milliseconds = asked.worker

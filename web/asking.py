@@ -32,7 +32,7 @@ from ..queue.moderation import Use
 from ..queue.pictures import mask as made_mask
 from ..queue.pictures import measured, size_of
 from ..queue.prompt import MalformedPrompt, Wish, plan, unknown_name
-from ..queue.records import MAX_PROMPT, ImageRequest, Job
+from ..queue.records import MAX_PROMPT, ImageRequest, Job, largest_of
 from ..queue.store import Origin
 from .context import MEMBER, REPLY, SERVER, Studio, number_of
 from .jobs_api import JobsApi
@@ -182,12 +182,18 @@ class Asking:
             await self._check_words(request, words)
             return Order(request, job.priority, origin, brought=(kept,))
         if action == "upscale":
-            return Order(upscaled(asked, name, index), job.priority, origin)
+            return Order(upscaled(asked, name, index, await self._most(asked)), job.priority, origin)
         if action in FRAMES:
             grow = action not in ("zoom15", "zoom20")
-            return Order(outpainted(asked, name, FRAMES[action], new_seed(), grow=grow), job.priority, origin)
+            most = await self._most(asked)
+            made = outpainted(asked, name, FRAMES[action], new_seed(), grow=grow, most=most)
+            return Order(made, job.priority, origin)
         strength = SUBTLE if action == "subtle" else STRONG
         return Order(varied(asked, name, index, strength, new_seed()), job.priority, origin)
+
+    async def _most(self, asked: ImageRequest) -> int:
+        """Pixels of the largest picture that who draws this model now draws as large as it is."""
+        return largest_of(await self._queue.workers(), asked.model)
 
     def _planned(self, typed: str, words: Words) -> tuple[Wish, ...]:
         """Every request that a text asks for. Raises: Problem."""

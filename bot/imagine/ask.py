@@ -49,6 +49,10 @@ class _Queued:
     problem: QueueError | None = None
 
 
+class _AnsweredElsewhere(Exception):
+    """Another bot with this token has answered."""
+
+
 async def ask(interaction: Interaction, make: Callable[[ServerSettings], Awaitable[Sequence[Order]]]) -> None:
     """Check, queue, answer, follow. `make` gives the orders, beside the defaults of the server.
 
@@ -71,7 +75,14 @@ async def ask(interaction: Interaction, make: Callable[[ServerSettings], Awaitab
     first = queued.tickets[0].job
     card = await services.followers.first_card(first, address.locale)
     with about_job(first.id):
-        message = await _answer(interaction, card, private=address.private)
+        try:
+            message = await _answer(interaction, card, private=address.private)
+        except _AnsweredElsewhere:
+            # Its message is the answer: nothing is drawn here, and nothing is written over it.
+            for ticket in queued.tickets:
+                await services.queue.cancel(ticket.job.id)
+                await services.queue.mark_notified(ticket.job.id)
+            return
     _measure(interaction, queued.tickets, address)
     if message is None:
         for ticket in queued.tickets:
@@ -214,8 +225,11 @@ async def _answered_by_another(interaction: Interaction) -> bool:
 
 
 async def _answer(interaction: Interaction, card: Card, *, private: bool) -> int | None:
-    """Show the first card. Gives the message's id, 0 when unknown, None when Discord had stopped waiting, or
-    another bot was quicker."""
+    """Show the first card. Gives the message's id, 0 when unknown, None when Discord had stopped waiting.
+
+    Raises:
+        _AnsweredElsewhere: another bot with this token was quicker.
+    """
     view = view_of_card(card)
     for last in (False, True):
         try:
@@ -230,7 +244,9 @@ async def _answer(interaction: Interaction, card: Card, *, private: bool) -> int
             if code == UNKNOWN_INTERACTION:
                 return None
             if code == ALREADY_ACKNOWLEDGED:
-                return None if await _answered_by_another(interaction) else 0
+                if await _answered_by_another(interaction):
+                    raise _AnsweredElsewhere from None
+                return 0
             log.warning("interaction %s: the first answer failed (%s)", interaction.id, type(error).__name__)
             if last:
                 break

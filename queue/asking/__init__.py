@@ -4,11 +4,11 @@ The bot and the studio ask by the same functions, so that a prompt or an action 
 """
 
 from .beginnings import Beginning, like, said_again
-from .made_of import LONGEST, PAN, STRONG, SUBTLE, layout_seed, new_seed, outpainted, redrawn, upscaled, varied
+from .made_of import PAN, STRONG, SUBTLE, layout_seed, new_seed, outpainted, redrawn, upscaled, varied
 from .orders import Order, order_of
 from .refusals import refused_field
 
 __all__ = [
-    "LONGEST", "PAN", "STRONG", "SUBTLE", "Beginning", "Order", "layout_seed", "like", "new_seed", "order_of",
+    "PAN", "STRONG", "SUBTLE", "Beginning", "Order", "layout_seed", "like", "new_seed", "order_of",
     "outpainted", "redrawn", "refused_field", "said_again", "upscaled", "varied",
 ]  # fmt: skip

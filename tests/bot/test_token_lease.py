@@ -114,14 +114,16 @@ async def test_an_interaction_that_another_bot_answered_is_not_drawn_here(
         a_bot(standin, queue, tmp_path, token_lease=leased),
         a_bot(standin, others, tmp_path / "other", token_lease=leased),
     ):
+        easel.go.clear()
         asked = await standin.slash(ada, studio, "imagine", prompt="a red apple")
-        await asked.wait_for(lambda seen: bool(seen.attachments))
         await until(lambda: "ANOTHER BOT ANSWERS WITH THIS TOKEN" in caplog.text)
 
         async def cancelled() -> int:
             return await in_state(queue, JobState.CANCELLED) + await in_state(others, JobState.CANCELLED)
 
         assert await until(cancelled) == 1
+        easel.go.set()
+        await asked.wait_for(lambda seen: bool(seen.attachments))
     assert len(standin.messages(studio)) == 1
     told = [each.meters.registry.get_sample_value("daguerre_token_conflicts_total", {"sign": "answered"}) or 0
             for each in (queue, others)]  # fmt: skip
