@@ -63,10 +63,13 @@ async def test_ready_means_that_a_picture_can_be_drawn(queue: Queue) -> None:
 
 
 async def test_figures_are_for_this_machine_unless_it_is_opened(queue: Queue) -> None:
-    """A browser that was led here, and a stranger, get no figures; whom [web] allowed_hosts names does."""
+    """A browser that was led here, and a stranger, get no figures; whom [web] allowed_hosts names does by the token."""
     async with TestClient(TestServer(make_app(queue, WebOptions(), texts=Texts(LOCALES)))) as client:
         refused = await client.get("/metrics", headers={"Host": "evil.example"})
         assert (refused.status, (await refused.json())["error"]) == (403, "foreign_host")
     opened = WebOptions(allowed_hosts=("metrics.lan",))
-    async with TestClient(TestServer(make_app(queue, opened, texts=Texts(LOCALES)))) as client:
-        assert (await client.get("/metrics", headers={"Host": "metrics.lan"})).status == 200
+    async with TestClient(TestServer(make_app(queue, opened, texts=Texts(LOCALES), token="t"))) as client:
+        headers = {"Host": "metrics.lan"}
+        assert (await client.get("/metrics", headers=headers)).status == 401
+        headers["Authorization"] = "Bearer t"
+        assert (await client.get("/metrics", headers=headers)).status == 200
