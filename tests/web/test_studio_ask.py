@@ -41,8 +41,11 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 async def ask(page: Page, words: str) -> None:
+    """Ask, and wait until it stands in the channel."""
+    before = await page.locator(".request").count()
     await page.fill("#prompt", words)
     await page.press("#prompt", "Enter")
+    await expect(page.locator(".request")).to_have_count(before + 1)
 
 
 async def test_a_first_visit_ends_in_a_picture_of_ones_own_words(house: Studio, browser: Browser) -> None:

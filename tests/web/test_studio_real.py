@@ -56,7 +56,7 @@ async def test_a_start_without_any_token_ends_in_a_strangers_picture(serving: Ru
         page = await page_of(browser, await opened(serving))
         await expect(page.locator("#state.good")).to_be_visible(timeout=60_000)
         began = asyncio.get_running_loop().time()
-        await page.fill("#prompt", "a dog on a green background --seed 3")
+        await page.fill("#prompt", "a red apple --seed 5")
         await kept(page, "first")
         await page.press("#prompt", "Enter")
         await expect(page.locator(".preview")).to_be_visible(timeout=60_000)
@@ -65,6 +65,7 @@ async def test_a_start_without_any_token_ends_in_a_strangers_picture(serving: Ru
         assert asyncio.get_running_loop().time() - began < 60
         image = page.locator(".tile img")
         assert await image.evaluate("(image) => image.decode().then(() => image.naturalWidth)") == 256
+        await kept(page, "ask")
         await page.locator("a.frame").click()
         await page.click("#reproduce")
         await expect(page.locator("#verdict.good")).to_contain_text("Identical", timeout=60_000)

@@ -111,7 +111,8 @@ export class Request {
     }
     if (body.state !== "running") this.place.replaceChildren();
     if (body.state === "queued") this.say(body.position ? t("studio.ask.ahead", { count: body.position }) : t("studio.ask.waiting"));
-    else this.say(t(body.state === "sent" ? "studio.ask.sent" : "studio.ask.drawing"));
+    else if (body.state === "sent") this.say(t("studio.ask.sent"));
+    else if (!this.bar?.isConnected) this.say(t("studio.ask.drawing")); // A step says more, and may have come first.
   }
 
   step(body) {
