@@ -16,6 +16,7 @@ from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 from torch import Tensor
 
 from . import families
+from .canonical import agreeing, filled_to
 from .exact import circular, padded, rows_apart
 from .footprint import measured, peak
 from .laying import take
@@ -75,6 +76,7 @@ class Network:
         #: The plain U-Net compiled, where that is wanted and was found to be of use.
         self.program: Program | None = None
         self._words: OrderedDict[tuple[str, str, int], Words] = OrderedDict()
+        self._counts: dict[tuple[int, int, bool, int], tuple[int, ...]] = {}
 
     @property
     def exact_rows(self) -> bool:
@@ -97,6 +99,25 @@ class Network:
         if program is None or variant is not self.plain or tile or canonical > MOST:
             return None
         return program if program.fits(height, width) else None
+
+    def canonical(self, variant: Variant, lane: tuple[int, int, bool, int], rows: int) -> int:
+        """How many rows a pass of `rows` is filled up to, so that no bit tells how many they were; tried out once.
+
+        For half precision on a processor. `lane`: height and width of the latents, whether edges fit together, chunks.
+        """
+        height, width, tile, chunks = lane
+        if lane not in self._counts:
+            words = [self.encode_prompt(variant, text, chunks) for text in ("a", "")]
+
+            def run(count: int, place: int) -> Tensor:
+                draw = [torch.Generator().manual_seed(0 if k == place else 100 * count + k + 1) for k in range(count)]
+                samples = torch.stack([torch.randn(self.channels, height, width, generator=each) for each in draw])
+                times = torch.tensor([500.0 if k == place else 37.0 * (k % 20) + 11 for k in range(count)])
+                texts = [words[k != place] for k in range(count)]
+                return self.forward(variant, samples, times, texts, tile=tile)[place]
+
+            self._counts[lane] = agreeing(run)
+        return filled_to(rows, self._counts[lane])
 
     # Words
 
