@@ -79,6 +79,11 @@ class Heartbeat(_Message):
     adapters: tuple[str, ...] | None = None
     #: What is usual for its models, by name; workers of an earlier version do not say.
     usual: Mapping[str, Usual] = Field(default_factory=dict[str, Usual])
+    #: Of one with several models: its own line, the model that it has loaded, and the seconds that it takes to have
+    #: each of the others loaded.
+    line: str = ""
+    active: str = ""
+    swaps: Mapping[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(default_factory=dict[str, float])
     #: The attempt of each job that it works on.
     running: Mapping[str, int]
     #: It is going away and takes nothing more.
@@ -95,7 +100,7 @@ class Heartbeat(_Message):
 
     @property
     def capability(self) -> Capability:
-        return Capability(pool=self.pool, models=self.models, side=self.side)
+        return Capability(pool=self.pool, models=self.models, side=self.side, line=self.line)
 
 
 class Outcome(_Message):
@@ -142,6 +147,8 @@ class WorkerInfo:
     adapters: tuple[str, ...] | None = None
     #: What is usual for its models, by name; empty: it does not say.
     usual: Mapping[str, Usual] = field(default_factory=dict[str, Usual], hash=False)
+    #: The model that it has loaded, of several.
+    active: str = ""
 
 
 @dataclass(frozen=True, slots=True)

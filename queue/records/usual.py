@@ -52,7 +52,7 @@ class _Worker(Protocol):
 
 
 def usual_of(workers: Iterable[_Worker], model: str = "") -> Usual:
-    """What is usual now for the model of that name; without a name for whatever the connected workers have.
+    """What is usual now for the model of that name; without a name for the first model of each connected worker.
 
     `ANY_MODEL` where nobody is connected that has it, where workers differ, and where one does not tell.
     """
@@ -82,11 +82,12 @@ def check_size(request: ImageRequest, workers: Iterable[_Worker]) -> None:
 
 
 def _told(workers: Iterable[_Worker], model: str) -> Iterator[Usual | None]:
-    """What each worker that may draw it tells of each of its models; None: nothing."""
+    """What each worker that may draw it tells of the model that would; None: nothing."""
     every = list(workers)
     # One that is going takes no new job, unless there are no others yet.
     staying: Sequence[_Worker] = [worker for worker in every if worker.slots] or every
     for worker in staying:
-        for name in worker.models or (model,):
+        # What names no model is drawn by the first one.
+        for name in (worker.models if model else worker.models[:1]) or (model,):
             if not model or name == model:
                 yield worker.usual.get(name)

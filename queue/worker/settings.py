@@ -33,6 +33,19 @@ Handler = Callable[[ImageRequest, JobContext], Awaitable[Rendered]]
 
 
 @dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a worker with several models says of them just now."""
+
+    #: The model that it has loaded, and jobs of it at a time.
+    active: str
+    slots: int
+    #: All that it can draw with; what names no model is drawn by the first.
+    models: tuple[str, ...]
+    #: Seconds until another one is loaded.
+    swaps: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerSettings:
     """What a worker is: where it dials in, its name, and what it can do."""
 
@@ -41,7 +54,7 @@ class WorkerSettings:
     nats_token: str = ""
     #: In place of `nats_token` where a token is not all.
     credentials: Credentials | None = None
-    #: Jobs at a time.
+    #: Jobs at a time, at most.
     slots: int = 1
     device: str = ""
     #: With `models` and `side`, the longest side in pixels that it renders (0: any), it decides which jobs come here.
@@ -52,5 +65,7 @@ class WorkerSettings:
     adapters: Callable[[], Sequence[str]] | None = None
     #: What is usual for its models, by name.
     usual: Mapping[str, Usual] = field(default_factory=dict[str, Usual])
+    #: Of one with several models: how they stand. It then has a line of its own.
+    loaded: Callable[[], Loaded] | None = None
     #: How long running jobs may go on once the worker is told to stop.
     drain_seconds: float = 30.0
