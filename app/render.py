@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 from PIL import Image
 
@@ -60,6 +60,32 @@ class EngineLike(Protocol):
     def run(self) -> None: ...
 
     def close(self) -> None: ...
+
+
+class RackLike(EngineLike, Protocol):
+    """What a worker needs besides of `models.serving.rack.Rack`."""
+
+    #: Called in the engine's thread when another model was loaded.
+    on_change: Callable[[], object]
+
+    @property
+    def models(self) -> tuple[str, ...]: ...
+
+    @property
+    def active(self) -> str: ...
+
+    @property
+    def seconds(self) -> Mapping[str, float]: ...
+
+    @property
+    def most_slots(self) -> int: ...
+
+    def engine(self, name: str = "") -> EngineLike: ...
+
+
+def is_rack(engine: EngineLike) -> TypeGuard[RackLike]:
+    """Whether it has several models."""
+    return hasattr(engine, "models")
 
 
 def usual_for(engine: EngineLike) -> Usual:

@@ -35,6 +35,7 @@ from .jobwise import Jobwise
 from .loading import load_pipeline
 from .loop import Loop
 from .network import Network, steps_together
+from .parking import bytes_of, park, resume
 from .previews import Sketch
 from .profile import Paces
 from .requests import OnProgress, RenderRequest, RenderResult, no_progress
@@ -67,6 +68,7 @@ class Engine:
         sampler: str = "",
         dtype: str = "",
         megapixels: float = 0.0,
+        name: str = "",
     ) -> None:
         """`adapters`: folder of LoRA adapters that may be asked for. `profile`: file that remembers measured speeds.
 
@@ -80,7 +82,7 @@ class Engine:
         "bfloat16" or "float32"; empty: what the family was made for. `megapixels`: pictures of up to so many are drawn
         as large as they are asked for; others at about the model's own size, and scaled.
         `own_bank`: folder of drawings of one's own, beside those of weights that draw from drawings; looked at before
-        each request.
+        each request. `name`: what the model is called; empty: as its folder or file.
         """
         self.weights = weights
         self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
@@ -100,6 +102,11 @@ class Engine:
         self._slots = 2
         self._about: dict[str, Any] = {}
         self._usual: Usual | None = None
+        self._name = name or (weights.stem if weights.is_file() else weights.name)
+        #: What holds weights, and how many bytes they are; the digest, and the state of the files that it is of.
+        self._parts: list[Any] = []
+        self._bytes = 0
+        self._digest: tuple[str, object] = ("", None)
 
     def load(self) -> None:
         """Read the weights and measure how many rows are worth putting together; slow.
@@ -114,8 +121,8 @@ class Engine:
             pipeline.unet.to(torch.bfloat16)
         self._usual = usual_of(pipeline, self.weights)
         self._about = {
-            "model": self.weights.stem if self.weights.is_file() else self.weights.name,
-            "model_digest": digest(self.weights),
+            "model": self._name,
+            "model_digest": self._digest_now(),
             "device": self.device,
             "upscaler": "none",
             "sampler": name_of(pipeline.scheduler),
@@ -128,6 +135,11 @@ class Engine:
             if isinstance(pipeline, DrawerPipeline)
             else families.native_of(pipeline),
         }
+        self._parts = [pipeline]
+        self._load_parts(pipeline)
+        self._bytes = bytes_of(self._parts)
+
+    def _load_parts(self, pipeline: Any) -> None:
         if isinstance(pipeline, DrawerPipeline):
             self._load_drawer(pipeline)
             return
@@ -187,7 +199,9 @@ class Engine:
         if not beside.is_dir():
             return None
         self._about["upscaler"] = digest(beside)
-        return upscaler.load(beside, kind=kind, device=self.device)
+        loaded = upscaler.load(beside, kind=kind, device=self.device)
+        self._parts.append(loaded)
+        return loaded
 
     def _network(self, pipeline: Any) -> Network | None:
         """The pipeline taken apart, or None where only its own loop knows how its scheduler is stepped."""
@@ -207,7 +221,7 @@ class Engine:
         """What is written into every picture's metadata: enough, with the request, to make it again."""
         if self._about:
             return dict(self._about)
-        return {"model": self.weights.name, "model_digest": "", "device": self.device, "engine": ENGINE_VERSION}
+        return {"model": self._name, "model_digest": "", "device": self.device, "engine": ENGINE_VERSION}
 
     def adapters(self) -> Sequence[str]:
         """Names of the fine-tunes that may be asked for just now, in order."""
@@ -245,6 +259,39 @@ class Engine:
         if self._loop is None:
             raise EngineError("The engine has no weights yet: call load() first.")
         return self._loop
+
+    @property
+    def bytes(self) -> int:
+        """Of the weights; before they were loaded as many as their files have."""
+        if self._bytes:
+            return self._bytes
+        files = [self.weights] if self.weights.is_file() else self.weights.rglob("*.safetensors")
+        return sum(file.stat().st_size for file in files)
+
+    def rest(self) -> None:
+        """Give back what is remembered of requests, as copies with adapters merged in; the weights stay."""
+        if isinstance(self._loop, Loop):
+            self._loop.forget()
+
+    def park(self) -> None:
+        """Bring the weights from the device into the computer's memory; nothing is drawn until `resume`."""
+        park(self._parts)
+
+    def resume(self) -> None:
+        """Bring them back."""
+        resume(self._parts, self.device)
+
+    def unload(self) -> None:
+        """Give up the weights; what is known of them stays."""
+        self._loop, self._parts = None, []
+
+    def _digest_now(self) -> str:
+        """The weights' digest, which is not computed again while no file of them has changed."""
+        files = [self.weights] if self.weights.is_file() else sorted(self.weights.rglob("*"))
+        now = tuple((str(file), told.st_mtime_ns, told.st_size) for file in files for told in (file.stat(),))
+        if self._digest[1] != now:
+            self._digest = (digest(self.weights), now)
+        return self._digest[0]
 
     def submit(self, request: RenderRequest, on_progress: OnProgress = no_progress) -> Job:
         """Put a request in, from any thread; `run` draws it. `on_progress` is called in the engine's thread.

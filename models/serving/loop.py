@@ -71,6 +71,11 @@ class Loop(Inbox):
 
     # The engine's thread
 
+    def forget(self) -> None:
+        """Give back what is remembered of requests: copies with adapters merged in."""
+        if self._context.adapters is not None:
+            self._context.adapters.forget()
+
     @torch.inference_mode()
     def tick(self) -> bool:
         """One step of one lane; False where there was nothing to do."""

@@ -63,6 +63,8 @@ class RenderRequest:
     source: Source | None = None
     #: Of each drawing of each picture: ids of the bank's drawings, in place of those that the prompt and seed choose.
     references: tuple[tuple[str, ...], ...] = ()
+    #: Name of the model that shall draw it, where there are several; empty: the first.
+    model: str = ""
     #: Whose it is: members share the engine.
     member: str = ""
     #: Seconds from now after which nobody waits any more.
