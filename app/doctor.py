@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import aiohttp
@@ -41,13 +42,16 @@ async def examine(configuration: Configuration) -> AsyncIterator[Finding]:
     yield Finding("ok", "python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     yield Finding("ok", "settings", str(configuration.file or "no config.toml: the defaults hold"))
     yield data_folder(configuration)
-    yield weights(configuration)
+    for path in configuration.models.values():
+        yield weights(path)
     yield nats_server(configuration)
     yield await api(configuration)
     yield token(configuration)
     yield await discord_reachable(configuration.settings.discord.api_base or DISCORD_API)
-    for finding in await asyncio.to_thread(drawings, configuration):
-        yield finding
+    every = list(configuration.models) if configuration.settings.render.devices else [""]
+    for model in every:
+        for finding in await asyncio.to_thread(drawings, configuration, model):
+            yield finding
 
 
 def data_folder(configuration: Configuration) -> Finding:
@@ -59,13 +63,13 @@ def data_folder(configuration: Configuration) -> Finding:
     return Finding("ok" if free > 1 else "note", "data folder", f"{folder} is writable, {free:.1f} GB free")
 
 
-def weights(configuration: Configuration) -> Finding:
+def weights(path: Path) -> Finding:
     try:
-        check_weights(configuration.weights)
+        check_weights(path)
     except AppError as error:
         return Finding("bad", "weights", str(error))
-    size = sum(file.stat().st_size for file in configuration.weights.rglob("*") if file.is_file())
-    return Finding("ok", "weights", f"{configuration.weights}, {size / 2**20:.0f} MB")
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return Finding("ok", "weights", f"{path}, {sum(file.stat().st_size for file in files) / 2**20:.0f} MB")
 
 
 def nats_server(configuration: Configuration) -> Finding:
@@ -132,14 +136,15 @@ async def discord_reachable(api_base: str) -> Finding:
         return Finding("note", "discord", f"{api_base} does not answer ({reason}): without network the bot stays off")
 
 
-def drawings(configuration: Configuration) -> list[Finding]:
+def drawings(configuration: Configuration, name: str = "") -> list[Finding]:
     """One small picture, drawn as a worker draws: in this environment, with these settings; and what the model is."""
     if not configuration.settings.render.devices:
         told = "[render] devices is empty: nothing is drawn here, workers elsewhere dial in"
         return [Finding("note", "drawing", told)]
-    trial = try_drawing(configuration.file)
+    trial = try_drawing(configuration.file, name)
     if isinstance(trial, str):
-        return [Finding("bad", "drawing", trial)]
+        named = f"{name}: " if len(configuration.models) > 1 else ""
+        return [Finding("bad", "drawing", named + trial)]
     model = Finding("ok", "model", trial.understood)
     told = (
         f"a small picture in {trial.drawing:.2f} s on {trial.device}, after {trial.loading:.1f} s of loading; "

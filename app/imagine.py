@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from ..models.errors import EngineError, Unrenderable
 from ..queue.errors import InvalidRequest
-from ..queue.prompt import MalformedPrompt, Vocabulary, fields, parse, unknown_name
+from ..queue.prompt import MalformedPrompt, UnknownName, Vocabulary, fields, parse, unknown_name
 from ..queue.prompt import Wish as Typed
 from ..queue.records import ANY_MODEL, MAX_SEED, ImageRequest, Usual, image_request
 from ..web.problems import beyond_one_job, explain, failure, malformed, unknown_words
@@ -37,6 +37,7 @@ class Wish:
     steps: int | None = None
     guidance: float | None = None
     size: int | None = None
+    model: str = ""
 
     def request(self, usual: Usual = ANY_MODEL, seed: int | None = None) -> ImageRequest:
         """The checked request, with what is `usual` where nothing is said; a missing seed is `seed`, or drawn.
@@ -74,6 +75,7 @@ class Wish:
             "seed": self.seed,
             "steps": self.steps,
             "guidance": self.guidance,
+            "model": self.model or None,
         }
         return {name: value for name, value in options.items() if value is not None}
 
@@ -113,6 +115,18 @@ def check_words(vocabulary: Vocabulary | None, prompt: str, console: Console) ->
         console.print(f"the model does not know “{unknown.word}”{hint}", style="yellow", markup=False, highlight=False)
 
 
+def model_of(configuration: Configuration, name: str) -> str:
+    """The model of the settings that draws here; the first where none is named.
+
+    Raises:
+        Refused: there is none of that name; names those that there are.
+    """
+    known = tuple(configuration.models)
+    if name and name not in known:
+        raise Refused(unknown_here(UnknownName("model", name, known)).message)
+    return name or known[0]
+
+
 def imagine(configuration: Configuration, wish: Wish, console: Console) -> Sequence[Path]:
     """Render here and write the files; gives their names.
 
@@ -122,8 +136,10 @@ def imagine(configuration: Configuration, wish: Wish, console: Console) -> Seque
     request = wish.request()
     files = output_files(wish.out, request.count)
     check_writable(files)
-    check_weights(configuration.weights)
-    vocabulary = load_words(configuration.weights)
+    model = model_of(configuration, request.model)
+    weights = configuration.models[model]
+    check_weights(weights)
+    vocabulary = load_words(weights)
     if (name := unknown_name(request, vocabulary, ())) is not None:
         raise Refused(unknown_here(name).message)
     check_words(vocabulary, request.prompt, console)
@@ -133,7 +149,7 @@ def imagine(configuration: Configuration, wish: Wish, console: Console) -> Seque
     finisher = load_finisher(configuration, judged=False)
     with progress_bar(console) as bar:
         task = bar.add_task("loading the model", total=None)
-        engine = load_engine(configuration, device)
+        engine = load_engine(configuration, device, model=model)
         # Only now it is known what the model is made for.
         request = wish.request(usual_for(engine), request.seed)
         bar.update(task, description="rendering", total=request.steps)

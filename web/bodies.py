@@ -41,6 +41,19 @@ def parse_request(text: str, workers: Collection[WorkerInfo] = ()) -> tuple[Imag
     return image_request(**fields), drawn
 
 
+def models_body(workers: Collection[WorkerInfo]) -> list[Mapping[str, Any]]:
+    """Each model that a connected worker has: by how many, by how many it is loaded, and what is usual for it."""
+    found: list[Mapping[str, Any]] = []
+    for name in sorted({model for worker in workers for model in worker.models}):
+        having = [worker for worker in workers if name in worker.models]
+        loaded = [worker for worker in having if worker.active in ("", name)]
+        told = [worker.usual[name] for worker in having if name in worker.usual]
+        usual = usual_of(having, name)
+        numbers = {"size": usual.size, "steps": usual.steps, "guidance": usual.guidance} if told else {}
+        found.append({"name": name, "workers": len(having), "loaded": len(loaded), **numbers})
+    return found
+
+
 def left_open(text: str) -> frozenset[str]:
     """The fields that a body leaves to what is usual for the model. Raises: as `parse_request`."""
     fields, wish = _read(text)

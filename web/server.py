@@ -2,6 +2,7 @@
 
 GET    /                                   a page for people: state, next steps, a form that draws
 GET    /healthz                            200 while the queue is up, else 503
+GET    /api/v1/models                      what the connected workers draw with
 POST   /api/v1/jobs                        {"prompt": …} → 202; the same Idempotency-Key again → 200, the same job
 GET    /api/v1/jobs/{id}                   state, place in the queue, links to the pictures
 GET    /api/v1/jobs/{id}/events            the same as server-sent events with steps and previews, until it has finished
@@ -21,9 +22,9 @@ from aiohttp import web
 
 from ..queue.control import Queue
 from ..queue.moderation import Asker, Place, Use
-from ..queue.prompt import Vocabulary, unknown_name
+from ..queue.prompt import Vocabulary, unknown_name, words_of
 from ..queue.records import FINISHED, Job, JobState
-from .bodies import WITH_PICTURES, job_body, left_open, parse_request
+from .bodies import WITH_PICTURES, job_body, left_open, models_body, parse_request
 from .events import send_events
 from .guard import answer_problems, is_stranger, make_guard
 from .options import WebOptions
@@ -58,6 +59,7 @@ def make_app(
     app = web.Application(middlewares=[answer_problems, make_guard(options)], client_max_size=options.max_body_bytes)
     add_page(app)
     app.router.add_get("/healthz", api.healthz)
+    app.router.add_get("/api/v1/models", api.models)
     app.router.add_post("/api/v1/jobs", api.submit)
     app.router.add_get("/api/v1/jobs/{id:[0-9a-f]{32}}", api.job)
     app.router.add_get("/api/v1/jobs/{id:[0-9a-f]{32}}/events", api.events)
@@ -95,6 +97,9 @@ class _Api:
                 body["jobs"] = {state.value: count for state, count in (await self._queue.counts()).items()}
         return web.json_response(body, status=200 if health.ok else 503)
 
+    async def models(self, request: web.Request) -> web.Response:
+        return web.json_response({"models": models_body(await self._queue.workers())})
+
     async def submit(self, request: web.Request) -> web.Response:
         _check_head(request)
         key = request.headers.get("Idempotency-Key")
@@ -105,7 +110,8 @@ class _Api:
         asked, seed_drawn = parse_request(text, workers)
         if (name := unknown_name(asked, self._vocabulary, workers)) is not None:
             raise unknown(name)
-        report = self._vocabulary.check(asked.prompt) if self._vocabulary else None
+        vocabulary = words_of(self._vocabulary, asked.model)
+        report = vocabulary.check(asked.prompt) if vocabulary else None
         if report and report.unknown and not report.anything_known and asked.source is None:
             raise unknown_words(report)
         ticket = await self._queue.submit(

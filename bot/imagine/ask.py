@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import discord
 
 from ...queue.errors import InvalidRequest, QueueError
+from ...queue.prompt import words_of
 from ...queue.records import ImageRequest, Job, Priority
 from ...queue.store import Origin, ServerSettings, Ticket
 from ..faults import ALREADY_ACKNOWLEDGED, FAILURES, UNKNOWN_INTERACTION, explain
@@ -108,6 +109,7 @@ async def admit(interaction: Interaction, request: ImageRequest, settings: Serve
     workers = await queue_of(interaction).workers()
     check_names(request, vocabulary, workers, (*settings.styles, *settings.models))
     # A picture says what to draw, whatever the words beside it are.
+    vocabulary = words_of(vocabulary, request.model)
     if vocabulary is not None and request.source is None:
         await asyncio.to_thread(check_words, request.prompt, vocabulary)
     return request

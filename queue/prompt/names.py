@@ -38,6 +38,7 @@ def unknown_name(
     says what it has.
     """
     permitted = frozenset(allowed)
+    vocabulary = words_of(vocabulary, request.model)
     styles = known_styles(vocabulary)
     if request.style and styles is not None and request.style not in permitted:
         assert vocabulary is not None
@@ -51,6 +52,11 @@ def unknown_name(
         missing = next((adapter for adapter in request.adapters if adapter not in adapters), None)
         return UnknownName("lora", missing, adapters) if missing is not None else None
     return None
+
+
+def words_of(vocabulary: Vocabulary | None, model: str) -> Vocabulary | None:
+    """The words that a model was taught; None where nobody knows them."""
+    return vocabulary if vocabulary is not None and vocabulary.reads(model) else None
 
 
 def known_styles(vocabulary: Vocabulary | None) -> tuple[str, ...] | None:

@@ -19,7 +19,7 @@ from toyweights import write_toy_weights
 from daguerre.models.errors import Unrenderable, WeightsRefused
 from daguerre.models.serving import families
 from daguerre.models.serving.engine import Engine
-from daguerre.models.serving.parking import SPARE, Kept, bytes_of, places
+from daguerre.models.serving.parking import SPARE, Kept, bytes_of, places, resume
 from daguerre.models.serving.rack import Asked, Rack, joining
 from daguerre.models.serving.requests import RenderRequest
 from daguerre.models.serving.schedule import Pace
