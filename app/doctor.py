@@ -9,7 +9,6 @@ import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import aiohttp
@@ -42,8 +41,8 @@ async def examine(configuration: Configuration) -> AsyncIterator[Finding]:
     yield Finding("ok", "python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     yield Finding("ok", "settings", str(configuration.file or "no config.toml: the defaults hold"))
     yield data_folder(configuration)
-    for path in configuration.models.values():
-        yield weights(path)
+    for name in configuration.models:
+        yield weights(configuration, name)
     yield nats_server(configuration)
     yield await api(configuration)
     yield token(configuration)
@@ -63,7 +62,8 @@ def data_folder(configuration: Configuration) -> Finding:
     return Finding("ok" if free > 1 else "note", "data folder", f"{folder} is writable, {free:.1f} GB free")
 
 
-def weights(path: Path) -> Finding:
+def weights(configuration: Configuration, name: str = "") -> Finding:
+    path = configuration.models[name] if name else configuration.weights
     try:
         check_weights(path)
     except AppError as error:

@@ -77,6 +77,21 @@ class RenderOptions(BaseModel):
             "relative path counts from the folder of this file."
         ),
     )
+    triggers: tuple[str, ...] = Field(
+        default=(),
+        max_length=200,
+        description=(
+            'Words that adapters listen to, which /info lists: "ink = ink drawing". What is not named here is read '
+            "from the adapters' own files, where those tell it."
+        ),
+    )
+    embeddings: str = Field(
+        default="models/embeddings",
+        description=(
+            "Folder of textual inversions (.safetensors) that prompts for Stable Diffusion and SDXL may name; a "
+            "relative path counts from the folder of this file."
+        ),
+    )
     slots: int = Field(
         default=0,
         ge=0,
@@ -162,6 +177,20 @@ class RenderOptions(BaseModel):
     def _different(cls, models: tuple[str, ...], before: ValidationInfo) -> tuple[str, ...]:
         named_models(str(before.data.get("weights", "")), models)
         return models
+
+    @field_validator("triggers")
+    @classmethod
+    def _readable(cls, triggers: tuple[str, ...]) -> tuple[str, ...]:
+        for line in triggers:
+            name, _, words = line.partition("=")
+            if not name.strip() or not words.strip():
+                raise ValueError(f'"{line}": write an adapter and its words, such as "ink = ink drawing"')
+        return triggers
+
+    @property
+    def words_of_adapters(self) -> Mapping[str, str]:
+        """Words by adapter."""
+        return {name.strip(): words.strip() for name, _, words in (line.partition("=") for line in self.triggers)}
 
     @property
     def named(self) -> Mapping[str, str]:

@@ -15,6 +15,7 @@ ModelError
     │   ├── NoPicture       what was computed is no picture: black, or no numbers
     │   └── Unfit           what it brings along (source, mask) does not fit
     │       ├── AdapterUnfit    an adapter is not there, damaged, or made for another model
+    │       ├── EmbeddingUnfit  a textual inversion is damaged, or made for another model
     │       └── Unsupported     the model does not know something that is asked for
     └── TooLate             its deadline passed
 """
@@ -94,6 +95,12 @@ class AdapterUnfit(Unfit):
     """An adapter is not there, damaged, or made for another model."""
 
     code = "unfit_adapter"
+
+
+class EmbeddingUnfit(Unfit):
+    """A textual inversion is damaged, or made for another model."""
+
+    code = "unfit_embedding"
 
 
 class Unsupported(Unfit):

@@ -17,6 +17,7 @@ from .adapters import Adapters
 from .drawer_finish import DrawerSketch
 from .drawer_network import DrawerNetwork
 from .drawing import Known, Lane, Picture
+from .embeddings import Embeddings
 from .network import Network, Variant, Words
 from .previews import Sketch
 from .requests import RenderRequest
@@ -39,6 +40,8 @@ class RenderContext:
     sketch: Sketch | DrawerSketch | None
     #: What prompts are read as layouts of; nothing: they are drawn as they stand.
     names: Names = NOTHING
+    #: None for what takes no textual inversions.
+    embeddings: Embeddings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,9 @@ def begin(context: RenderContext, request: RenderRequest, first: int) -> Begun:
     network = context.network
     assert isinstance(network, Network)
     assert context.adapters is not None
+    embedded: Mapping[str, str] = {}
+    if context.embeddings is not None:
+        request, embedded = context.embeddings.settled(request)
     sampler = network.samplers.of(request)
     how = sampling_of(request, context.adapters.student, sampler)
     variant = context.adapters.variant(request.adapters, draft=request.draft)
@@ -155,6 +161,7 @@ def begin(context: RenderContext, request: RenderRequest, first: int) -> Begun:
         **({"compiled": True} if network.compiled(variant, *cells, tile=request.tile) else {}),
         **({"first_step": course.begin} if course.begin else {}),
         **({"adapters": dict(used)} if (used := context.adapters.about(request.adapters, draft=request.draft)) else {}),
+        **({"embeddings": dict(embedded)} if embedded else {}),
         **({"layout": [layout.way, *(group.count for group in layout.groups)]} if layout is not None else {}),
     }
     if layout is None or layout.single:

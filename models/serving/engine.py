@@ -29,6 +29,7 @@ from .begin import RenderContext
 from .compiling import compiled
 from .drawer_finish import DrawerSketch
 from .drawer_network import DrawerNetwork
+from .embeddings import Embeddings, known_embeddings
 from .exact import can_bfloat16
 from .jobs import Job
 from .jobwise import Jobwise
@@ -41,6 +42,7 @@ from .profile import Paces
 from .requests import OnProgress, RenderRequest, RenderResult, no_progress
 from .samplers import chosen, name_of
 from .schedule import slots_for
+from .triggers import Triggers
 from .usual import Usual, usual_of
 
 log = logging.getLogger(__name__)
@@ -59,6 +61,8 @@ class Engine:
         device: str = "auto",
         threads: int | None = None,
         adapters: Path | None = None,
+        triggers: Mapping[str, str] | None = None,
+        embeddings: Path | None = None,
         profile: Path | None = None,
         exact: bool = True,
         precision: str = "float32",
@@ -70,7 +74,9 @@ class Engine:
         megapixels: float = 0.0,
         name: str = "",
     ) -> None:
-        """`adapters`: folder of LoRA adapters that may be asked for. `profile`: file that remembers measured speeds.
+        """`adapters`: folder of LoRA adapters that may be asked for; `triggers`: words that some of them listen to.
+        `embeddings`: folder of textual inversions that prompts may name. `profile`: file that remembers measured
+        speeds.
 
         Without `exact`, pictures on a GPU are drawn in batches as large as they happen to be: faster for few requests,
         and the same seed may differ in some bits with its neighbours. The metadata says so. `precision`: of the U-Net
@@ -89,6 +95,8 @@ class Engine:
         if threads is not None:
             torch.set_num_threads(threads)
         self._adapters = adapters
+        self._triggers = Triggers(adapters, triggers)
+        self._embeddings = embeddings
         self._profile = profile
         self._exact = exact
         self._precision = precision
@@ -150,6 +158,7 @@ class Engine:
                 self._about["sampler"] = name_of(pipeline.scheduler)
             jobwise = Jobwise(
                 pipeline, self.device, about=self._about, attached=Attached(pipeline, self._adapters),
+                embeddings=Embeddings(pipeline, self._embeddings),
                 most_pixels=self._most_pixels,
             )  # fmt: skip
             jobwise.try_out()
@@ -163,7 +172,8 @@ class Engine:
         with torch.inference_mode():
             adapters = Adapters(network, self.weights, self._adapters)
             names = names_of_weights(self.weights) if self._layout else NOTHING
-            context = RenderContext(network, adapters, enlarge, Sketch(network), names)
+            words = Embeddings(pipeline, self._embeddings, adapters.forget)
+            context = RenderContext(network, adapters, enlarge, Sketch(network), names, words)
             paces = Paces(self._machine() + (" compiled" if network.program else ""), self._profile)
             cells = network.native // network.factor
             self._slots = slots_for(paces.get(network, network.plain, cells, cells))
@@ -226,6 +236,14 @@ class Engine:
     def adapters(self) -> Sequence[str]:
         """Names of the fine-tunes that may be asked for just now, in order."""
         return known_adapters(self._adapters)
+
+    def triggers(self) -> Mapping[str, str]:
+        """Words that fine-tunes listen to, by their names."""
+        return self._triggers()
+
+    def embeddings(self) -> Sequence[str]:
+        """Names of the textual inversions that prompts may name just now, in order."""
+        return known_embeddings(self._embeddings)
 
     @property
     def usual(self) -> Usual:

@@ -20,6 +20,7 @@ from ..errors import Unrenderable, Unsupported, WeightsRefused
 from . import sources
 from .attached import Attached
 from .drawing import last_step
+from .embeddings import Embeddings
 from .estimates import check_drawn, decoded, estimate_of
 from .inbox import Inbox
 from .jobs import Cancelled, Job
@@ -45,6 +46,7 @@ class Jobwise(Inbox):
         *,
         about: Mapping[str, Any],
         attached: Attached | None = None,
+        embeddings: Embeddings | None = None,
         most_pixels: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -53,6 +55,7 @@ class Jobwise(Inbox):
         self._pipeline = pipeline
         self._calls = Calls(pipeline)
         self._attached = attached
+        self._embeddings = embeddings
         self._device = device
         self._about = dict(about)
         self._most_pixels = most_pixels
@@ -140,6 +143,10 @@ class Jobwise(Inbox):
     def _draw(self, job: Job) -> RenderResult:
         request, calls = job.request, self._calls
         calls.check(request)
+        embedded: Mapping[str, str] = {}
+        if self._embeddings is not None:
+            job.request, embedded = self._embeddings.settled(request)
+            request = job.request
         size = self._size(request)
         canvas = sources.canvas_of(request.source, request.width, request.height) if request.source else None
         prompt = request.prompt if not request.style else f"{request.prompt}, {request.style} style"
@@ -180,6 +187,7 @@ class Jobwise(Inbox):
             "guidance": request.guidance, "drawn": list(size),
             "canonical": f"job of {', then '.join(str(each) for each in groups)}",
             **({"adapters": dict(used)} if used else {}),
+            **({"embeddings": dict(embedded)} if embedded else {}),
             **({"cut": f"{cut} tokens at the end were not read"} if (cut := calls.cut(prompt)) else {}),
         }  # fmt: skip
         return RenderResult(tuple(pictures), about)

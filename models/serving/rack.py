@@ -157,6 +157,12 @@ class Rack(Inbox):
     def adapters(self) -> Sequence[str]:
         return self.engine().adapters()
 
+    def triggers(self) -> Mapping[str, str]:
+        return self.engine().triggers()
+
+    def embeddings(self) -> Sequence[str]:
+        return self.engine().embeddings()
+
     # The engine's thread
 
     def tick(self) -> bool:

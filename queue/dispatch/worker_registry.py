@@ -107,6 +107,8 @@ class WorkerRegistry:
                 side=heard.heartbeat.side,
                 instance=heard.heartbeat.instance,
                 adapters=heard.heartbeat.adapters,
+                triggers=heard.heartbeat.triggers,
+                embeddings=heard.heartbeat.embeddings,
                 usual=heard.heartbeat.usual,
                 active=heard.heartbeat.active,
             )

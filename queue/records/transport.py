@@ -77,6 +77,9 @@ class Heartbeat(_Message):
     side: int = 0
     #: Names of the fine-tunes that it can draw with; None: it does not say, as workers of an earlier version.
     adapters: tuple[str, ...] | None = None
+    #: Words that these listen to, by name; names of the embeddings that prompts may name.
+    triggers: Mapping[str, str] = Field(default_factory=dict[str, str])
+    embeddings: tuple[str, ...] = ()
     #: What is usual for its models, by name; workers of an earlier version do not say.
     usual: Mapping[str, Usual] = Field(default_factory=dict[str, Usual])
     #: Of one with several models: its own line, the model that it has loaded, and the seconds that it takes to have
@@ -145,6 +148,9 @@ class WorkerInfo:
     instance: str = ""
     #: Names of its fine-tunes; None: it does not say.
     adapters: tuple[str, ...] | None = None
+    #: Words that these listen to, by name; names of the embeddings that prompts may name.
+    triggers: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
+    embeddings: tuple[str, ...] = ()
     #: What is usual for its models, by name; empty: it does not say.
     usual: Mapping[str, Usual] = field(default_factory=dict[str, Usual], hash=False)
     #: The model that it has loaded, of several.

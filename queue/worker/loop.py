@@ -309,6 +309,8 @@ class Worker:
             pool=self._capability.pool,
             side=self._capability.side,
             adapters=None if self._settings.adapters is None else tuple(self._settings.adapters()),
+            triggers={} if self._settings.triggers is None else self._settings.triggers(),
+            embeddings=() if self._settings.embeddings is None else tuple(self._settings.embeddings()),
             usual=self._settings.usual,
             running={job: running.attempt for job, running in self._running.items()},
             bye=bye,

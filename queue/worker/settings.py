@@ -63,6 +63,9 @@ class WorkerSettings:
     side: int = 0
     #: Gives the names of the fine-tunes that may be asked for just now.
     adapters: Callable[[], Sequence[str]] | None = None
+    #: Gives the words that these listen to, by name, and the names of the embeddings that prompts may name.
+    triggers: Callable[[], Mapping[str, str]] | None = None
+    embeddings: Callable[[], Sequence[str]] | None = None
     #: What is usual for its models, by name.
     usual: Mapping[str, Usual] = field(default_factory=dict[str, Usual])
     #: Of one with several models: how they stand. It then has a line of its own.

@@ -182,6 +182,28 @@ async def test_lists_show_what_is_theirs(
             assert [choice.value for choice in await aspects.choices()] == ["16:9", "9:16"]
 
 
+async def test_info_lists_what_can_be_named(
+    standin: StandIn, queue: Queue, easel: Easel, tmp_path: Path, studio: Channel, ada: Member
+) -> None:
+    """Models, fine-tunes with the words that they listen to, embeddings; a stranger's file writes no markup. The same
+    names are suggested while typing."""
+    worker = a_worker(
+        queue, easel, models=("first", "turbo"), adapters=("ink", "oil"), triggers={"ink": "ink drawing @everyone"},
+        embeddings=("easynegative",),
+    )  # fmt: skip
+    async with worker, a_bot(standin, queue, tmp_path):
+        info = (await answer(standin, ada, studio, "info")).content
+        assert "Models: first, turbo" in info
+        assert "ink (say “ink drawing" in info
+        assert "oil" in info.split("ink drawing")[1]
+        assert "drawing @everyone" not in info
+        assert "Embeddings, to be named in a prompt: easynegative" in info
+        for option, typed, expected in (("model", "tur", ["turbo"]), ("lora", "", ["ink", "oil"])):
+            asked = {"prompt": "x", option: typed}
+            found = await standin.autocomplete(ada, studio, "imagine", focused=option, **asked)
+            assert [choice.value for choice in await found.choices()] == expected
+
+
 async def test_preferences_are_followed(
     standin: StandIn, queue: Queue, easel: Easel, tmp_path: Path, studio: Channel, ada: Member
 ) -> None:

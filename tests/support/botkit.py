@@ -90,6 +90,8 @@ async def a_worker(
     models: Sequence[str] = (),
     adapters: Sequence[str] | None = None,
     usual: Mapping[str, Usual] | None = None,
+    triggers: Mapping[str, str] | None = None,
+    embeddings: Sequence[str] = (),
 ) -> AsyncGenerator[None]:
     """A worker in this process, connected when the block begins; it tells of `models` and `adapters` if given any."""
     stop, ready = asyncio.Event(), asyncio.Event()
@@ -104,6 +106,8 @@ async def a_worker(
             models=models,
             adapters=None if adapters is None else lambda: adapters,
             usual=usual or {},
+            triggers=lambda: triggers or {},
+            embeddings=lambda: embeddings,
         ),
     )
     task = asyncio.create_task(worker.run(stop, ready.set))

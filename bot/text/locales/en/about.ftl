@@ -35,6 +35,9 @@ info-share = Your share: { $weight }. Jobs of this server that wait: { $waiting 
 info-jobs = Requests of yours with pictures: { $count }
 info-workers = Workers: { $count }; jobs at a time: { $slots }
 info-models = Models: { $models }
+info-adapters = Fine-tunes (`--lora`): { $names }
+info-adapter-words = { $name } (say “{ $words }”)
+info-embeddings = Embeddings, to be named in a prompt: { $names }
 prefer-all =
     {""}**What you prefer**
     Behind each prompt: { $suffix }

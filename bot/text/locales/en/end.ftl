@@ -24,6 +24,7 @@ end-mention = { $mention }, here is your answer; the first message can no longer
 reason-unrenderable = the pictures do not fit into the memory of the machine that draws. Ask for fewer pictures, or have someone with Manage Server choose a smaller size with /settings set.
 reason-unfit = the picture it begins from, or its mask, does not fit. Please choose another one.
 reason-unfit_adapter = its adapter (LoRA) is not on the machine that draws, is damaged, or was made for another model. Please choose another one.
+reason-unfit_embedding = its prompt names an embedding (textual inversion) that is damaged or was made for another model. Please leave that name out.
 reason-no_picture = the model computed no picture, only black. Please try another seed; if it happens again, tell the people who run this bot.
 reason-unsupported_parts = the model here takes no weighted parts (`::`). Please ask for it as one prompt.
 reason-unsupported_tile = the model here draws no seamless tiles (`--tile`). Please ask without.

@@ -31,6 +31,9 @@ info-share = 你的份额：{ $weight }。本服务器有 { $waiting } 个任务
 info-jobs = 你已有图片的请求：{ $count } 个
 info-workers = 绘图机器：{ $count } 台，可同时画 { $slots } 个任务
 info-models = 模型：{ $models }
+info-adapters = LoRA（`--lora`）：{ $names }
+info-adapter-words = { $name }（提示词里写“{ $words }”）
+info-embeddings = 可以写进提示词的嵌入：{ $names }
 prefer-all =
     {""}**你的偏好**
     每个提示词后面：{ $suffix }

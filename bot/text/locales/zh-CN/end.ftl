@@ -12,6 +12,7 @@ end-mention = { $mention }，结果在这里；原来的消息已经不能再修
 reason-unrenderable = 绘图机器的内存装不下这些图片。请少画几张，或请有“管理服务器”权限的人用 /settings set 选小一点的尺寸。
 reason-unfit = 起始图片或蒙版不合适。请换一个。
 reason-unfit_adapter = 绘图机器上没有这个 LoRA，或它已损坏，或是为别的模型训练的。请换一个。
+reason-unfit_embedding = 提示词里写到的嵌入（textual inversion）已损坏，或是为别的模型训练的。请去掉它的名字再试。
 reason-no_picture = 模型没有算出图片，只有一片黑。请换一个种子；如果再次出现，请告诉管理这个机器人的人。
 reason-unsupported_parts = 这里的模型不支持带权重的分段（`::`）。请写成一句提示词。
 reason-unsupported_tile = 这里的模型不会画无缝拼贴（`--tile`）。请去掉它再试。

@@ -31,6 +31,9 @@ info-share = 你的份額：{ $weight }。本伺服器有 { $waiting } 個任務
 info-jobs = 你已有圖片的請求：{ $count } 個
 info-workers = 繪圖機器：{ $count } 臺，可同時畫 { $slots } 個任務
 info-models = 模型：{ $models }
+info-adapters = LoRA（`--lora`）：{ $names }
+info-adapter-words = { $name }（提示詞裡寫「{ $words }」）
+info-embeddings = 可以寫進提示詞的嵌入：{ $names }
 prefer-all =
     {""}**你的偏好**
     每個提示詞後面：{ $suffix }

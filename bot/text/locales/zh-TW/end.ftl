@@ -12,6 +12,7 @@ end-mention = { $mention }，結果在這裡；原來的訊息已經不能再修
 reason-unrenderable = 繪圖機器的記憶體裝不下這些圖片。請少畫幾張，或請有「管理伺服器」許可權的人用 /settings set 選小一點的尺寸。
 reason-unfit = 起始圖片或蒙版不合適。請換一個。
 reason-unfit_adapter = 繪圖機器上沒有這個 LoRA，或它已損壞，或是為別的模型訓練的。請換一個。
+reason-unfit_embedding = 提示詞裡寫到的嵌入（textual inversion）已損壞，或是為別的模型訓練的。請去掉它的名字再試。
 reason-no_picture = 模型沒有算出圖片，只有一片黑。請換一個種子；如果再次出現，請告訴管理這個機器人的人。
 reason-unsupported_parts = 這裡的模型不支援帶權重的分段（`::`）。請寫成一句提示詞。
 reason-unsupported_tile = 這裡的模型不會畫無縫拼貼（`--tile`）。請去掉它再試。
