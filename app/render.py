@@ -49,6 +49,9 @@ class EngineLike(Protocol):
     @property
     def largest(self) -> int: ...
 
+    @property
+    def image_prompts(self) -> bool: ...
+
     def describe(self) -> Mapping[str, Any]: ...
 
     def adapters(self) -> Sequence[str]: ...
@@ -126,6 +129,7 @@ def ask_of(
             source.expand,
             source.seed,
             source.fit,
+            source.scale,
         ),
     }
     return RenderRequest(seeds=request.seeds, member=member, seconds=seconds, **in_its_words)

@@ -212,7 +212,12 @@ def what_it_draws(engine: EngineLike, slots: int) -> dict[str, Any]:
     """The settings of a worker that say what it has loaded; `slots`: jobs at a time, 0: as many as are worth it."""
     if not is_rack(engine):
         model = str(engine.describe()["model"])
-        return {"models": (model,), "slots": slots or engine.slots, "usual": {model: usual_for(engine)}}
+        return {
+            "models": (model,),
+            "slots": slots or engine.slots,
+            "usual": {model: usual_for(engine)},
+            "image_prompts": (model,) if engine.image_prompts else (),
+        }
     rack = engine
 
     def loaded() -> Loaded:
@@ -222,6 +227,7 @@ def what_it_draws(engine: EngineLike, slots: int) -> dict[str, Any]:
         "models": rack.models,
         "slots": slots or rack.most_slots,
         "usual": {name: usual_for(rack.engine(name)) for name in rack.models},
+        "image_prompts": tuple(name for name in rack.models if rack.engine(name).image_prompts),
         "loaded": loaded,
     }
 

@@ -34,6 +34,7 @@ from ...queue.records import (
     Source,
     WorkerInfo,
     image_request,
+    reads_pictures,
     usual_of,
 )
 from ...queue.store import Preferences, ServerSettings
@@ -163,7 +164,7 @@ def orders(
             wish = wish.saying(ratio=like(begun.shape))
         given = fields(wish, **settings.over(usual_of(workers, wish.model)).fields)
         try:
-            request = image_request(seed=seed, source=_source(wish, begun), **given)
+            request = image_request(seed=seed, source=_source(wish, begun, workers), **given)
         except InvalidRequest as problem:
             raise refusal_of(problem, wish.prompt) from None
         brought = (begun.picture,) if begun.picture else ()
@@ -181,13 +182,14 @@ def like(shape: tuple[int, int]) -> tuple[int, int]:
     return (1, most) if height > most * width else (width, height)
 
 
-def _source(wish: Wish, begun: Beginning) -> Source | None:
+def _source(wish: Wish, begun: Beginning, workers: Collection[WorkerInfo]) -> Source | None:
     """A picture that was sent, by the weight that was said; else what was begun from before, by the new weight."""
     if begun.picture:
-        return source(wish, begun.picture)
+        return source(wish, begun.picture, read=reads_pictures(workers, wish.model))
     if begun.source is None or wish.image_weight is None or begun.source.use != "vary":
         return begun.source
-    return begun.source.model_copy(update={"strength": source(wish, begun.source.picture).strength})
+    anew = source(wish, begun.source.picture, read=begun.source.scale is not None)
+    return begun.source.model_copy(update={"strength": anew.strength, "scale": anew.scale})
 
 
 def said_again(

@@ -18,6 +18,7 @@ from .drawer_finish import DrawerSketch
 from .drawer_network import DrawerNetwork
 from .drawing import Known, Lane, Picture
 from .embeddings import Embeddings
+from .images import ImagePrompts
 from .network import Network, Variant, Words
 from .previews import Sketch
 from .requests import RenderRequest
@@ -42,6 +43,8 @@ class RenderContext:
     names: Names = NOTHING
     #: None for what takes no textual inversions.
     embeddings: Embeddings | None = None
+    #: None where no pictures can be read as prompts.
+    images: ImagePrompts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,13 @@ def begin(context: RenderContext, request: RenderRequest, first: int) -> Begun:
     cells = (height // network.factor, width // network.factor)
 
     # What is there before the first step.
-    canvas = sources.canvas_of(request.source, request.width, request.height) if request.source else None
+    source, seen = request.source, None
+    prompted = prompted_by(request) if context.images is not None else None
+    if prompted is not None and context.images is not None and source is not None:
+        # Read as a prompt: drawn from noise alone, in as many steps as without it.
+        seen, variant = context.images.see(source.picture), context.images.variant(variant, prompted)
+        source = None
+    canvas = sources.canvas_of(source, request.width, request.height) if source else None
     begun_from = _begun_from(request, canvas, layout if several else None, network.native)
     known = [network.encode(sources.pixels(picture, (width, height))) for picture in begun_from]
     strength = canvas.strength if canvas else None
@@ -131,11 +140,14 @@ def begin(context: RenderContext, request: RenderRequest, first: int) -> Begun:
     cut = max(network.cut(variant, text) for text in spoken)
     lane = Lane(variant.name, *cells, request.tile, count)
     unasked = network.encode_prompt(variant, request.negative, count)
+    unasked = unasked if seen is None else seen.rows(unasked, asked=False)
     shape = (network.channels, *cells)
     columns: list[list[Picture]] = []
     for k, texts in enumerate(drawn):
         latents = known[k] if known else None
         asked = [(network.encode_prompt(variant, text, count), weight) for text, weight in texts]
+        if seen is not None:
+            asked = [(seen.rows(words, asked=True), weight) for words, weight in asked]
         words, shares = drawing.rows_and_shares(asked, unasked, how.guidance)
         seeds = [seed_of(seed, k) for seed in request.seeds]
         columns.append(
@@ -162,6 +174,7 @@ def begin(context: RenderContext, request: RenderRequest, first: int) -> Begun:
         **({"first_step": course.begin} if course.begin else {}),
         **({"adapters": dict(used)} if (used := context.adapters.about(request.adapters, draft=request.draft)) else {}),
         **({"embeddings": dict(embedded)} if embedded else {}),
+        **told_of_picture(request, context.images.digest if seen is not None and context.images else "", prompted),
         **({"layout": [layout.way, *(group.count for group in layout.groups)]} if layout is not None else {}),
     }
     if layout is None or layout.single:
@@ -169,6 +182,23 @@ def begin(context: RenderContext, request: RenderRequest, first: int) -> Begun:
     # Things are varied where they lie.
     laid_by = seeds_of_places(request)
     return Begun(tuple(pictures), None, about, Arrangement(layout, laid_by))
+
+
+def prompted_by(request: RenderRequest) -> float | None:
+    """How much its picture counts as a prompt; None where it has none that is one."""
+    source = request.source
+    return source.scale if source is not None and source.use == "vary" else None
+
+
+def told_of_picture(request: RenderRequest, digest: str = "", scale: float | None = None) -> Mapping[str, Any]:
+    """What the metadata say of a picture to vary: that it was read as a prompt, by which adapter, or begun from."""
+    if request.source is None or request.source.use != "vary":
+        return {}
+    return (
+        {"image_prompt": "ip-adapter", "ip_adapter": digest, "image_scale": scale}
+        if digest
+        else {"image_prompt": "begun from"}
+    )
 
 
 def seeds_of_places(request: RenderRequest) -> tuple[int, ...]:

@@ -31,6 +31,7 @@ from .drawer_finish import DrawerSketch
 from .drawer_network import DrawerNetwork
 from .embeddings import Embeddings, known_embeddings
 from .exact import can_bfloat16
+from .images import image_prompts_of
 from .jobs import Job
 from .jobwise import Jobwise
 from .loading import load_pipeline
@@ -110,6 +111,7 @@ class Engine:
         self._slots = 2
         self._about: dict[str, Any] = {}
         self._usual: Usual | None = None
+        self._image_prompts = False
         self._name = name or (weights.stem if weights.is_file() else weights.name)
         #: What holds weights, and how many bytes they are; the digest, and the state of the files that it is of.
         self._parts: list[Any] = []
@@ -172,8 +174,19 @@ class Engine:
         with torch.inference_mode():
             adapters = Adapters(network, self.weights, self._adapters)
             names = names_of_weights(self.weights) if self._layout else NOTHING
-            words = Embeddings(pipeline, self._embeddings, adapters.forget)
-            context = RenderContext(network, adapters, enlarge, Sketch(network), names, words)
+            images = image_prompts_of(network, self.weights)
+            if images is not None:
+                self._image_prompts = True
+                self._parts.append(images.encoder)
+
+            def learnt() -> None:
+                # Copies of the encoders know no new words.
+                adapters.forget()
+                if images is not None:
+                    images.forget()
+
+            words = Embeddings(pipeline, self._embeddings, learnt)
+            context = RenderContext(network, adapters, enlarge, Sketch(network), names, words, images)
             paces = Paces(self._machine() + (" compiled" if network.program else ""), self._profile)
             cells = network.native // network.factor
             self._slots = slots_for(paces.get(network, network.plain, cells, cells))
@@ -255,6 +268,11 @@ class Engine:
         if self._usual is None:
             raise EngineError("The engine has no weights yet: call load() first.")
         return self._usual
+
+    @property
+    def image_prompts(self) -> bool:
+        """Whether pictures can be read as prompts."""
+        return self._image_prompts
 
     @property
     def largest(self) -> int:

@@ -111,6 +111,8 @@ class PackedLinear:
 def _filled(value: Any, rows: int) -> Any:
     if isinstance(value, Mapping):
         return {name: _filled(inner, rows) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_filled(inner, rows) for inner in value]
     return padded(value, rows) if isinstance(value, Tensor) else value
 
 

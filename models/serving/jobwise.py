@@ -19,6 +19,7 @@ from ..common import cut_out, native_size
 from ..errors import Unrenderable, Unsupported, WeightsRefused
 from . import sources
 from .attached import Attached
+from .begin import told_of_picture
 from .drawing import last_step
 from .embeddings import Embeddings
 from .estimates import check_drawn, decoded, estimate_of
@@ -188,6 +189,7 @@ class Jobwise(Inbox):
             "canonical": f"job of {', then '.join(str(each) for each in groups)}",
             **({"adapters": dict(used)} if used else {}),
             **({"embeddings": dict(embedded)} if embedded else {}),
+            **told_of_picture(request),
             **({"cut": f"{cut} tokens at the end were not read"} if (cut := calls.cut(prompt)) else {}),
         }  # fmt: skip
         return RenderResult(tuple(pictures), about)

@@ -75,6 +75,8 @@ class Loop(Inbox):
         """Give back what is remembered of requests: copies with adapters merged in."""
         if self._context.adapters is not None:
             self._context.adapters.forget()
+        if self._context.images is not None:
+            self._context.images.forget()
 
     @torch.inference_mode()
     def tick(self) -> bool:

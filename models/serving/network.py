@@ -31,6 +31,8 @@ class Words:
 
     states: Tensor
     pooled: Tensor | None = None
+    #: A picture beside them, (1, 1, …) as its encoder sees it.
+    image: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class Variant:
     name: str
     pipeline: Any
     unet: Any
+    #: How much a picture counts beside the words; None: rows have none.
+    scale: float | None = None
 
 
 class Network:
@@ -245,6 +249,10 @@ class Network:
             ids = torch.tensor([[height, width, 0, 0, height, width]], dtype=states.dtype).to(self.device)
             pooled = padded(torch.cat([each.pooled for each in words if each.pooled is not None]), canonical)
             others["added_cond_kwargs"] = {"text_embeds": pooled, "time_ids": ids.expand(len(pooled), -1)}
+        if variant.scale is not None:
+            images = [each.image for each in words if each.image is not None]
+            others.setdefault("added_cond_kwargs", {})["image_embeds"] = [padded(torch.cat(images), canonical)]
+            _weigh(unet, variant.scale)
         if program is not None:
             added = others.get("added_cond_kwargs", {})
             return program(inputs, padded(times, canonical), states, *added.values())[:rows].float()
@@ -295,6 +303,13 @@ class Network:
             return None
         mean, deviation = (torch.tensor(each, device=self.device).view(1, -1, 1, 1) for each in told)
         return mean, deviation
+
+
+def _weigh(unet: Any, scale: float) -> None:
+    """Let pictures count so much, as `set_ip_adapter_scale` does."""
+    for processor in unet.attn_processors.values():
+        if hasattr(processor, "scale") and isinstance(processor.scale, list):
+            processor.scale = [scale] * len(processor.scale)
 
 
 def _encoders(pipeline: Any) -> list[tuple[Any, Any]]:

@@ -150,6 +150,11 @@ class Rack(Inbox):
         """Of the first model."""
         return self.engine().largest
 
+    @property
+    def image_prompts(self) -> bool:
+        """Of the first model."""
+        return self.engine().image_prompts
+
     def describe(self) -> Mapping[str, Any]:
         """Of the first model."""
         return self.engine().describe()

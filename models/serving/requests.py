@@ -30,6 +30,9 @@ class Source:
     seed: int | None = None
     #: Into another shape: `crop` cuts off what is too much, `pad` keeps all of it and fills up by its edges.
     fit: Fit = "crop"
+    #: Of a picture to `vary`: read as a prompt where the model has an IP-Adapter, counting so much beside the words
+    #: (0 to 1); None: begun from in any case.
+    scale: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,7 @@ class WorkerRegistry:
                 triggers=heard.heartbeat.triggers,
                 embeddings=heard.heartbeat.embeddings,
                 usual=heard.heartbeat.usual,
+                image_prompts=heard.heartbeat.image_prompts,
                 active=heard.heartbeat.active,
             )
             for heard in self._live(now)

@@ -82,6 +82,8 @@ class Heartbeat(_Message):
     embeddings: tuple[str, ...] = ()
     #: What is usual for its models, by name; workers of an earlier version do not say.
     usual: Mapping[str, Usual] = Field(default_factory=dict[str, Usual])
+    #: Those of its models that read pictures as prompts.
+    image_prompts: tuple[str, ...] = ()
     #: Of one with several models: its own line, the model that it has loaded, and the seconds that it takes to have
     #: each of the others loaded.
     line: str = ""
@@ -153,6 +155,8 @@ class WorkerInfo:
     embeddings: tuple[str, ...] = ()
     #: What is usual for its models, by name; empty: it does not say.
     usual: Mapping[str, Usual] = field(default_factory=dict[str, Usual], hash=False)
+    #: Those of its models that read pictures as prompts.
+    image_prompts: tuple[str, ...] = ()
     #: The model that it has loaded, of several.
     active: str = ""
 

@@ -49,6 +49,8 @@ class _Worker(Protocol):
     def models(self) -> tuple[str, ...]: ...
     @property
     def usual(self) -> Mapping[str, Usual]: ...
+    @property
+    def image_prompts(self) -> tuple[str, ...]: ...
 
 
 def usual_of(workers: Iterable[_Worker], model: str = "") -> Usual:
@@ -61,6 +63,13 @@ def usual_of(workers: Iterable[_Worker], model: str = "") -> Usual:
     if first is None or any(one is None or one.fields != first.fields for one in told):
         return ANY_MODEL
     return first
+
+
+def reads_pictures(workers: Iterable[_Worker], model: str = "") -> bool:
+    """Whether some worker that may draw for the model of that name reads a picture as a prompt (by an IP-Adapter)."""
+    staying = [worker for worker in workers if worker.slots]
+    drawn_by = [(worker, model or next(iter(worker.models), "")) for worker in staying]
+    return any(name in worker.image_prompts for worker, name in drawn_by if not model or model in worker.models)
 
 
 def check_size(request: ImageRequest, workers: Iterable[_Worker]) -> None:

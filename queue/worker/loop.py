@@ -312,6 +312,7 @@ class Worker:
             triggers={} if self._settings.triggers is None else self._settings.triggers(),
             embeddings=() if self._settings.embeddings is None else tuple(self._settings.embeddings()),
             usual=self._settings.usual,
+            image_prompts=tuple(self._settings.image_prompts),
             running={job: running.attempt for job, running in self._running.items()},
             bye=bye,
         )

@@ -68,6 +68,8 @@ class WorkerSettings:
     embeddings: Callable[[], Sequence[str]] | None = None
     #: What is usual for its models, by name.
     usual: Mapping[str, Usual] = field(default_factory=dict[str, Usual])
+    #: Those of its models that read pictures as prompts.
+    image_prompts: Sequence[str] = ()
     #: Of one with several models: how they stand. It then has a line of its own.
     loaded: Callable[[], Loaded] | None = None
     #: How long running jobs may go on once the worker is told to stop.

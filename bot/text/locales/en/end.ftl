@@ -40,4 +40,5 @@ reason-source_gone = the picture it begins from is not there any more. Please se
 reason-unreadable = what was asked for cannot be read from the job table any more. Please ask once more.
 reason-other_version = it was queued by another version of this bot, which this one does not understand. Please ask once more.
 reason-other = the worker cannot render this request. Please change the prompt or the settings.
+end-begun_from = The model begins from your picture: it has no IP-Adapter, which would read it as a prompt.
 end-ready = { $mention }, your picture is ready.

@@ -28,4 +28,5 @@ reason-source_gone = 它所依据的起始图片已经不在了。请重新发�
 reason-unreadable = 任务表里这个任务的内容已经读不出来。请再试一次。
 reason-other_version = 它是由另一个版本的机器人排队的，当前版本看不懂。请再试一次。
 reason-other = 机器画不了这个请求。请修改提示词或设置。
+end-begun_from = 这个模型没有 IP-Adapter，不能把图片当作提示词来读，所以是从你的图片开始画的。
 end-ready = { $mention }，你的图片画好了。

@@ -28,4 +28,5 @@ reason-source_gone = 它所依據的起始圖片已經不在了。請重新傳�
 reason-unreadable = 任務表裡這個任務的內容已經讀不出來。請再試一次。
 reason-other_version = 它是由另一個版本的機器人排隊的，當前版本看不懂。請再試一次。
 reason-other = 機器畫不了這個請求。請修改提示詞或設定。
+end-begun_from = 這個模型沒有 IP-Adapter，不能把圖片當作提示詞來讀，所以是從你的圖片開始畫的。
 end-ready = { $mention }，你的圖片畫好了。
