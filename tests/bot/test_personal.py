@@ -125,6 +125,30 @@ async def test_a_request_begins_from_a_picture(
     assert len(easel.begun) == 3
 
 
+async def test_a_picture_is_a_prompt_where_the_model_reads_one(
+    standin: StandIn, queue: Queue, easel: Easel, tmp_path: Path, studio: Channel, ada: Member
+) -> None:
+    """A model with an IP-Adapter is told how much the picture counts; the card of one without says what was done with
+    it, and a request to workers that read none is as it ever was."""
+    file = Upload(png(1, 96, 64), "mine.png")
+    line = "it has no IP-Adapter"
+    models = ("plain", "reading")
+    async with a_worker(queue, easel, models=models, image_prompts=("reading",)), a_bot(standin, queue, tmp_path):
+        for typed, scale, told_as in (
+            ("a red apple --model reading", 0.6, "ip-adapter"),
+            ("a red apple --iw 0.5 --model reading", 0.3, "ip-adapter"),
+            ("a red apple", None, "begun from"),
+        ):
+            easel.metadata = {"model": "test", "image_prompt": told_as}
+            asked = await standin.slash(ada, studio, "imagine", prompt=typed, image=file)
+            seen = await asked.wait_for(lambda seen: bool(seen.attachments), timeout=30)
+            source = easel.begun[-1].source
+            assert source is not None
+            assert (source.use, source.scale) == ("vary", scale)
+            assert (line in seen.content) == (told_as == "begun from")
+        await told(queue)
+
+
 async def test_lists_show_what_is_theirs(
     standin: StandIn, queue: Queue, easel: Easel, tmp_path: Path, studio: Channel, ada: Member
 ) -> None:
