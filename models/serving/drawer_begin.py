@@ -11,7 +11,7 @@ from torch import Tensor
 from ..drawer.network import Context
 from ..drawer.pipeline import guidance_shares
 from ..drawer.shelf import Shown
-from ..errors import Unfit
+from ..errors import Unfit, Unsupported
 from ..layout import Arrangement, drawings, places, seed_of, taken_apart
 from . import drawing, sources
 from .begin import Begun, RenderContext, Sampling, layout_of, sampling_of, seeds_of_places, told_of_picture
@@ -33,6 +33,8 @@ def begin(context: RenderContext, request: RenderRequest, first: int) -> Begun:
     assert isinstance(network, DrawerNetwork)
     if request.tile:
         raise Unfit("These weights draw one thing on clear ground, which has no edges to be continued: no tiles.")
+    if request.control:
+        raise Unsupported("These weights are drawn with drawings and take no ControlNet.", "control")
     if request.adapters:
         raise Unfit(f"These weights take no adapters ({', '.join(request.adapters)}); drawings are added to the bank.")
     network.shelf.refresh()

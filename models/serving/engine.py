@@ -27,6 +27,7 @@ from .adapters import Adapters
 from .attached import Attached, known_adapters
 from .begin import RenderContext
 from .compiling import compiled
+from .controls import Controls, known_controls
 from .drawer_finish import DrawerSketch
 from .drawer_network import DrawerNetwork
 from .embeddings import Embeddings, known_embeddings
@@ -64,6 +65,7 @@ class Engine:
         adapters: Path | None = None,
         triggers: Mapping[str, str] | None = None,
         embeddings: Path | None = None,
+        controls: Path | None = None,
         profile: Path | None = None,
         exact: bool = True,
         precision: str = "float32",
@@ -76,8 +78,8 @@ class Engine:
         name: str = "",
     ) -> None:
         """`adapters`: folder of LoRA adapters that may be asked for; `triggers`: words that some of them listen to.
-        `embeddings`: folder of textual inversions that prompts may name. `profile`: file that remembers measured
-        speeds.
+        `embeddings`: folder of textual inversions that prompts may name. `controls`: folder of ControlNets. `profile`:
+        file that remembers measured speeds.
 
         Without `exact`, pictures on a GPU are drawn in batches as large as they happen to be: faster for few requests,
         and the same seed may differ in some bits with its neighbours. The metadata says so. `precision`: of the U-Net
@@ -98,6 +100,7 @@ class Engine:
         self._adapters = adapters
         self._triggers = Triggers(adapters, triggers)
         self._embeddings = embeddings
+        self._controls = controls
         self._profile = profile
         self._exact = exact
         self._precision = precision
@@ -186,7 +189,8 @@ class Engine:
                     images.forget()
 
             words = Embeddings(pipeline, self._embeddings, learnt)
-            context = RenderContext(network, adapters, enlarge, Sketch(network), names, words, images)
+            controls = Controls(network, self._controls)
+            context = RenderContext(network, adapters, enlarge, Sketch(network), names, words, images, controls)
             paces = Paces(self._machine() + (" compiled" if network.program else ""), self._profile)
             cells = network.native // network.factor
             self._slots = slots_for(paces.get(network, network.plain, cells, cells))
@@ -253,6 +257,10 @@ class Engine:
     def triggers(self) -> Mapping[str, str]:
         """Words that fine-tunes listen to, by their names."""
         return self._triggers()
+
+    def controls(self) -> Sequence[str]:
+        """Names of the ControlNets that may be asked for just now, in order."""
+        return known_controls(self._controls)
 
     def embeddings(self) -> Sequence[str]:
         """Names of the textual inversions that prompts may name just now, in order."""

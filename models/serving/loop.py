@@ -77,6 +77,8 @@ class Loop(Inbox):
             self._context.adapters.forget()
         if self._context.images is not None:
             self._context.images.forget()
+        if self._context.controls is not None:
+            self._context.controls.forget()
 
     @torch.inference_mode()
     def tick(self) -> bool:

@@ -33,6 +33,8 @@ class Words:
     pooled: Tensor | None = None
     #: A picture beside them, (1, 1, …) as its encoder sees it.
     image: Tensor | None = None
+    #: What a ControlNet is shown beside them, (1, 3, H, W) in [0, 1].
+    shown: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class Variant:
     unet: Any
     #: How much a picture counts beside the words; None: rows have none.
     scale: float | None = None
+    #: The ControlNet beside the U-Net (`controls.Control`); None: rows are shown nothing.
+    control: Any = None
 
 
 class Network:
@@ -249,6 +253,11 @@ class Network:
             ids = torch.tensor([[height, width, 0, 0, height, width]], dtype=states.dtype).to(self.device)
             pooled = padded(torch.cat([each.pooled for each in words if each.pooled is not None]), canonical)
             others["added_cond_kwargs"] = {"text_embeds": pooled, "time_ids": ids.expand(len(pooled), -1)}
+        if variant.control is not None:
+            shown = padded(torch.cat([each.shown for each in words if each.shown is not None]), canonical)
+            others |= variant.control.residuals(
+                inputs, padded(times, canonical), states, shown.to(states.dtype), others.get("added_cond_kwargs")
+            )
         if variant.scale is not None:
             images = [each.image for each in words if each.image is not None]
             others.setdefault("added_cond_kwargs", {})["image_embeds"] = [padded(torch.cat(images), canonical)]

@@ -162,6 +162,9 @@ class Rack(Inbox):
     def adapters(self) -> Sequence[str]:
         return self.engine().adapters()
 
+    def controls(self) -> Sequence[str]:
+        return self.engine().controls()
+
     def triggers(self) -> Mapping[str, str]:
         return self.engine().triggers()
 

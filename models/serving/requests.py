@@ -63,6 +63,8 @@ class RenderRequest:
     #: One of `samplers.SAMPLERS`; empty: the model's own.
     sampler: str = ""
     adapters: tuple[str, ...] = ()
+    #: Name of a ControlNet in the worker's folder, which is shown the picture of `source`; empty: none is.
+    control: str = ""
     source: Source | None = None
     #: Of each drawing of each picture: ids of the bank's drawings, in place of those that the prompt and seed choose.
     references: tuple[tuple[str, ...], ...] = ()
