@@ -55,6 +55,8 @@ class Wish:
             raise Refused(why)
         # An option wins over a flag in the prompt.
         size = usual.size if self.size is None else self.size
+        if typed.control:
+            raise Refused("--control needs a picture, which the command line cannot send: ask on Discord")
         meant = fields(typed, size=size, steps=usual.steps, guidance=usual.guidance)
         meant["seed"] = typed.seed if typed.seed is not None else random.randint(0, MAX_SEED) if seed is None else seed
         try:

@@ -92,6 +92,13 @@ class RenderOptions(BaseModel):
             "relative path counts from the folder of this file."
         ),
     )
+    controlnets: str = Field(
+        default="models/controlnets",
+        description=(
+            "Folder of ControlNets for Stable Diffusion and SDXL, one folder each, that prompts may ask for by "
+            "--control; a relative path counts from the folder of this file."
+        ),
+    )
     slots: int = Field(
         default=0,
         ge=0,

@@ -37,6 +37,19 @@ log = logging.getLogger(__name__)
 MOST_PIXELS = 32_000_000
 
 
+class OffersLike(Protocol):
+    """What a worker needs of `models.serving.offers.Offers`."""
+
+    def adapters(self) -> Sequence[str]: ...
+
+    @property
+    def triggers(self) -> Callable[[], Mapping[str, str]]: ...
+
+    def controls(self) -> Sequence[str]: ...
+
+    def embeddings(self) -> Sequence[str]: ...
+
+
 class EngineLike(Protocol):
     """What rendering needs of `models.serving.engine.Engine`."""
 
@@ -54,11 +67,8 @@ class EngineLike(Protocol):
 
     def describe(self) -> Mapping[str, Any]: ...
 
-    def adapters(self) -> Sequence[str]: ...
-
-    def triggers(self) -> Mapping[str, str]: ...
-
-    def embeddings(self) -> Sequence[str]: ...
+    @property
+    def offers(self) -> OffersLike: ...
 
     def submit(self, request: RenderRequest, on_progress: OnProgress) -> Job: ...
 

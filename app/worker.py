@@ -121,6 +121,7 @@ def _make_engine(
             adapters=configuration.folder / Path(render.adapters).expanduser() if render.adapters else None,
             triggers=render.words_of_adapters,
             embeddings=configuration.folder / Path(render.embeddings).expanduser() if render.embeddings else None,
+            controls=configuration.folder / Path(render.controlnets).expanduser() if render.controlnets else None,
             profile=configuration.data_dir / "paces.json",
             exact=render.exact,
             precision=precision or render.precision,
@@ -188,9 +189,10 @@ async def run_worker(configuration: Configuration, *, nats_url: str, device: str
             device=str(about["device"]),
             pool=render.pool,
             side=render.largest_side,
-            adapters=engine.adapters,
-            triggers=engine.triggers,
-            embeddings=engine.embeddings,
+            adapters=engine.offers.adapters,
+            triggers=engine.offers.triggers,
+            embeddings=engine.offers.embeddings,
+            controls=engine.offers.controls,
             drain_seconds=render.drain_seconds,
             **what_it_draws(engine, render.slots),
         ),
@@ -216,6 +218,7 @@ def what_it_draws(engine: EngineLike, slots: int) -> dict[str, Any]:
             "models": (model,),
             "slots": slots or engine.slots,
             "usual": {model: usual_for(engine)},
+            "digests": {model: str(engine.describe()["model_digest"])},
             "image_prompts": (model,) if engine.image_prompts else (),
         }
     rack = engine
@@ -227,6 +230,7 @@ def what_it_draws(engine: EngineLike, slots: int) -> dict[str, Any]:
         "models": rack.models,
         "slots": slots or rack.most_slots,
         "usual": {name: usual_for(rack.engine(name)) for name in rack.models},
+        "digests": {name: str(rack.engine(name).describe()["model_digest"]) for name in rack.models},
         "image_prompts": tuple(name for name in rack.models if rack.engine(name).image_prompts),
         "loaded": loaded,
     }

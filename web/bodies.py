@@ -42,7 +42,7 @@ def parse_request(text: str, workers: Collection[WorkerInfo] = ()) -> tuple[Imag
 
 
 def models_body(workers: Collection[WorkerInfo]) -> list[Mapping[str, Any]]:
-    """Each model that a connected worker has: by how many, by how many it is loaded, and what is usual for it."""
+    """Each model that a connected worker has: by how many, how often it is loaded, of which weights, what is usual."""
     found: list[Mapping[str, Any]] = []
     for name in sorted({model for worker in workers for model in worker.models}):
         having = [worker for worker in workers if name in worker.models]
@@ -50,7 +50,8 @@ def models_body(workers: Collection[WorkerInfo]) -> list[Mapping[str, Any]]:
         told = [worker.usual[name] for worker in having if name in worker.usual]
         usual = usual_of(having, name)
         numbers = {"size": usual.size, "steps": usual.steps, "guidance": usual.guidance} if told else {}
-        found.append({"name": name, "workers": len(having), "loaded": len(loaded), **numbers})
+        digests = sorted({worker.digests[name] for worker in having if name in worker.digests})
+        found.append({"name": name, "workers": len(having), "loaded": len(loaded), "digests": digests, **numbers})
     return found
 
 

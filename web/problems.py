@@ -127,6 +127,8 @@ def failure(code: str | None) -> str | None:
         "unfit": "the source picture or its mask does not fit; choose another one",
         "unfit_adapter": "an adapter is not on the worker, is damaged, or was made for another model",
         "unfit_embedding": "a word of the prompt names an embedding that is damaged or was made for another model",
+        "unfit_control": "a ControlNet is not on the worker, is damaged, was made for another model, or has no picture",
+        "unsupported_control": "this model takes no ControlNet",
         "no_picture": "the model computed no picture, only black; try another seed",
         "unsupported_parts": "this model takes no weighted parts",
         "unsupported_tile": "this model draws no seamless tiles",

@@ -22,7 +22,7 @@ from aiohttp import web
 
 from ..queue.control import Queue
 from ..queue.moderation import Asker, Place, Use
-from ..queue.prompt import Vocabulary, unknown_name, words_of
+from ..queue.prompt import Vocabulary, lacks_picture, unknown_name, words_of
 from ..queue.records import FINISHED, Job, JobState
 from .bodies import WITH_PICTURES, job_body, left_open, models_body, parse_request
 from .events import send_events
@@ -110,6 +110,8 @@ class _Api:
         asked, seed_drawn = parse_request(text, workers)
         if (name := unknown_name(asked, self._vocabulary, workers)) is not None:
             raise unknown(name)
+        if lacks_picture(asked):
+            raise Problem(400, "no_source", "control needs a picture: name one in source, to vary", "control")
         vocabulary = words_of(self._vocabulary, asked.model)
         report = vocabulary.check(asked.prompt) if vocabulary else None
         if report and report.unknown and not report.anything_known and asked.source is None:

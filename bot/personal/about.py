@@ -82,6 +82,7 @@ async def show_info(interaction: Interaction) -> None:
         text("info.models", locale, models=", ".join(shown(model, 60) for model in models[:20])) if models else "",
         _adapters(workers, locale),
         _embeddings(workers, locale),
+        _controls(workers, locale),
     ]  # fmt: skip
     await answer(interaction, "\n".join(line for line in lines if line)[:2000])
 
@@ -104,6 +105,13 @@ def _embeddings(workers: Collection[WorkerInfo], locale: str) -> str:
     names = sorted({name for worker in workers for name in worker.embeddings})
     told = [shown(name, NAME) for name in names[:NAMES]]
     return text("info.embeddings", locale, names=_listed(told, len(names))) if names else ""
+
+
+def _controls(workers: Collection[WorkerInfo], locale: str) -> str:
+    """The ControlNets that may be asked for."""
+    names = sorted({name for worker in workers for name in worker.controls or ()})
+    told = [shown(name, NAME) for name in names[:NAMES]]
+    return text("info.controls", locale, names=_listed(told, len(names))) if names else ""
 
 
 def _listed(told: list[str], number: int) -> str:

@@ -107,7 +107,11 @@ def order_of(job: Job, picture: int, content: Mapping[str, Any]) -> Order:
     """The picture again, with its part drawn anew. Raises: InvalidRequest."""
     mask_name = str(content["mask"])
     source = Source(use="inpaint", picture=job.pictures[picture], mask=mask_name, strength=1.0)
-    given = {**job.request.model_dump(exclude={"version", "source"}), "prompt": str(content["prompt"]), "parts": ()}
+    given = {
+        **job.request.model_dump(exclude={"version", "source", "control"}),
+        "prompt": str(content["prompt"]),
+        "parts": (),
+    }
     request = image_request(**{**given, "source": source, "seed": random.randrange(MAX_SEED + 1)})
     origin = (job.id, picture, "region")
     return Order(request, job.priority, origin, brought=(mask_name,), blurred=bool(content.get("blurred")))

@@ -1,4 +1,7 @@
-"""Requests made of a picture: varied, drawn on beyond its edges, enlarged. Pure but for `new_seed`."""
+"""Requests made of a picture: varied, drawn on beyond its edges, enlarged. Pure but for `new_seed`.
+
+A ControlNet that drew it was shown another picture, so it has no part in them.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ PAN = 50
 def varied(request: ImageRequest, picture: str, index: int, strength: float, seed: int) -> ImageRequest:
     """The picture of that name and number, noised and drawn again."""
     made = Source(use="vary", picture=picture, strength=strength, seed=layout_seed(request, index))
-    return request.model_copy(update={"seed": seed, "source": made})
+    return request.model_copy(update={"seed": seed, "source": made, "control": ""})
 
 
 def layout_seed(request: ImageRequest, index: int) -> int | None:
@@ -37,7 +40,8 @@ def outpainted(
         width = _side(width * (100 + expand[0] + expand[2]) / 100, longest)
         height = _side(height * (100 + expand[1] + expand[3]) / 100, longest)
     made = Source(use="outpaint", picture=picture, expand=expand, strength=1.0)
-    return request.model_copy(update={"seed": seed, "count": 1, "width": width, "height": height, "source": made})
+    changes = {"seed": seed, "count": 1, "width": width, "height": height, "source": made, "control": ""}
+    return request.model_copy(update=changes)
 
 
 def upscaled(request: ImageRequest, picture: str, index: int) -> ImageRequest:
@@ -51,7 +55,9 @@ def upscaled(request: ImageRequest, picture: str, index: int) -> ImageRequest:
         raise Refused("button.largest", limit=LONGEST)
     # Nothing is added to it, so nothing is redrawn: the worker's upscaler makes it larger.
     kept = Source(use="vary", picture=picture, strength=0.0, seed=layout_seed(request, index))
-    changes = {"seed": request.seeds[index], "count": 1, "width": width, "height": height, "source": kept}
+    changes = {
+        "seed": request.seeds[index], "count": 1, "width": width, "height": height, "source": kept, "control": "",
+    }  # fmt: skip
     return request.model_copy(update=changes)
 
 

@@ -6,7 +6,6 @@ and `draw` do the work themselves.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -15,39 +14,31 @@ from typing import Any
 import torch
 from PIL import Image
 
-from ..common import ABOUT, digest, digest_of, upscaler
-from ..drawer import bank
+from ..common import ABOUT, digest, upscaler
 from ..drawer.pipeline import DrawerPipeline
-from ..drawer.reading import Reader
-from ..drawer.shelf import Shelf
-from ..errors import BankRefused, EngineError, WeightsRefused
+from ..errors import EngineError, WeightsRefused
 from ..layout import NOTHING, names_of_weights
 from . import families
-from .adapters import Adapters
-from .attached import Attached, known_adapters
+from .attached import Attached
 from .begin import RenderContext
 from .compiling import compiled
-from .controls import Controls, known_controls
+from .context import context_of
 from .drawer_finish import DrawerSketch
-from .drawer_network import DrawerNetwork
-from .embeddings import Embeddings, known_embeddings
+from .drawer_network import drawer_network
+from .embeddings import Embeddings
 from .exact import can_bfloat16
-from .images import image_prompts_of
 from .jobs import Job
 from .jobwise import Jobwise
 from .loading import load_pipeline
 from .loop import Loop
 from .network import Network, steps_together
-from .parking import bytes_of, park, resume
-from .previews import Sketch
+from .offers import offers_of
+from .parking import Held
 from .profile import Paces
 from .requests import OnProgress, RenderRequest, RenderResult, no_progress
 from .samplers import chosen, name_of
 from .schedule import slots_for
-from .triggers import Triggers
 from .usual import Usual, usual_of
-
-log = logging.getLogger(__name__)
 
 #: Raised whenever the same request may give other pixels than before.
 ENGINE_VERSION = 5
@@ -97,10 +88,8 @@ class Engine:
         self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         if threads is not None:
             torch.set_num_threads(threads)
-        self._adapters = adapters
-        self._triggers = Triggers(adapters, triggers)
-        self._embeddings = embeddings
-        self._controls = controls
+        #: What the operator's folders offer besides.
+        self.offers = offers_of(adapters, triggers, embeddings, controls)
         self._profile = profile
         self._exact = exact
         self._precision = precision
@@ -116,10 +105,8 @@ class Engine:
         self._usual: Usual | None = None
         self._image_prompts = False
         self._name = name or (weights.stem if weights.is_file() else weights.name)
-        #: What holds weights, and how many bytes they are; the digest, and the state of the files that it is of.
-        self._parts: list[Any] = []
-        self._bytes = 0
-        self._digest: tuple[str, object] = ("", None)
+        #: What holds the weights.
+        self.held = Held(weights)
 
     def load(self) -> None:
         """Read the weights and measure how many rows are worth putting together; slow.
@@ -135,7 +122,7 @@ class Engine:
         self._usual = usual_of(pipeline, self.weights)
         self._about = {
             "model": self._name,
-            "model_digest": self._digest_now(),
+            "model_digest": self.held.digest(),
             "device": self.device,
             "upscaler": "none",
             "sampler": name_of(pipeline.scheduler),
@@ -148,9 +135,9 @@ class Engine:
             if isinstance(pipeline, DrawerPipeline)
             else families.native_of(pipeline),
         }
-        self._parts = [pipeline]
+        self.held.begin(pipeline)
         self._load_parts(pipeline)
-        self._bytes = bytes_of(self._parts)
+        self.held.weigh()
 
     def _load_parts(self, pipeline: Any) -> None:
         if isinstance(pipeline, DrawerPipeline):
@@ -162,8 +149,8 @@ class Engine:
                 pipeline.scheduler = chosen(pipeline.scheduler, self._sampler)
                 self._about["sampler"] = name_of(pipeline.scheduler)
             jobwise = Jobwise(
-                pipeline, self.device, about=self._about, attached=Attached(pipeline, self._adapters),
-                embeddings=Embeddings(pipeline, self._embeddings),
+                pipeline, self.device, about=self._about, attached=Attached(pipeline, self.offers.adapter_folder),
+                embeddings=Embeddings(pipeline, self.offers.embedding_folder),
                 most_pixels=self._most_pixels,
             )  # fmt: skip
             jobwise.try_out()
@@ -175,22 +162,11 @@ class Engine:
         if self._programs is not None:
             network.program = compiled(network, self._programs, self._about["model_digest"])
         with torch.inference_mode():
-            adapters = Adapters(network, self.weights, self._adapters)
             names = names_of_weights(self.weights) if self._layout else NOTHING
-            images = image_prompts_of(network, self.weights)
-            if images is not None:
+            context = context_of(network, self.weights, self.offers, enlarge, names)
+            if context.images is not None:
                 self._image_prompts = True
-                self._parts.append(images.encoder)
-
-            def learnt() -> None:
-                # Copies of the encoders know no new words.
-                adapters.forget()
-                if images is not None:
-                    images.forget()
-
-            words = Embeddings(pipeline, self._embeddings, learnt)
-            controls = Controls(network, self._controls)
-            context = RenderContext(network, adapters, enlarge, Sketch(network), names, words, images, controls)
+                self.held.parts.append(context.images.encoder)
             paces = Paces(self._machine() + (" compiled" if network.program else ""), self._profile)
             cells = network.native // network.factor
             self._slots = slots_for(paces.get(network, network.plain, cells, cells))
@@ -203,16 +179,7 @@ class Engine:
             pipeline.denoiser.to(torch.bfloat16)
             self._about["precision"] = "bfloat16"
         side = int(pipeline.denoiser.config.size)
-        try:
-            shipped = bank.read(self.weights / bank.FOLDER, side=side)
-        except BankRefused as problem:
-            log.warning("pictures are drawn from words alone reason=%s", problem)
-            shipped = None
-        reader = Reader(pipeline.text_encoder, pipeline.tokenizer)
-        # Vectors of another encoder say nothing.
-        same = shipped is not None and shipped.encoder == digest_of(self.weights / "text_encoder")
-        shelf = Shelf(shipped, self._own_bank, side, reader.vectors if same else None)
-        network = DrawerNetwork(pipeline, self.device, shelf)
+        network = drawer_network(pipeline, self.device, self.weights, self._own_bank)
         with torch.inference_mode():
             names = names_of_weights(self.weights) if self._layout else NOTHING
             context = RenderContext(network, None, self._upscaler(torch.float32), DrawerSketch(), names)
@@ -227,7 +194,7 @@ class Engine:
             return None
         self._about["upscaler"] = digest(beside)
         loaded = upscaler.load(beside, kind=kind, device=self.device)
-        self._parts.append(loaded)
+        self.held.parts.append(loaded)
         return loaded
 
     def _network(self, pipeline: Any) -> Network | None:
@@ -249,22 +216,6 @@ class Engine:
         if self._about:
             return dict(self._about)
         return {"model": self._name, "model_digest": "", "device": self.device, "engine": ENGINE_VERSION}
-
-    def adapters(self) -> Sequence[str]:
-        """Names of the fine-tunes that may be asked for just now, in order."""
-        return known_adapters(self._adapters)
-
-    def triggers(self) -> Mapping[str, str]:
-        """Words that fine-tunes listen to, by their names."""
-        return self._triggers()
-
-    def controls(self) -> Sequence[str]:
-        """Names of the ControlNets that may be asked for just now, in order."""
-        return known_controls(self._controls)
-
-    def embeddings(self) -> Sequence[str]:
-        """Names of the textual inversions that prompts may name just now, in order."""
-        return known_embeddings(self._embeddings)
 
     @property
     def usual(self) -> Usual:
@@ -304,38 +255,15 @@ class Engine:
             raise EngineError("The engine has no weights yet: call load() first.")
         return self._loop
 
-    @property
-    def bytes(self) -> int:
-        """Of the weights; before they were loaded as many as their files have."""
-        if self._bytes:
-            return self._bytes
-        files = [self.weights] if self.weights.is_file() else self.weights.rglob("*.safetensors")
-        return sum(file.stat().st_size for file in files)
-
     def rest(self) -> None:
         """Give back what is remembered of requests, as copies with adapters merged in; the weights stay."""
         if isinstance(self._loop, Loop):
             self._loop.forget()
 
-    def park(self) -> None:
-        """Bring the weights from the device into the computer's memory; nothing is drawn until `resume`."""
-        park(self._parts)
-
-    def resume(self) -> None:
-        """Bring them back."""
-        resume(self._parts, self.device)
-
     def unload(self) -> None:
         """Give up the weights; what is known of them stays."""
-        self._loop, self._parts = None, []
-
-    def _digest_now(self) -> str:
-        """The weights' digest, which is not computed again while no file of them has changed."""
-        files = [self.weights] if self.weights.is_file() else sorted(self.weights.rglob("*"))
-        now = tuple((str(file), told.st_mtime_ns, told.st_size) for file in files for told in (file.stat(),))
-        if self._digest[1] != now:
-            self._digest = (digest(self.weights), now)
-        return self._digest[0]
+        self._loop = None
+        self.held.parts.clear()
 
     def submit(self, request: RenderRequest, on_progress: OnProgress = no_progress) -> Job:
         """Put a request in, from any thread; `run` draws it. `on_progress` is called in the engine's thread.

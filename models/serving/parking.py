@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
+
+from ..common import digest
 
 #: Bytes of a device that are left to what is drawn, besides the weights of the active model.
 SPARE = 6 * 2**30
@@ -88,3 +91,48 @@ def resume(parts: Sequence[Any], device: str) -> None:
 
 def _hooked(part: Any) -> bool:
     return any(hasattr(module, "_hf_hook") for module in modules_of([part])) and hasattr(part, "maybe_free_model_hooks")
+
+
+class Held:
+    """The weights of one model as they are held: in what, how many bytes, and which they are."""
+
+    def __init__(self, weights: Path) -> None:
+        self._weights = weights
+        #: Pipelines and modules; none while nothing is loaded.
+        self.parts: list[Any] = []
+        self._bytes = 0
+        #: And the state of the files that it is of.
+        self._digest: tuple[str, object] = ("", None)
+
+    def begin(self, pipeline: Any) -> None:
+        """Hold this pipeline, and nothing else yet."""
+        self.parts = [pipeline]
+
+    def weigh(self) -> None:
+        """Note how many bytes there are, now that all is loaded."""
+        self._bytes = bytes_of(self.parts)
+
+    @property
+    def bytes(self) -> int:
+        """Of the weights; before they were loaded as many as their files have."""
+        return self._bytes or sum(file.stat().st_size for file in self._files() if file.suffix == ".safetensors")
+
+    def digest(self) -> str:
+        """The weights' digest, which is not computed again while no file of them has changed."""
+        now = tuple((str(file), told.st_mtime_ns, told.st_size) for file in self._files() for told in (file.stat(),))
+        if self._digest[1] != now:
+            self._digest = (digest(self._weights), now)
+        return self._digest[0]
+
+    def park(self) -> None:
+        """Bring the weights from the device into the computer's memory; nothing is drawn until `resume`."""
+        park(self.parts)
+
+    def resume(self, device: str) -> None:
+        """Bring them back."""
+        resume(self.parts, device)
+
+    def _files(self) -> list[Path]:
+        if self._weights.is_file():
+            return [self._weights]
+        return sorted(file for file in self._weights.rglob("*") if file.is_file())

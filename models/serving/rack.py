@@ -22,6 +22,7 @@ from ..errors import EngineError, Unrenderable
 from .engine import Engine
 from .inbox import Inbox
 from .jobs import Job
+from .offers import Offers
 from .parking import Kept, places
 from .usual import Usual
 
@@ -159,17 +160,10 @@ class Rack(Inbox):
         """Of the first model."""
         return self.engine().describe()
 
-    def adapters(self) -> Sequence[str]:
-        return self.engine().adapters()
-
-    def controls(self) -> Sequence[str]:
-        return self.engine().controls()
-
-    def triggers(self) -> Mapping[str, str]:
-        return self.engine().triggers()
-
-    def embeddings(self) -> Sequence[str]:
-        return self.engine().embeddings()
+    @property
+    def offers(self) -> Offers:
+        """What the operator's folders offer besides, the same for all."""
+        return self.engine().offers
 
     # The engine's thread
 
@@ -266,20 +260,22 @@ class Rack(Inbox):
                 self._make_room(name, engine, all_of_it=True)
                 engine.load()
         elif not on_device:
-            engine.resume()
+            engine.held.resume(engine.device)
         self._loaded[name] = engine.device != "cpu"
         self._loaded.move_to_end(name)
         self._active = name
         (self._from_memory if from_memory else self._from_disk)[name] = time.perf_counter() - begun
 
     def _make_room(self, name: str, engine: Engine, *, all_of_it: bool = False) -> None:
-        kept = [Kept(each, self._engines[each].bytes, there) for each, there in self._loaded.items() if each != name]
+        kept = [
+            Kept(each, self._engines[each].held.bytes, there) for each, there in self._loaded.items() if each != name
+        ]
         free = None if engine.device == "cpu" else -1 if all_of_it else torch.cuda.mem_get_info(engine.device)[0]
-        needed = 0 if self._loaded.get(name, False) else engine.bytes
+        needed = 0 if self._loaded.get(name, False) else engine.held.bytes
         parked, given_up = places(kept, needed, free, self._budget)
         for each in parked:
             try:
-                self._engines[each].park()
+                self._engines[each].held.park()
                 self._loaded[each] = False
             except Exception as problem:
                 # Some quantised weights cannot be moved: they are read again.

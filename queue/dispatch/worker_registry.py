@@ -109,7 +109,9 @@ class WorkerRegistry:
                 adapters=heard.heartbeat.adapters,
                 triggers=heard.heartbeat.triggers,
                 embeddings=heard.heartbeat.embeddings,
+                controls=heard.heartbeat.controls,
                 usual=heard.heartbeat.usual,
+                digests=heard.heartbeat.digests,
                 image_prompts=heard.heartbeat.image_prompts,
                 active=heard.heartbeat.active,
             )

@@ -138,6 +138,9 @@ class ImageRequest(BaseModel):
         tuple[Name, ...], Field(max_length=4, strict=False),
         Flag("name", ("lora",), "--lora stamps", times=4, option="lora"),
     ] = ()  # fmt: skip
+    #: Name of a ControlNet in the worker's folder, which is shown the picture of `source`: that says where things are
+    #: then, and is not begun from.
+    control: Annotated[Name, Flag("name", ("control",), "--control canny", option="control")] = ""
     source: Source | None = None
     #: With a visible mark that it was made by a trained model.
     label: bool = False

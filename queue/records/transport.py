@@ -80,8 +80,12 @@ class Heartbeat(_Message):
     #: Words that these listen to, by name; names of the embeddings that prompts may name.
     triggers: Mapping[str, str] = Field(default_factory=dict[str, str])
     embeddings: tuple[str, ...] = ()
+    #: Names of its ControlNets; None: it does not say.
+    controls: tuple[str, ...] | None = None
     #: What is usual for its models, by name; workers of an earlier version do not say.
     usual: Mapping[str, Usual] = Field(default_factory=dict[str, Usual])
+    #: Digests of its models' weights, by name.
+    digests: Mapping[str, str] = Field(default_factory=dict[str, str])
     #: Those of its models that read pictures as prompts.
     image_prompts: tuple[str, ...] = ()
     #: Of one with several models: its own line, the model that it has loaded, and the seconds that it takes to have
@@ -153,8 +157,12 @@ class WorkerInfo:
     #: Words that these listen to, by name; names of the embeddings that prompts may name.
     triggers: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
     embeddings: tuple[str, ...] = ()
+    #: Names of its ControlNets; None: it does not say.
+    controls: tuple[str, ...] | None = None
     #: What is usual for its models, by name; empty: it does not say.
     usual: Mapping[str, Usual] = field(default_factory=dict[str, Usual], hash=False)
+    #: Digests of its models' weights, by name.
+    digests: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
     #: Those of its models that read pictures as prompts.
     image_prompts: tuple[str, ...] = ()
     #: The model that it has loaded, of several.

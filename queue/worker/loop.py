@@ -14,7 +14,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from secrets import token_hex
-from typing import Literal
 
 from ..errors import BrokerUnavailable, PictureGone, RenderRefused
 from ..logs import last_place, where
@@ -32,8 +31,8 @@ from ..records import (
     WorkerTransport,
 )
 from ..tasks import end
-from .running import Running
-from .settings import Handler, JobContext, Loaded, WorkerSettings
+from .running import Running, outcome_of
+from .settings import Handler, JobContext, WorkerSettings, heartbeat_of
 
 log = logging.getLogger(__name__)
 
@@ -164,7 +163,7 @@ class Worker:
             log.error("job %s broke %d workers; given up", job, delivery.attempt - 1)
             over = Running(delivery=delivery, attempt=delivery.attempt - 1)
             detail = f"{over.attempt} attempts ended without a word: each killed its worker, or the worker vanished"
-            await self._finish(over, _outcome(over, "dead", error=BROKEN, detail=detail))
+            await self._finish(over, outcome_of(over, "dead", error=BROKEN, detail=detail))
             return False
         self._running[job] = Running(delivery=delivery, attempt=delivery.attempt)
         task = asyncio.create_task(self._work(self._running[job]), name=f"job {job}")
@@ -203,11 +202,11 @@ class Worker:
         except PictureGone:
             # Given back, so that it comes again with its pictures, or ends if those are gone altogether.
             log.warning("job %s: its pictures are not in nats-server; handed back", message.job)
-            await self._finish(running, _outcome(running, "returned"))
+            await self._finish(running, outcome_of(running, "returned"))
         except RenderRefused as refusal:
             log.info("job %s is refused: %s", message.job, refusal.code)
             await self._finish(
-                running, _outcome(running, "failed", error=refusal.code, detail=f"refused by {self._settings.name}")
+                running, outcome_of(running, "failed", error=refusal.code, detail=f"refused by {self._settings.name}")
             )
         except Exception as error:
             log.error(  # noqa: TRY400 (its text may quote a prompt)
@@ -215,7 +214,7 @@ class Worker:
             )
             await self._broke(running, f"{type(error).__name__} at {last_place(error)}, on {self._settings.name}")
         else:
-            outcome = _outcome(running, "rendered").model_copy(
+            outcome = outcome_of(running, "rendered").model_copy(
                 update={"metadata": rendered.metadata, "seconds": rendered.seconds or time.monotonic() - began}
             )
             await self._finish(running, outcome, rendered.pictures)
@@ -234,14 +233,14 @@ class Worker:
         if running.cancelled:
             await self._acknowledge(running)
         elif running.returning:
-            await self._finish(running, _outcome(running, "returned"))
+            await self._finish(running, outcome_of(running, "returned"))
         else:
             log.error("job %s: attempt %d cancelled itself", running.delivery.message.job, running.attempt)
             await self._broke(running, f"the renderer cancelled itself, on {self._settings.name}")
 
     async def _broke(self, running: Running, detail: str) -> None:
         if running.attempt >= running.delivery.message.max_attempts:
-            await self._finish(running, _outcome(running, "dead", error=BROKEN, detail=detail))
+            await self._finish(running, outcome_of(running, "dead", error=BROKEN, detail=detail))
         else:
             await self._transport.retry(running.delivery, RETRY_SECONDS)
 
@@ -295,27 +294,10 @@ class Worker:
                     await self._news.wait()
 
     def _heartbeat(self, *, bye: bool = False) -> Heartbeat:
-        several = self._settings.loaded
-        loaded = Loaded("", self._settings.slots, self._capability.models, {}) if several is None else several()
-        return Heartbeat(
-            name=self._settings.name,
-            instance=self._instance,
-            slots=0 if self._draining else min(loaded.slots, self._settings.slots),
-            device=self._settings.device,
-            models=loaded.models,
-            line=self._capability.line,
-            active=loaded.active,
-            swaps=loaded.swaps,
-            pool=self._capability.pool,
-            side=self._capability.side,
-            adapters=None if self._settings.adapters is None else tuple(self._settings.adapters()),
-            triggers={} if self._settings.triggers is None else self._settings.triggers(),
-            embeddings=() if self._settings.embeddings is None else tuple(self._settings.embeddings()),
-            usual=self._settings.usual,
-            image_prompts=tuple(self._settings.image_prompts),
+        return heartbeat_of(
+            self._settings, self._capability, self._instance, draining=self._draining, bye=bye,
             running={job: running.attempt for job, running in self._running.items()},
-            bye=bye,
-        )
+        )  # fmt: skip
 
     # Stopping
 
@@ -328,7 +310,7 @@ class Worker:
             async with asyncio.timeout(STOP_TIMEOUT):
                 for delivery in await self._transport.leftovers():
                     unbegun = Running(delivery=delivery, attempt=delivery.attempt)
-                    await self._finish(unbegun, _outcome(unbegun, "returned"))
+                    await self._finish(unbegun, outcome_of(unbegun, "returned"))
         if self._tasks:
             log.info("stopping: %d running jobs may take %.0f s", len(self._tasks), self._settings.drain_seconds)
             await asyncio.wait(self._tasks, timeout=self._settings.drain_seconds)
@@ -338,25 +320,6 @@ class Worker:
             running.returning = True
             running.interrupt()
         await asyncio.wait(self._tasks, timeout=STOP_TIMEOUT)
-
-
-def _outcome(
-    running: Running,
-    kind: Literal["rendered", "failed", "dead", "returned"],
-    *,
-    error: str | None = None,
-    detail: str | None = None,
-) -> Outcome:
-    message = running.delivery.message
-    return Outcome(
-        job=message.job,
-        generation=message.generation,
-        sequence=running.delivery.sequence,
-        attempt=running.attempt,
-        kind=kind,
-        error=error,
-        detail=detail,
-    )
 
 
 async def _either(*events: asyncio.Event) -> None:

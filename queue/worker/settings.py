@@ -6,7 +6,17 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..nats import Credentials
-from ..records import NOTHING, POOL, ImageRequest, Progress, Rendered, Usual, WorkerTransport
+from ..records import (
+    NOTHING,
+    POOL,
+    Capability,
+    Heartbeat,
+    ImageRequest,
+    Progress,
+    Rendered,
+    Usual,
+    WorkerTransport,
+)
 
 
 class JobContext:
@@ -66,11 +76,50 @@ class WorkerSettings:
     #: Gives the words that these listen to, by name, and the names of the embeddings that prompts may name.
     triggers: Callable[[], Mapping[str, str]] | None = None
     embeddings: Callable[[], Sequence[str]] | None = None
+    #: Gives the names of the ControlNets that may be asked for just now.
+    controls: Callable[[], Sequence[str]] | None = None
     #: What is usual for its models, by name.
     usual: Mapping[str, Usual] = field(default_factory=dict[str, Usual])
+    #: Digests of its models' weights, by name.
+    digests: Mapping[str, str] = field(default_factory=dict[str, str])
     #: Those of its models that read pictures as prompts.
     image_prompts: Sequence[str] = ()
     #: Of one with several models: how they stand. It then has a line of its own.
     loaded: Callable[[], Loaded] | None = None
     #: How long running jobs may go on once the worker is told to stop.
     drain_seconds: float = 30.0
+
+
+def heartbeat_of(
+    settings: WorkerSettings,
+    capability: Capability,
+    instance: str,
+    *,
+    running: Mapping[str, int],
+    draining: bool = False,
+    bye: bool = False,
+) -> Heartbeat:
+    """What a worker says of itself just now; `running`: the attempt of each job that it works on."""
+    several = settings.loaded
+    loaded = Loaded("", settings.slots, capability.models, {}) if several is None else several()
+    return Heartbeat(
+        name=settings.name,
+        instance=instance,
+        slots=0 if draining else min(loaded.slots, settings.slots),
+        device=settings.device,
+        models=loaded.models,
+        line=capability.line,
+        active=loaded.active,
+        swaps=loaded.swaps,
+        pool=capability.pool,
+        side=capability.side,
+        adapters=None if settings.adapters is None else tuple(settings.adapters()),
+        triggers={} if settings.triggers is None else settings.triggers(),
+        embeddings=() if settings.embeddings is None else tuple(settings.embeddings()),
+        controls=None if settings.controls is None else tuple(settings.controls()),
+        usual=settings.usual,
+        digests=settings.digests,
+        image_prompts=tuple(settings.image_prompts),
+        running=running,
+        bye=bye,
+    )

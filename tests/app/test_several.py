@@ -76,6 +76,7 @@ async def test_one_worker_draws_with_two_models(queue: Queue, rack: RackLike) ->
         (told,) = await queue.workers()
         assert told.models == ("one", "second")
         assert set(told.usual) == {"one", "second"}
+        assert told.digests == {name: rack.engine(name).describe()["model_digest"] for name in told.models}
         assert (await queue.usual("second")).steps == 16
         await until(lambda: queue._registry.workers(asyncio.get_running_loop().time())[0].active == rack.active)
         async with api(queue) as client:

@@ -149,6 +149,33 @@ async def test_a_picture_is_a_prompt_where_the_model_reads_one(
         await told(queue)
 
 
+async def test_a_picture_says_where_things_are(
+    standin: StandIn, queue: Queue, easel: Easel, tmp_path: Path, studio: Channel, ada: Member
+) -> None:
+    """--control with a picture reaches the worker, weighted or not; without a picture, or by another name, it is
+    refused at once. /info and the option list what there is."""
+    file = Upload(png(1, 96, 64), "mine.png")
+    async with a_worker(queue, easel, controls=("canny", "depth")), a_bot(standin, queue, tmp_path):
+        for typed, picture, says in (
+            ("an apple --control canny", None, "needs a picture"),
+            ("an apple --control pose", file, "ControlNet pose. There are: canny, depth"),
+        ):
+            given = {} if picture is None else {"image": picture}
+            refused = await answer(standin, ada, studio, "imagine", prompt=typed, **given)
+            assert says in refused.content
+        for typed in ("canny", "depth:0.5"):
+            asked = await standin.slash(ada, studio, "imagine", prompt=f"an apple --control {typed}", image=file)
+            await asked.wait_for(lambda seen: bool(seen.attachments), timeout=30)
+            assert easel.begun[-1].control == typed
+            assert easel.begun[-1].source is not None
+        info = (await answer(standin, ada, studio, "info")).content
+        assert "with a picture): canny, depth" in info
+        found = await standin.autocomplete(ada, studio, "imagine", focused="control", prompt="x", control="de")
+        assert [choice.value for choice in await found.choices()] == ["depth"]
+        await told(queue)
+    assert len(easel.begun) == 2
+
+
 async def test_lists_show_what_is_theirs(
     standin: StandIn, queue: Queue, easel: Easel, tmp_path: Path, studio: Channel, ada: Member
 ) -> None:

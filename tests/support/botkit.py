@@ -93,6 +93,7 @@ async def a_worker(
     triggers: Mapping[str, str] | None = None,
     embeddings: Sequence[str] = (),
     image_prompts: Sequence[str] = (),
+    controls: Sequence[str] | None = None,
 ) -> AsyncGenerator[None]:
     """A worker in this process, connected when the block begins; it tells of `models` and `adapters` if given any."""
     stop, ready = asyncio.Event(), asyncio.Event()
@@ -110,6 +111,7 @@ async def a_worker(
             triggers=lambda: triggers or {},
             embeddings=lambda: embeddings,
             image_prompts=image_prompts,
+            controls=None if controls is None else lambda: controls,
         ),
     )
     task = asyncio.create_task(worker.run(stop, ready.set))

@@ -96,7 +96,7 @@ def test_it_is_drawn_as_stock_draws_it(write: Any, tmp_path: Path) -> None:
     write_control(weights, folder / "depth", seed=6)
     engine = loaded(weights, folder)
     assert isinstance(engine.loop, Loop)
-    assert list(engine.controls()) == ["canny", "depth"]
+    assert list(engine.offers.controls()) == ["canny", "depth"]
     plain = engine.draw(ASK).pictures[0].tobytes()
     made = engine.draw(SHOWN)
     assert apart(made, stock_picture(weights, folder / "canny", edges(PICTURE))) <= 1

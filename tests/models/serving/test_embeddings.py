@@ -156,7 +156,7 @@ def test_what_does_not_fit_is_refused_by_name(write: Any, tmp_path: Path) -> Non
     (embeddings / "torn.safetensors").write_bytes(b"torn")
     (embeddings / "pickled.pt").write_bytes(b"never opened")
     engine = loaded(write(tmp_path / "toy"), embeddings)
-    assert list(engine.embeddings()) == ["none", "other", "torn", "wide", "xl"]
+    assert list(engine.offers.embeddings()) == ["none", "other", "torn", "wide", "xl"]
     before = engine.draw(ASK).pictures[0].tobytes()
     for name, said in (
         ("wide", "another base model"), ("xl", "another base model"), ("none", "no numbers"), ("torn", "is damaged"),

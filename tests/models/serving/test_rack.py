@@ -94,8 +94,8 @@ def test_what_was_used_last_stays_in_memory(folders: dict[str, Path], monkeypatc
 
     monkeypatch.setattr(Engine, "load", load)
     all_in = rack_of(folders)
-    sizes = {name: all_in.engine(f"the-{name}").bytes for name in folders}
-    assert sizes["toy"] == bytes_of(all_in.engine("the-toy")._parts) > 10_000
+    sizes = {name: all_in.engine(f"the-{name}").held.bytes for name in folders}
+    assert sizes["toy"] == bytes_of(all_in.engine("the-toy").held.parts) > 10_000
     loads.clear()
     for name in ("sd", "flux", "toy"):
         all_in.draw(replace(ASK, model=f"the-{name}"))
@@ -201,8 +201,8 @@ def test_every_network_is_moved(folders: dict[str, Path], name: str) -> None:
     engine.load()
     engine.draw(ASK)
     engine.rest()
-    resume(engine._parts, "meta")
-    pipeline = engine._parts[0]
+    resume(engine.held.parts, "meta")
+    pipeline = engine.held.parts[0]
     networks = [each for each in pipeline.components.values() if isinstance(each, torch.nn.Module)]
     assert len(networks) >= 3
     assert {str(weight.device) for network in networks for weight in network.parameters()} == {"meta"}
