@@ -149,7 +149,7 @@ def begin(context: RenderContext, request: RenderRequest, first: int) -> Begun:
     lane = Lane(variant.name, *cells, request.tile, count)
     unasked = network.encode_prompt(variant, request.negative, count)
     unasked = unasked if seen is None else seen.rows(unasked, asked=False)
-    unasked = replace(unasked, shown=shown)
+    unasked = unasked if shown is None else replace(unasked, shown=shown)
     shape = (network.channels, *cells)
     columns: list[list[Picture]] = []
     for k, texts in enumerate(drawn):
@@ -157,7 +157,8 @@ def begin(context: RenderContext, request: RenderRequest, first: int) -> Begun:
         asked = [(network.encode_prompt(variant, text, count), weight) for text, weight in texts]
         if seen is not None:
             asked = [(seen.rows(words, asked=True), weight) for words, weight in asked]
-        asked = [(replace(words, shown=shown), weight) for words, weight in asked]
+        if shown is not None:
+            asked = [(replace(words, shown=shown), weight) for words, weight in asked]
         words, shares = drawing.rows_and_shares(asked, unasked, how.guidance)
         seeds = [seed_of(seed, k) for seed in request.seeds]
         columns.append(
