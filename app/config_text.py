@@ -27,7 +27,7 @@ def write_sections(sections: Mapping[str, BaseModel], head: str = "") -> str:
     for name, section in sections.items():
         lines += ["", "", f"[{name}]"] if lines else [f"[{name}]"]
         for key, field in type(section).model_fields.items():
-            lines += ["", *comment(field.description or ""), f"{key} = {_value(getattr(section, key))}"]
+            lines += ["", *comment(field.description or ""), f"{key} = {written(getattr(section, key))}"]
     return "\n".join(lines) + "\n"
 
 
@@ -35,7 +35,8 @@ def comment(description: str) -> list[str]:
     return [f"# {line}" for line in textwrap.wrap(description, 108, break_on_hyphens=False)]
 
 
-def _value(value: Any) -> str:
+def written(value: Any) -> str:
+    """A value in TOML; passwords in addresses are hidden."""
     if isinstance(value, str):
         return json.dumps(hide_in_address(value), ensure_ascii=False)
     if isinstance(value, frozenset | set):

@@ -38,6 +38,7 @@ class Wish:
     guidance: float | None = None
     size: int | None = None
     model: str = ""
+    svg: bool = False
 
     def request(self, usual: Usual = ANY_MODEL, seed: int | None = None) -> ImageRequest:
         """The checked request, with what is `usual` where nothing is said; a missing seed is `seed`, or drawn.
@@ -78,6 +79,7 @@ class Wish:
             "steps": self.steps,
             "guidance": self.guidance,
             "model": self.model or None,
+            "svg": self.svg or None,
         }
         return {name: value for name, value in options.items() if value is not None}
 
@@ -163,5 +165,4 @@ def imagine(configuration: Configuration, wish: Wish, console: Console) -> Seque
             # In the words of a served job's end, with what the engine says of it.
             said = f"{failure(error.code)}: {error}" if isinstance(error, Unrenderable) else str(error)
             raise Refused(said) from None
-    write_files(files, pictures)
-    return files
+    return write_files(files, pictures, svg=request.svg)

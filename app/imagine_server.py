@@ -57,8 +57,7 @@ async def imagine_on_server(address: str, wish: Wish, console: Console) -> Seque
         if not ended["pictures"]:
             raise Refused(ended.get("message") or f"the job was {ended['state']}")
         pictures = [await client.picture(url) for url in ended["pictures"]]
-    write_files(files, pictures)
-    return files
+    return write_files(files, pictures, svg=request.svg)
 
 
 class _Client:

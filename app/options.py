@@ -170,12 +170,12 @@ class RenderOptions(BaseModel):
         ),
     )
     drain_seconds: float = Field(
-        default=5.0,
+        default=10.0,
         ge=0.0,
         le=600.0,
         description=(
             "How long a stopping worker goes on with what it renders (0 to 600 seconds); the rest is handed back "
-            "and rendered later."
+            "and rendered later. Stopping takes up to fifteen seconds more: whoever stops it must wait so long."
         ),
     )
 
@@ -250,5 +250,24 @@ class LogOptions(BaseModel):
 
     level: Literal["debug", "info", "warning", "error"] = Field(
         default="info",
-        description='How much is logged: "debug", "info", "warning" or "error". Prompts and tokens never are.',
+        description='How much is logged: "debug", "info", "warning" or "error". Tokens never are.',
+    )
+    format: Literal["text", "json", "auto"] = Field(
+        default="text",
+        description=(
+            '"text": one line for people; "json": one JSON object a line, for programs that gather logs; "auto": text '
+            "on a terminal, JSON elsewhere, which the container images choose."
+        ),
+    )
+    prompts: bool = Field(
+        default=False,
+        description="Whether the log quotes the prompt of each new job. Tell your members when you turn it on.",
+    )
+    traces: str = Field(
+        default="",
+        max_length=500,
+        description=(
+            "Address of an OpenTelemetry collector (OTLP over HTTP), such as http://127.0.0.1:4318/v1/traces, that "
+            "gets the times of each piece of a job's way. Needs the extra `tracing`. Empty: none."
+        ),
     )

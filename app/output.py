@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..queue.pictures import traced
 from .errors import OutputError
 
 
@@ -18,6 +19,11 @@ def output_files(out: Path, count: int) -> tuple[Path, ...]:
     Raises:
         OutputError: the name is not one of a PNG file.
     """
+    if out.suffix.lower() == ".svg":
+        raise OutputError(
+            f"--out {out}: pictures are PNG files; name it {out.with_suffix('.png')}, and add --svg to the prompt for "
+            "an SVG beside it"
+        )
     if out.suffix.lower() != ".png":
         raise OutputError(
             f"--out {out}: pictures are PNG files; name it {out.with_suffix('.png') if out.name else 'apple.png'}"
@@ -46,13 +52,18 @@ def check_writable(files: Sequence[Path]) -> None:
         raise _problem(folder, error) from None
 
 
-def write_files(files: Sequence[Path], pictures: Sequence[bytes]) -> None:
-    """Write each picture whole or not at all; what stood under its name before is replaced.
+def write_files(files: Sequence[Path], pictures: Sequence[bytes], *, svg: bool = False) -> Sequence[Path]:
+    """Write each picture whole or not at all, with `svg` its SVG beside it; what stood under a name before is replaced.
+
+    Gives the names of all files.
 
     Raises:
         OutputError: says what stands in the way.
     """
-    for file, data in zip(files, pictures, strict=True):
+    written = list(zip(files, pictures, strict=True))
+    if svg:
+        written += [(file.with_suffix(".svg"), traced(data)) for file, data in written]
+    for file, data in written:
         part = file.with_name(f".{file.name}.{os.getpid()}.part")
         try:
             part.write_bytes(data)
@@ -61,6 +72,7 @@ def write_files(files: Sequence[Path], pictures: Sequence[bytes]) -> None:
             with contextlib.suppress(OSError):
                 part.unlink()
             raise _problem(file, error) from None
+    return [file for file, _ in written]
 
 
 def _problem(path: Path, error: OSError) -> OutputError:

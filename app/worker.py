@@ -13,12 +13,14 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..models.errors import EngineError
 from ..queue.errors import BrokerUnavailable, QueueUnavailable
 from ..queue.nats import Credentials
+from ..queue.observe import Spans, WorkerMeters
 from ..queue.worker import Loaded, Worker, WorkerSettings
 from .engine_thread import EngineThread
 from .errors import WorkerError
@@ -27,6 +29,9 @@ from .packages import import_behind, of_import, silence
 from .render import EngineLike, RackLike, is_rack, make_handler, usual_for
 from .settings import Configuration
 from .signals import stop_on_signals, stop_with_parent
+from .tracing import open_spans
+from .worker_api import operator_api
+from .worker_figures import EngineFigures
 
 if TYPE_CHECKING:
     from ..models.serving.engine import Engine
@@ -158,9 +163,36 @@ async def run_worker(configuration: Configuration, *, nats_url: str, device: str
     stop = stop_on_signals()
     if with_parent:
         stop_with_parent(stop)
-    render = configuration.settings.render
     for weights in configuration.models.values():
         check_weights(weights)
+    meters, spans = WorkerMeters(), open_spans(configuration.settings.log.traces, f"worker {device}")
+    found = _Found()
+    meters.registry.register(EngineFigures(lambda: found.engine))
+    async with operator_api(configuration.settings.web, meters.registry, found.lacking):
+        await _work(configuration, nats_url, device, stop, found, meters, spans)
+    await asyncio.to_thread(spans.close)
+    log.info("worker stopped")
+    leave_now()
+
+
+class _Found:
+    """How far the start has come."""
+
+    engine: EngineLike | None = None
+    worker: Worker | None = None
+
+    def lacking(self) -> str | None:
+        """Why nothing can be drawn now."""
+        if self.worker is None:
+            return "the weights are being loaded"
+        return None if self.worker.connected else "nats-server is not connected"
+
+
+async def _work(
+    configuration: Configuration, nats_url: str, device: str, stop: asyncio.Event, found: _Found,
+    meters: WorkerMeters, spans: Spans,
+) -> None:  # fmt: skip
+    render = configuration.settings.render
     begun = time.monotonic()
     thread = EngineThread()
     load = load_rack if len(configuration.models) > 1 else load_engine
@@ -171,7 +203,7 @@ async def run_worker(configuration: Configuration, *, nats_url: str, device: str
         log.info("worker stopped while loading")
         leave_now()
     stopping.cancel()
-    engine = loading.result()
+    engine = found.engine = loading.result()
     about = engine.describe()
     log.info(
         "weights loaded model=%s device=%s seconds=%.1f", about["model"], about["device"], time.monotonic() - begun
@@ -180,8 +212,8 @@ async def run_worker(configuration: Configuration, *, nats_url: str, device: str
     # From here on that thread draws, until the process ends.
     drawing = asyncio.ensure_future(thread.call(engine.run))
     drawing.add_done_callback(lambda _: stop.set())
-    worker = Worker(
-        make_handler(engine, finisher, seconds=render.longest_seconds),
+    worker = found.worker = Worker(
+        make_handler(engine, finisher, seconds=render.longest_seconds, spans=spans),
         WorkerSettings(
             nats_url=nats_url,
             credentials=worker_credentials(configuration),
@@ -195,6 +227,9 @@ async def run_worker(configuration: Configuration, *, nats_url: str, device: str
             controls=engine.offers.controls,
             drain_seconds=render.drain_seconds,
             **what_it_draws(engine, render.slots),
+            version=installed_version("daguerre"),
+            meters=meters,
+            spans=spans,
         ),
     )
     if is_rack(engine):
@@ -206,8 +241,6 @@ async def run_worker(configuration: Configuration, *, nats_url: str, device: str
         raise WorkerError(
             f"{error} (address {nats_url}; the token is the environment variable DAGUERRE_NATS_TOKEN)"
         ) from None
-    log.info("worker stopped")
-    leave_now()
 
 
 def what_it_draws(engine: EngineLike, slots: int) -> dict[str, Any]:

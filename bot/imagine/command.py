@@ -18,7 +18,7 @@ from .suggestions import known_adapters, known_controls, known_models, known_sty
 #: Options of the command that are flags too, in the order in which Discord offers them; a new one comes last.
 ORDER = (
     *("count", "aspect", "no", "style", "seed", "image_weight", "fit", "stylize", "chaos", "quality", "steps", "stop"),
-    *("tile", "draft", "transparent", "raw", "model", "lora", "repeat", "relaxed"),
+    *("tile", "draft", "transparent", "svg", "raw", "model", "lora", "repeat", "relaxed"),
 )
 FLAG_OPTIONS = sorted(FLAGS, key=lambda flag: ORDER.index(flag.option) if flag.option in ORDER else len(ORDER))
 #: The picture to begin from stands before the flags about it.

@@ -32,6 +32,7 @@ EMOJI = {
     "delete": "🗑️",
     "emoji": "😀",
     "sticker": "🏷️",
+    "vector": "📐",
     "report": "🚩",
     "more": "➕",
 }
@@ -85,5 +86,6 @@ def more_rows(job: str, picture: int | None, *, theirs: bool, report: bool) -> R
     usual = ("info", "report") if report else ("info",)
     rows: tuple[tuple[str, ...], ...] = (usual,)
     if theirs and picture is not None:
-        rows = (("subtle", "region", "zoom15", "zoom20"), ("left", "right", "up", "down"), ("emoji", "sticker", *usual))
+        files = ("emoji", "sticker", "vector", *usual)
+        rows = (("subtle", "region", "zoom15", "zoom20"), ("left", "right", "up", "down"), files)
     return tuple(tuple(Key(action, job, picture) for action in row) for row in rows)

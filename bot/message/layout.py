@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Literal
 
 from ...queue.moderation import Permit
+from ...queue.pictures import traced
 from ...queue.records import ImageRequest
 from .card import Attached, alt_text, file_name
 from .encode import Encoded, fitting, grid, ladder
@@ -46,6 +47,13 @@ async def fitted(parts: Sequence[Attached], limit: int) -> tuple[str, tuple[Atta
     """The same files, each of at most `limit` bytes, and their format; None where none is small enough."""
     encoded = await fitting(ladder(tuple(part.data for part in parts)), limit)
     return None if encoded is None else (encoded.format, named(parts, encoded))
+
+
+async def vectors(request: ImageRequest, pictures: Sequence[bytes], locale: str) -> tuple[Attached, ...]:
+    """An SVG of each picture, for files beside them."""
+    description = alt_text(request, locale)
+    drawn = [await asyncio.to_thread(traced, data) for data in pictures]
+    return tuple(Attached(file_name(request, index, ".svg"), data, description) for index, data in enumerate(drawn))
 
 
 def as_permitted(given: Permit, files: tuple[Attached, ...]) -> tuple[Attached, ...]:

@@ -13,7 +13,7 @@ from ..errors import Refused
 from ..faults import Verdict, verdict
 from ..imagine import Order, ask
 from ..interaction import Interaction, answer, locale_of, permit, queue_of
-from ..message import Attached, Key, as_permitted, fitting, ladder, laid_out, named, one_picture_card, view_of
+from ..message import Attached, Key, as_permitted, fitting, ladder, laid_out, named, one_picture_card, vectors, view_of
 from ..text import text
 from .expressions import open_expression_form
 from .region_form import open_region
@@ -98,6 +98,21 @@ async def use(pressed: Pressed) -> None:
     message = await send_files(interaction, card.content, parts, view_of(card.rows, card.locale))
     if not alone and interaction.guild_id is not None and interaction.channel_id is not None:
         await queue.moderation.store.copied(job.id, str(interaction.guild_id), interaction.channel_id, message)
+
+
+async def vector(pressed: Pressed) -> None:
+    """The picture as SVG, for the presser alone."""
+    interaction, job = pressed.interaction, pressed.job
+    given = await permit(interaction, Use.LOOK, job)
+    if pressed.picture >= len(job.pictures):
+        raise Refused("button.gone")
+    await interaction.response.defer(thinking=True, ephemeral=True)
+    data = (await queue_of(interaction).pictures(given))[pressed.picture]
+    request = job.request.model_copy(update={"count": 1, "seed": job.request.seeds[pressed.picture]})
+    (file,) = as_permitted(given, await vectors(request, [data], pressed.locale))
+    if len(file.data) > interaction.filesize_limit:
+        raise Refused("button.too_large")
+    await interaction.edit_original_response(attachments=[file.file()])
 
 
 async def send_files(

@@ -12,7 +12,7 @@ from ..errors import Refused
 from ..interaction import Component, Interaction, actionable_job, may_touch, queue_of
 from ..message import EMOJI, TEMPLATE, Key
 from ..moderation import open_report_form
-from .actions import Pressed, again, expression, like, pan, region, remix, upscale, use, vary, zoom
+from .actions import Pressed, again, expression, like, pan, region, remix, upscale, use, vary, vector, zoom
 from .anyone import delete_message, show_info, show_more
 
 
@@ -79,5 +79,6 @@ ACTIONS: Mapping[str, Callable[[Pressed], Awaitable[None]]] = {
     "like": like,
     "emoji": expression,
     "sticker": expression,
+    "vector": vector,
 }
 assert {"cancel", *FOR_ALL, *ACTIONS} == set(EMOJI)

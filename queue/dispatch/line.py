@@ -36,7 +36,7 @@ class WaitingLine:
 
     def __init__(self, *, relax_share: float, limits: Limits) -> None:
         self.queue = FairQueue(relax_share)
-        self._limits = limits
+        self.limits = limits
         self._relax_share = relax_share
         self._out: dict[str, _Out] = {}
         #: Of each group with several models, by its name.
@@ -232,7 +232,7 @@ class WaitingLine:
 
     def _full(self, entry: Entry) -> bool:
         """Whether its member or server has as many jobs with workers as are allowed."""
-        limits = self._limits
+        limits = self.limits
         return bool(
             (limits.running_per_member and self._running["member", entry.member] >= limits.running_per_member)
             or (limits.running_per_server and self._running["server", entry.server] >= limits.running_per_server)

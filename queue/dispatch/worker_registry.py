@@ -114,6 +114,7 @@ class WorkerRegistry:
                 digests=heard.heartbeat.digests,
                 image_prompts=heard.heartbeat.image_prompts,
                 active=heard.heartbeat.active,
+                version=heard.heartbeat.version,
             )
             for heard in self._live(now)
         )

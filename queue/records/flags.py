@@ -80,7 +80,7 @@ FOLLOWS: Mapping[str, str] = {"guidance": "stylize", "width": "ratio", "height":
 #: In which order flags are written and explained; a new one comes last.
 ORDER = (
     *("ratio", "seed", "negative", "stylize", "chaos", "quality", "steps", "stop", "tile", "image_weight", "fit"),
-    *("repeat", "style", "draft", "transparent", "raw", "model", "adapters", "count", "relaxed"),
+    *("repeat", "style", "draft", "transparent", "svg", "raw", "model", "adapters", "count", "relaxed"),
 )
 
 

@@ -133,6 +133,8 @@ class ImageRequest(BaseModel):
     raw: Annotated[bool, Flag("switch", ("raw",))] = False
     #: What steps the picture, in place of the model's own scheduler; empty: that one.
     sampler: Annotated[Name, Flag("name", ("sampler",), "--sampler euler-a", choices=SAMPLERS, named=True)] = ""
+    #: With an SVG of each picture beside it, traced (queue/pictures/vector.py).
+    svg: Annotated[bool, Flag("switch", ("svg",))] = False
     #: Names of LoRA adapters in the worker's folder.
     adapters: Annotated[
         tuple[Name, ...], Field(max_length=4, strict=False),

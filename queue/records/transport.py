@@ -95,6 +95,8 @@ class Heartbeat(_Message):
     swaps: Mapping[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(default_factory=dict[str, float])
     #: The attempt of each job that it works on.
     running: Mapping[str, int]
+    #: Of its program; workers of an earlier version do not say.
+    version: str = ""
     #: It is going away and takes nothing more.
     bye: bool = False
 
@@ -167,6 +169,8 @@ class WorkerInfo:
     image_prompts: tuple[str, ...] = ()
     #: The model that it has loaded, of several.
     active: str = ""
+    #: Of its program; empty: it does not say.
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from secrets import token_hex
 from ..errors import BrokerUnavailable, PictureGone, RenderRefused
 from ..logs import last_place, where
 from ..nats import NatsWorker
+from ..observe import about_job
 from ..records import (
     HEARTBEAT_SECONDS,
     NOTHING,
@@ -79,6 +80,15 @@ class Worker:
         #: (job, generation) of jobs whose outcome is stored.
         self._finished: OrderedDict[tuple[str, int], None] = OrderedDict()
         self._free = asyncio.Semaphore(settings.slots)
+        self._meters, self._spans = settings.meters, settings.spans
+        self._meters.slots.set(settings.slots)
+        self._meters.running.set_function(lambda: len(self._running))
+        self._meters.connected.set_function(lambda: float(self.connected))
+
+    @property
+    def connected(self) -> bool:
+        """Whether nats-server is there."""
+        return self._nats.connection.session is not None
 
     async def run(self, stop: asyncio.Event, on_ready: Callable[[], None] | None = None) -> None:
         """Work until `stop` is set or the owner drains us; then finish what runs, within `drain_seconds`, and hand
@@ -176,11 +186,13 @@ class Worker:
     async def _work(self, running: Running) -> None:
         job = running.delivery.message.job
         try:
-            await self._transport.keep(running.delivery)
-            await self._transport.started(
-                Started(job=job, worker=self._settings.name, attempt=running.attempt, instance=self._instance)
-            )
-            await self._render(running)
+            with about_job(job), self._spans.within(job, "attempt", attempt=running.attempt):
+                log.info("job %s begins attempt=%d", job, running.attempt)
+                await self._transport.keep(running.delivery)
+                await self._transport.started(
+                    Started(job=job, worker=self._settings.name, attempt=running.attempt, instance=self._instance)
+                )
+                await self._render(running)
         except Exception as error:
             # A bug of this loop, not of the handler. The lease runs out and the job is tried again.
             log.error("job %s: the worker failed: %s", job, where(error))  # noqa: TRY400 (its text may quote a prompt)
@@ -246,6 +258,7 @@ class Worker:
 
     async def _finish(self, running: Running, outcome: Outcome, pictures: Sequence[bytes] = ()) -> None:
         """The outcome first, the acknowledgement second: a crash between them repeats, and loses nothing."""
+        self._meters.outcomes.labels(outcome.kind).inc()
         await self._transport.report(outcome.model_copy(update={"worker": self._settings.name}), pictures)
         await self._acknowledge(running)
 

@@ -51,7 +51,7 @@ def outcome_of(
     error: str | None = None,
     detail: str | None = None,
 ) -> Outcome:
-    """How an attempt ended, without its pictures."""
+    """How a job in work ended."""
     message = running.delivery.message
     return Outcome(
         job=message.job,

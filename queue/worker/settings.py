@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..nats import Credentials
+from ..observe import NoSpans, Spans, WorkerMeters
 from ..records import (
     NOTHING,
     POOL,
@@ -88,6 +89,10 @@ class WorkerSettings:
     loaded: Callable[[], Loaded] | None = None
     #: How long running jobs may go on once the worker is told to stop.
     drain_seconds: float = 30.0
+    #: Of this program, told to the control process.
+    version: str = ""
+    meters: WorkerMeters = field(default_factory=WorkerMeters)
+    spans: Spans = field(default_factory=NoSpans)
 
 
 def heartbeat_of(
@@ -121,5 +126,6 @@ def heartbeat_of(
         digests=settings.digests,
         image_prompts=tuple(settings.image_prompts),
         running=running,
+        version=settings.version,
         bye=bye,
     )

@@ -58,6 +58,7 @@ def config(tmp_path: Path) -> str:
     [
         (("imagine", "", "--out", "a.png"), 65, "prompt is empty"),
         (("imagine", "x" * 1001, "--out", "a.png"), 65, "prompt is too long: at most 1000 characters"),
+        (("imagine", "apple", "--out", "a.svg"), 73, "add --svg to the prompt"),
         (("imagine", "a", "--out", "a.png", "--count", "0"), 65, "count must be a whole number from 1 to 4"),
         (("imagine", "a", "--out", "a.png", "--count", "99"), 65, "count must be a whole number from 1 to 4"),
         (("imagine", "a", "--out", "a.png", "--size", "100"), 65, "--size must be a whole number from 64 to 2048"),
@@ -221,6 +222,18 @@ def test_what_nothing_says_is_as_the_weights_are_made(tmp_path: Path) -> None:
         with Image.open(file) as picture:
             assert (picture.info["Steps"], picture.info["Guidance"]) == (steps, guidance)
             assert picture.size == ((64, 64) if wish.size is None else (128, 128))
+
+
+@pytest.mark.parametrize("typed", [("a red apple --svg", False), ("a red apple", True)])
+def test_an_svg_is_written_beside_each_picture(tmp_path: Path, typed: tuple[str, bool]) -> None:
+    """By the flag in the prompt and by the option; both names are told."""
+    weights = familykit.write_sd3(tmp_path / "toy")
+    settings = tmp_path / "config.toml"
+    settings.write_text(f'[render]\nweights = "{weights}"\ndevices = ["cpu"]\n', encoding="utf-8")
+    wish = Wish(typed[0], tmp_path / "a.png", steps=1, size=64, count=2, svg=typed[1])
+    files = imagine(load(settings), wish, quiet())
+    assert sorted(file.name for file in files) == ["a-1.png", "a-1.svg", "a-2.png", "a-2.svg"]
+    assert (tmp_path / "a-2.svg").read_bytes().startswith(b"<?xml")
 
 
 def test_what_the_model_cannot_do_is_said_as_it_is(tmp_path: Path) -> None:

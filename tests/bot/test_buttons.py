@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from botkit import Easel, a_bot, a_worker, png, told, until
-from PIL import Image
+from PIL import Image, ImageDraw
 from standin.driver import StandIn
 from standin.permissions import bits
 from standin.tracks import InteractionRecord
@@ -281,6 +281,22 @@ async def test_emoji_and_stickers(
         await full.wait_for(lambda seen: "places of this server are taken" in seen.content)
 
 
+async def test_pictures_come_as_svg(
+    standin: StandIn, queue: Queue, easel: Easel, tmp_path: Path, studio: Channel, ada: Member
+) -> None:
+    """By --svg beside each picture, for all; by the button for the presser alone, named as its picture is."""
+    async with a_worker(queue, easel), a_bot(standin, queue, tmp_path):
+        asked = await standin.slash(ada, studio, "imagine", prompt="a red apple --svg --seed 41 --n 2")
+        both = await finished(asked)
+        names = [file.filename for file in both.attachments]
+        assert names == ["daguerre-41-grid.png", "daguerre-41.svg", "daguerre-42.svg"]
+        plain = await standin.slash(ada, studio, "imagine", prompt="a red apple --seed 7")
+        await finished(plain)
+        sent = await said(await press(standin, ada, plain, "📐"))
+        assert (sent.ephemeral, [file.filename for file in sent.attachments]) == (True, ["daguerre-7.svg"])
+        assert b"<svg" in sent.attachments[0].data
+
+
 async def test_reactions_do_what_buttons_do(
     standin: StandIn, queue: Queue, easel: Easel, tmp_path: Path, studio: Channel, ada: Member
 ) -> None:
@@ -310,7 +326,7 @@ async def test_reactions_do_what_buttons_do(
 
 
 def test_an_emoji_is_small_and_its_background_is_gone() -> None:
-    """128 pixels, at most 256 KB, what touches the corners transparent; a plain colour goes altogether."""
+    """128 pixels, at most 256 KB, the plain background around the drawing cut off."""
     from daguerre.bot.picture.expressions import EMOJI_BYTES, EMOJI_SIDE, cut_out
 
     whole = Image.new("RGB", (256, 256), "white")
@@ -320,11 +336,29 @@ def test_an_emoji_is_small_and_its_background_is_gone() -> None:
     made = cut_out(buffer.getvalue(), EMOJI_SIDE, EMOJI_BYTES)
     emoji = Image.open(io.BytesIO(made)).convert("RGBA")
     assert (emoji.size, len(made) <= EMOJI_BYTES) == ((128, 128), True)
-    assert (emoji.getpixel((2, 2))[3], emoji.getpixel((64, 64))) == (0, (200, 0, 0, 255))
+    assert {emoji.getpixel((2, 2)), emoji.getpixel((64, 64))} == {(200, 0, 0, 255)}, "cropped to what is drawn"
     noise = Image.effect_noise((512, 512), 90).convert("RGB")
     buffer = io.BytesIO()
     noise.save(buffer, "PNG")
     assert len(cut_out(buffer.getvalue(), 320, 60_000)) <= 60_000
+
+
+@pytest.mark.parametrize("ground", [(255, 255, 255), (12, 90, 40)])
+def test_a_sticker_has_no_fringe_and_fills_its_square(ground: tuple[int, int, int]) -> None:
+    """A disc with soft edges keeps its own colour there, on dark and on light; what is empty around it is cut off."""
+    from daguerre.bot.picture.expressions import STICKER_BYTES, STICKER_SIDE, cut_out
+
+    large = Image.new("RGB", (1024, 1024), ground)
+    ImageDraw.Draw(large).ellipse((400, 300, 700, 600), fill=(200, 20, 30))
+    buffer = io.BytesIO()
+    large.resize((256, 256), Image.Resampling.LANCZOS).save(buffer, "PNG")
+    sticker = Image.open(io.BytesIO(cut_out(buffer.getvalue(), STICKER_SIDE, STICKER_BYTES))).convert("RGBA")
+    box = sticker.getchannel("A").point([0] * 128 + [255] * 128).getbbox()
+    assert box is not None
+    assert max(box[0], box[1], STICKER_SIDE - box[2], STICKER_SIDE - box[3]) <= 8
+    for pixel in sticker.get_flattened_data():
+        if pixel[3] > 40:
+            assert max(abs(a - b) for a, b in zip(pixel[:3], (200, 20, 30), strict=True)) < 40, pixel
 
 
 @pytest.mark.parametrize(

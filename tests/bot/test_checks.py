@@ -206,6 +206,7 @@ def test_a_token_is_given_up_before_discord_does() -> None:
         ("--tile", {"tile": True}),
         ("--draft", {"draft": True}),
         ("--transparent", {"transparent": True}),
+        ("--svg", {"svg": True}),
         ("--model m", {"model": "m"}),
         ("--lora m", {"lora": "m"}),
         ("--n 4", {"count": 4}),

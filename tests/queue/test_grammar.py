@@ -53,8 +53,8 @@ def asked(typed: str) -> ImageRequest:
         ("apple --steps 20", {"steps": 20}),
         ("apple --stop 80", {"stop": 80}),
         (
-            "apple --tile --draft --transparent --raw --relax",
-            {"tile": True, "draft": True, "transparent": True, "raw": True},
+            "apple --tile --draft --transparent --svg --raw --relax",
+            {"tile": True, "draft": True, "transparent": True, "svg": True, "raw": True},
         ),
         ("apple --iw 2", {"image_weight": 2.0}),
         ("apple --r 3", {"repeat": 3}),
