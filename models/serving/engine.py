@@ -245,6 +245,12 @@ class Engine:
         return self._slots
 
     @property
+    def counted(self) -> tuple[int, int]:
+        """Forwards and rows since it was loaded; none while it is not."""
+        loop = self._loop
+        return (0, 0) if loop is None else (loop.forwards, loop.rows)
+
+    @property
     def loop(self) -> Loop | Jobwise:
         """What draws.
 

@@ -85,8 +85,9 @@ class Rack(Inbox):
         self._from_memory: dict[str, float] = {}
         #: Why models cannot be used.
         self._broken: dict[str, str] = {}
-        #: How often another model was loaded, for measurements.
+        #: How often another model was loaded, for measurements; forwards and rows of models that were given up.
         self.swaps = 0
+        self._gone = [0, 0]
 
     def load(self) -> None:
         """Load each model once, so that what cannot be used is known before anybody asks for it; the first stays.
@@ -127,6 +128,21 @@ class Rack(Inbox):
             for name in self.models
         }
         return found | {self._active: 0.0}
+
+    @property
+    def loop(self) -> Rack:
+        """What draws, for those who count."""
+        return self
+
+    @property
+    def forwards(self) -> int:
+        """Of all models so far."""
+        return self._gone[0] + sum(engine.counted[0] for engine in self._engines.values())
+
+    @property
+    def rows(self) -> int:
+        """Of all models so far."""
+        return self._gone[1] + sum(engine.counted[1] for engine in self._engines.values())
 
     @property
     def slots(self) -> int:
@@ -235,10 +251,15 @@ class Rack(Inbox):
 
     def _leave_out(self, name: str, problem: Exception) -> None:
         self._broken[name] = str(problem) or type(problem).__name__
-        self._engines[name].unload()
-        self._loaded.pop(name, None)
+        self._give_up(name)
         _collect()
         log.error("a model cannot be used and is left out model=%s reason=%s", name, self._broken[name])
+
+    def _give_up(self, name: str) -> None:
+        self._loaded.pop(name, None)
+        forwards, rows = self._engines[name].counted
+        self._engines[name].unload()
+        self._gone = [self._gone[0] + forwards, self._gone[1] + rows]
 
     def _activate(self, name: str) -> None:
         """Raises: EngineError, and whatever moving it raises."""
@@ -270,7 +291,7 @@ class Rack(Inbox):
         kept = [
             Kept(each, self._engines[each].held.bytes, there) for each, there in self._loaded.items() if each != name
         ]
-        free = None if engine.device == "cpu" else -1 if all_of_it else torch.cuda.mem_get_info(engine.device)[0]
+        free = None if engine.device == "cpu" else -(1 << 60) if all_of_it else torch.cuda.mem_get_info(engine.device)[0]
         needed = 0 if self._loaded.get(name, False) else engine.held.bytes
         parked, given_up = places(kept, needed, free, self._budget)
         for each in parked:
@@ -282,8 +303,7 @@ class Rack(Inbox):
                 log.info("a model cannot be kept in memory model=%s reason=%s", each, type(problem).__name__)
                 given_up = (*given_up, each)
         for each in given_up:
-            self._engines[each].unload()
-            self._loaded.pop(each, None)
+            self._give_up(each)
         if parked or given_up:
             _collect()
 

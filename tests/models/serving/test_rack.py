@@ -118,6 +118,7 @@ def test_what_was_used_last_stays_in_memory(folders: dict[str, Path], monkeypatc
     for name in ("sd", "toy", "sd"):
         none.draw(replace(ASK, model=f"the-{name}"))
         assert none.loaded == (f"the-{name}",)
+    assert none.loop.forwards == 6, "counted through, whatever was given up"
     assert loads == ["the-sd", "the-toy", "the-sd"]
 
 
