@@ -80,6 +80,8 @@ class Rack(Inbox):
         #: Those that are loaded, the one that was used last at the end, and whether they lie on the device.
         self._loaded: OrderedDict[str, bool] = OrderedDict()
         self._active = ""
+        #: The one that is being loaded.
+        self._coming = ""
         #: Seconds that loading took from the disk, and from memory.
         self._from_disk: dict[str, float] = {}
         self._from_memory: dict[str, float] = {}
@@ -112,8 +114,8 @@ class Rack(Inbox):
 
     @property
     def active(self) -> str:
-        """The model that is loaded."""
-        return self._active
+        """The model that is loaded, or just being loaded."""
+        return self._active or self._coming
 
     @property
     def loaded(self) -> tuple[str, ...]:
@@ -127,7 +129,7 @@ class Rack(Inbox):
             name: self._from_memory.get(name, 0.0) if name in self._loaded else self._from_disk.get(name, 0.0)
             for name in self.models
         }
-        return found | {self._active: 0.0}
+        return found | {self.active: 0.0}
 
     @property
     def loop(self) -> Rack:
@@ -267,7 +269,7 @@ class Rack(Inbox):
         engine = self._engines[name]
         if self._active in self._engines:
             self._engines[self._active].rest()
-        self._active = ""
+        self._active, self._coming = "", name
         from_memory = name in self._loaded
         on_device = self._loaded.get(name, False)
         self._make_room(name, engine)
@@ -291,7 +293,9 @@ class Rack(Inbox):
         kept = [
             Kept(each, self._engines[each].held.bytes, there) for each, there in self._loaded.items() if each != name
         ]
-        free = None if engine.device == "cpu" else -(1 << 60) if all_of_it else torch.cuda.mem_get_info(engine.device)[0]
+        free = None if engine.device == "cpu" else int(torch.cuda.mem_get_info(engine.device)[0])
+        if all_of_it and free is not None:
+            free = -(1 << 60)
         needed = 0 if self._loaded.get(name, False) else engine.held.bytes
         parked, given_up = places(kept, needed, free, self._budget)
         for each in parked:
