@@ -144,6 +144,23 @@ class RenderOptions(BaseModel):
             "Stable Diffusion 1, 2 and XL. float32 takes twice the memory."
         ),
     )
+    memory: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=1000.0,
+        description=(
+            "GiB of each device's memory that a worker may take, where it is shared with something else. 0: what is "
+            "free when it starts. By it is decided, before anything is loaded, which parts stay there; docs/gpu.md."
+        ),
+    )
+    quantize: Literal["auto", "off", "int8", "nf4"] = Field(
+        default="auto",
+        description=(
+            'Whether weights are brought to fewer bits: "int8" (package torchao) and "nf4" (bitsandbytes) for half '
+            'and a third of the memory, and slightly other pictures, which say so. "auto": only where nothing else '
+            'fits and the package is installed; "off": never. Pictures are then drawn one job after the other.'
+        ),
+    )
     megapixels: float = Field(
         default=0.0,
         ge=0.0,

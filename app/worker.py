@@ -136,6 +136,8 @@ def _make_engine(
             sampler=render.sampler,
             dtype=render.dtype,
             megapixels=render.megapixels,
+            memory=render.memory,
+            quantize=render.quantize,
         )
     except EngineError as error:
         raise WorkerError(str(error)) from None

@@ -21,6 +21,7 @@ from torch import Tensor
 from ..common import digest
 from ..errors import EmbeddingUnfit, explained
 from .attached import Stamp, stamp
+from .laying import streams
 from .requests import RenderRequest
 
 #: What files call the vectors of the one encoder, or of the first and second.
@@ -105,6 +106,11 @@ class Embeddings:
                     f"The embedding {name} was made for another base model: its vectors have {found.shape[1]} numbers, "
                     f"this model's {width}."
                 )
+        if any(streams(encoder) for _, encoder in encoders):
+            raise EmbeddingUnfit(
+                f"The embedding {name} cannot be used: this device is so full that the text encoders wait in main "
+                "memory, and such ones learn no words."
+            )
         self._count += 1
         # A token for each vector, as the stock pipeline has them; by names which it does not write out once more.
         tokens = [f"embedding{self._count}x{k}x" for k in range(len(vectors[0]))]

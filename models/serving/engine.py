@@ -6,17 +6,18 @@ and `draw` do the work themselves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import gc
+import logging
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 
-from ..common import ABOUT, digest, upscaler
+from ..common import digest, upscaler
 from ..drawer.pipeline import DrawerPipeline
-from ..errors import EngineError, WeightsRefused
+from ..errors import TooLarge, WeightsRefused
 from ..layout import NOTHING, names_of_weights
 from . import families
 from .attached import Attached
@@ -27,24 +28,26 @@ from .drawer_finish import DrawerSketch
 from .drawer_network import drawer_network
 from .embeddings import Embeddings
 from .exact import can_bfloat16
-from .jobs import Job
+from .face import ENGINE_VERSION, Face
+from .footprint import Footprints
 from .jobwise import Jobwise
 from .loading import load_pipeline
 from .loop import Loop
+from .memory import GIB, Plan, Quantise
 from .network import Network, steps_together
 from .offers import offers_of
 from .parking import Held
+from .planning import Room, budget_of, plan_of
 from .profile import Paces
-from .requests import OnProgress, RenderRequest, RenderResult, no_progress
+from .quantised import is_quantised
 from .samplers import chosen, name_of
 from .schedule import slots_for
 from .usual import Usual, usual_of
 
-#: Raised whenever the same request may give other pixels than before.
-ENGINE_VERSION = 5
+log = logging.getLogger(__name__)
 
 
-class Engine:
+class Engine(Face):
     """Draws all requests it has together, one denoising step at a time."""
 
     def __init__(
@@ -67,6 +70,8 @@ class Engine:
         dtype: str = "",
         megapixels: float = 0.0,
         name: str = "",
+        memory: float = 0.0,
+        quantize: Quantise = "auto",
     ) -> None:
         """`adapters`: folder of LoRA adapters that may be asked for; `triggers`: words that some of them listen to.
         `embeddings`: folder of textual inversions that prompts may name. `controls`: folder of ControlNets. `profile`:
@@ -81,6 +86,8 @@ class Engine:
         one of `samplers.SAMPLERS`, in place of the checkpoint's own. `dtype`: what a GPU computes in, "float16",
         "bfloat16" or "float32"; empty: what the family was made for. `megapixels`: pictures of up to so many are drawn
         as large as they are asked for; others at about the model's own size, and scaled.
+        `memory`: GiB of the device that may be used; 0: what is free. `quantize`: whether weights are brought to fewer
+        bits: "auto" where nothing else fits, "off", "int8" or "nf4".
         `own_bank`: folder of drawings of one's own, beside those of weights that draw from drawings; looked at before
         each request. `name`: what the model is called; empty: as its folder or file.
         """
@@ -99,6 +106,8 @@ class Engine:
         self._sampler = sampler
         self._dtype = dtype
         self._most_pixels = round(megapixels * 1_000_000)
+        self._room = Room(round(memory * GIB), quantize, self._most_pixels)
+        self._laid = Plan("whole", 0)
         self._loop: Loop | Jobwise | None = None
         self._slots = 2
         self._about: dict[str, Any] = {}
@@ -116,13 +125,68 @@ class Engine:
             WeightsRefused: it holds pickles, names foreign code, or is damaged.
             DeviceMissing: torch has no such device here.
         """
-        pipeline = load_pipeline(self.weights, self.device, self._dtype)
-        if self.device == "cpu" and self._precision == "bfloat16" and steps_together(pipeline) and can_bfloat16():
+        budget = budget_of(self.device, self._room.memory)
+        found = self.held.digest() if self.weights.exists() else ""
+        footprints = Footprints(
+            self._machine(found, self._dtype or "own"),
+            self._profile.with_name("memory.json") if self._profile else None,
+        )
+        takes, slower, problem = footprints.known(), 0, ""
+        while True:
+            try:
+                self._laid = plan_of(self.weights, self.device, self._dtype, self._room, budget, takes, slower)
+            except WeightsRefused:
+                if problem:
+                    raise TooLarge(problem) from None
+                raise
+            if budget:
+                log.info("the weights are laid out device=%s plan=%s", self.device, self._laid.told())
+            try:
+                self._ready(load_pipeline(self.weights, self.device, self._dtype, self._laid), found)
+                if budget and takes is None and self._laid.way in ("whole", "encoders"):
+                    self._measure(footprints)
+            except TooLarge as full:
+                if not budget:
+                    raise
+                problem = str(full)
+            else:
+                return
+            # Less is free than was thought, or pictures take more.
+            log.warning("memory of %s full as planned (%s); laid out anew", self.device, self._laid.told())
+            slower, self._loop = slower + 1, None
+            gc.collect()
+            if self.device.startswith("cuda"):
+                torch.cuda.empty_cache()
+
+    def _measure(self, footprints: Footprints) -> None:
+        """What pictures take beside the weights, for the next start and for how large the codec's tiles are.
+
+        Raises:
+            TooLarge: less than was thought is free.
+        """
+        loop = self.loop
+        if isinstance(loop, Loop) and not loop.draws_latents:
+            return
+        drawing = loop if isinstance(loop, Jobwise) else loop.network
+        try:
+            takes = drawing.footprint()
+        except torch.OutOfMemoryError as problem:
+            raise TooLarge(
+                f"The weights in {self.weights} leave no room for pictures in the memory of {self.device}."
+            ) from problem
+        footprints.keep(takes)
+        self._laid = self._laid.knowing(takes)
+        drawing.decoded = self._laid.decoded
+
+    def _ready(self, pipeline: Any, found: str) -> None:
+        """Make what draws of a loaded pipeline."""
+        together = steps_together(pipeline) and self._laid.way in ("whole", "encoders") and not is_quantised(pipeline)
+        if self.device == "cpu" and self._precision == "bfloat16" and together and can_bfloat16():
             pipeline.unet.to(torch.bfloat16)
         self._usual = usual_of(pipeline, self.weights)
         self._about = {
             "model": self._name,
-            "model_digest": self.held.digest(),
+            "model_digest": found,
             "device": self.device,
             "upscaler": "none",
             "sampler": name_of(pipeline.scheduler),
@@ -134,16 +198,17 @@ class Engine:
             "native": int(pipeline.denoiser.config.size)
             if isinstance(pipeline, DrawerPipeline)
             else families.native_of(pipeline),
+            **({"quantised": how} if (how := self._laid.quantised or families.quantised_by(self.weights)) else {}),
         }
         self.held.begin(pipeline)
-        self._load_parts(pipeline)
+        self._load_parts(pipeline, together=together)
         self.held.weigh()
 
-    def _load_parts(self, pipeline: Any) -> None:
+    def _load_parts(self, pipeline: Any, *, together: bool) -> None:
         if isinstance(pipeline, DrawerPipeline):
             self._load_drawer(pipeline)
             return
-        network = self._network(pipeline) if steps_together(pipeline) else None
+        network = self._network(pipeline) if together else None
         if network is None:
             if self._sampler:
                 pipeline.scheduler = chosen(pipeline.scheduler, self._sampler)
@@ -151,25 +216,31 @@ class Engine:
             jobwise = Jobwise(
                 pipeline, self.device, about=self._about, attached=Attached(pipeline, self.offers.adapter_folder),
                 embeddings=Embeddings(pipeline, self.offers.embedding_folder),
-                most_pixels=self._most_pixels,
+                most_pixels=self._most_pixels, decoded=self._laid.decoded,
             )  # fmt: skip
             jobwise.try_out()
             self._loop = jobwise
             return
-        network.most_pixels = self._most_pixels
+        network.most_pixels, network.decoded = self._most_pixels, self._laid.decoded
         self._about["sampler"] = network.samplers.usual.name
         enlarge = self._upscaler(network.vae.dtype)
         if self._programs is not None:
             network.program = compiled(network, self._programs, self._about["model_digest"])
-        with torch.inference_mode():
-            names = names_of_weights(self.weights) if self._layout else NOTHING
-            context = context_of(network, self.weights, self.offers, enlarge, names)
-            if context.images is not None:
-                self._image_prompts = True
-                self.held.parts.append(context.images.encoder)
-            paces = Paces(self._machine() + (" compiled" if network.program else ""), self._profile)
-            cells = network.native // network.factor
-            self._slots = slots_for(paces.get(network, network.plain, cells, cells))
+        try:
+            with torch.inference_mode():
+                names = names_of_weights(self.weights) if self._layout else NOTHING
+                context = context_of(network, self.weights, self.offers, enlarge, names)
+                if context.images is not None:
+                    self._image_prompts = True
+                    self.held.parts.append(context.images.encoder)
+                paces = Paces(self._machine() + (" compiled" if network.program else ""), self._profile)
+                cells = network.native // network.factor
+                self._slots = slots_for(paces.get(network, network.plain, cells, cells))
+        except torch.OutOfMemoryError as problem:
+            raise TooLarge(
+                f"The weights in {self.weights} leave no room for pictures in the memory of {self.device}. Use a "
+                "smaller model."
+            ) from problem
         exact = self._exact and (self.device != "cpu" or network.kind == torch.float32)
         self._loop = Loop(context, paces, exact=exact, about=self._about)
 
@@ -206,120 +277,12 @@ class Engine:
                 raise
             return None
 
-    def _machine(self) -> str:
+    def _machine(self, model: str = "", numbers: str = "") -> str:
+        """What measurements hold for; without a word the loaded model as it computes."""
+        model, numbers = model or self._about["model_digest"], numbers or self._about.get("precision", "")
         name = torch.cuda.get_device_name(self.device) if self.device.startswith("cuda") else "cpu"
         threads = torch.get_num_threads() if self.device == "cpu" else 0
-        return f"{self._about['model_digest'][:16]} {name} {threads} {torch.__version__} {self._about['precision']}"
-
-    def describe(self) -> Mapping[str, Any]:
-        """What is written into every picture's metadata: enough, with the request, to make it again."""
-        if self._about:
-            return dict(self._about)
-        return {"model": self._name, "model_digest": "", "device": self.device, "engine": ENGINE_VERSION}
-
-    @property
-    def usual(self) -> Usual:
-        """What requests are drawn with that say nothing else.
-
-        Raises:
-            EngineError: `load` was not called.
-        """
-        if self._usual is None:
-            raise EngineError("The engine has no weights yet: call load() first.")
-        return self._usual
-
-    @property
-    def image_prompts(self) -> bool:
-        """Whether pictures can be read as prompts."""
-        return self._image_prompts
-
-    @property
-    def largest(self) -> int:
-        """Pixels of the largest picture that is drawn as large as it is asked for; larger ones are scaled."""
-        native = int(self._about.get("native", 0))
-        return max(int(native * native * (1 + ABOUT)), self._most_pixels)
-
-    @property
-    def slots(self) -> int:
-        """Jobs that should be here at a time, by what was measured."""
-        return self._slots
-
-    @property
-    def counted(self) -> tuple[int, int]:
-        """Forwards and rows since it was loaded; none while it is not."""
-        loop = self._loop
-        return (0, 0) if loop is None else (loop.forwards, loop.rows)
-
-    @property
-    def loop(self) -> Loop | Jobwise:
-        """What draws.
-
-        Raises:
-            EngineError: `load` was not called.
-        """
-        if self._loop is None:
-            raise EngineError("The engine has no weights yet: call load() first.")
-        return self._loop
-
-    def rest(self) -> None:
-        """Give back what is remembered of requests, as copies with adapters merged in; the weights stay."""
-        if isinstance(self._loop, Loop):
-            self._loop.forget()
-
-    def unload(self) -> None:
-        """Give up the weights; what is known of them stays."""
-        self._loop = None
-        self.held.parts.clear()
-
-    def submit(self, request: RenderRequest, on_progress: OnProgress = no_progress) -> Job:
-        """Put a request in, from any thread; `run` draws it. `on_progress` is called in the engine's thread.
-
-        `Job.result` ends with the pictures, or with Cancelled, Unrenderable or TooLate.
-        """
-        return self.loop.submit(request, on_progress)
-
-    def run(self) -> None:
-        """Draw what is submitted until `close`. Blocks."""
-        self.loop.run()
-
-    def close(self) -> None:
-        """Let `run` return after its step."""
-        self.loop.close()
-
-    def draw(self, request: RenderRequest, on_progress: OnProgress = no_progress) -> RenderResult:
-        """Submit and wait. `on_progress` may raise to leave at a step boundary; what it raised comes out of here.
-
-        Raises:
-            EngineError: `load` was not called.
-            Unrenderable: not enough memory, or something that the model cannot draw.
-            TooLate: the deadline passed.
-        """
-        return self.loop.draw(request, on_progress)
-
-    def generate(
-        self,
-        prompt: str,
-        *,
-        negative: str = "",
-        seeds: Sequence[int],
-        steps: int,
-        guidance: float,
-        width: int,
-        height: int,
-        on_step: Callable[[int, int], None] = lambda step, steps: None,
-    ) -> list[Image.Image]:
-        """Render one picture for each seed.
-
-        `width` and `height` are the delivered size in pixels: the model draws at its own size with that aspect, the
-        result goes through the upscaler, where the weights have one, and is scaled. `on_step(k, n)` is called after
-        each step and may raise `Cancelled`. A seed gives the same pixels alone and among others.
-
-        Raises:
-            EngineError: `load` was not called.
-            Unrenderable: not enough memory, or a shape that the model cannot draw.
-        """
-        request = RenderRequest(prompt, tuple(seeds), steps, guidance, width, height, negative=negative)
-        return list(self.draw(request, lambda progress: on_step(progress.step, progress.steps)).pictures)
+        return f"{model[:16]} {name} {threads} {torch.__version__} {numbers}"
 
 
 def _precision(pipeline: Any) -> str:

@@ -13,22 +13,24 @@ from typing import Any
 
 import torch
 from PIL import Image
-from torch import Tensor
 
 from ..common import cut_out, native_size
-from ..errors import Unrenderable, Unsupported, WeightsRefused
+from ..errors import NoPicture, TooLarge, Unrenderable, Unsupported, WeightsRefused
 from . import sources
 from .attached import Attached
 from .begin import told_of_picture
 from .drawing import last_step
+from .each_step import EachStep
 from .embeddings import Embeddings
-from .estimates import check_drawn, decoded, estimate_of
+from .estimates import check_drawn, is_black
+from .footprint import measured, peak
 from .inbox import Inbox
 from .jobs import Cancelled, Job
-from .previews import grid_file
-from .requests import Progress, RenderRequest, RenderResult
+from .laying import take, widen
+from .memory import Activations
+from .requests import RenderRequest, RenderResult
 from .samplers import chosen, for_members, name_of, spelt
-from .schedule import RowLimit, preview_due
+from .schedule import RowLimit
 from .stock_calls import Calls, takes
 
 #: How pipelines say what sides have to be.
@@ -49,9 +51,11 @@ class Jobwise(Inbox):
         attached: Attached | None = None,
         embeddings: Embeddings | None = None,
         most_pixels: int = 0,
+        decoded: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`most_pixels`: of a picture that is drawn as large as it is asked for; see `native_size`."""
+        """`most_pixels`: of a picture that is drawn as large as it is asked for; see `native_size`. `decoded`: pixels
+        that the codec decodes in one go; 0: any."""
         super().__init__(clock)
         self._pipeline = pipeline
         self._calls = Calls(pipeline)
@@ -60,6 +64,7 @@ class Jobwise(Inbox):
         self._device = device
         self._about = dict(about)
         self._most_pixels = most_pixels
+        self.decoded = decoded
         self._now: Job | None = None
         self._previews = True
         self._limit: RowLimit | None = None
@@ -81,7 +86,7 @@ class Jobwise(Inbox):
             try:
                 self._try(side, self._most)
             except torch.OutOfMemoryError as problem:
-                raise WeightsRefused(
+                raise TooLarge(
                     f"{calls.kind} is loaded, but not even {side} × {side} pixels can be drawn beside it in the memory "
                     f"of {self._device}. Use a smaller model."
                 ) from problem
@@ -106,6 +111,29 @@ class Jobwise(Inbox):
             raise TypeError(f"asked for {pictures} pictures it gives {len(found)}")
         if not isinstance(found[0], Image.Image):
             raise TypeError("it gives no pictures")
+
+    @torch.inference_mode()
+    def footprint(self) -> Activations:
+        """What pictures take beside the weights, measured by two small ones; see `footprint.measured`.
+
+        Raises:
+            torch.OutOfMemoryError: not even these fit.
+        """
+        calls = self._calls
+        small = max(2 * calls.multiple, calls.native // 4 // calls.multiple * calls.multiple)
+
+        def draw(side: int) -> tuple[int, int]:
+            request = RenderRequest("a", (0,), TRIED, 2.0, side, side)
+            pipeline, told = calls.told(request, request.prompt, request.seeds, (side, side), None)
+            stepped: list[int] = []
+            with peak(self._device) as found:
+                # What follows the last step is the codec's.
+                if "callback_on_step_end" in takes(pipeline):
+                    told["callback_on_step_end"] = lambda _, __, ___, tensors: stepped.append(found.lap()) or tensors
+                pipeline(**told)
+            return max((*stepped, 1) if stepped else (found.bytes,)), found.bytes
+
+        return measured(draw, small, 2 * small)
 
     def tick(self) -> bool:
         """One whole request; False where none waits."""
@@ -171,6 +199,9 @@ class Jobwise(Inbox):
                     raise
                 size = self._size(request)
                 found, groups = self._groups(job, prompt, size, canvas)
+            if any(is_black(each) for each in found) and widen(getattr(self._pipeline, "vae", None)):
+                # Half precision overflows in codecs that were not made for it; from now on this one is not asked to.
+                found, groups = self._groups(job, prompt, size, canvas)
         finally:
             self._pipeline.scheduler = own
             if request.adapters and self._attached is not None:
@@ -187,6 +218,7 @@ class Jobwise(Inbox):
             **self._about, "sampler": sampler, "steps": request.steps,
             "guidance": request.guidance, "drawn": list(size),
             "canonical": f"job of {', then '.join(str(each) for each in groups)}",
+            **job.about,
             **({"adapters": dict(used)} if used else {}),
             **({"embeddings": dict(embedded)} if embedded else {}),
             **told_of_picture(request),
@@ -249,7 +281,11 @@ class Jobwise(Inbox):
             if request.stop == 100
             else min(request.steps, max(2, last_step(0, request.steps, request.stop)))
         )
-        each = _EachStep(self, job, end, size, len(seeds), turn)
+        each = EachStep(self, job, end, size, len(seeds), turn)
+        if (codec := getattr(pipeline, "vae", None)) is not None and take(
+            codec, size[0] * size[1], len(seeds), self.decoded
+        ):
+            job.about["decoded"] = "in tiles"
         if "callback_on_step_end" in known:
             told["callback_on_step_end"] = each
         elif "callback" in known:
@@ -260,7 +296,7 @@ class Jobwise(Inbox):
             told["prior_callback_on_step_end"] = lambda _, __, ___, tensors: self._check(job) or tensors
         try:
             found = pipeline(**told).images
-        except (torch.OutOfMemoryError, Cancelled):
+        except (torch.OutOfMemoryError, Cancelled, NoPicture):
             raise
         except Exception as problem:
             # What it was loaded with draws; something of this request it cannot.
@@ -270,55 +306,3 @@ class Jobwise(Inbox):
                 ) from problem
             raise Unrenderable(f"{self._calls.kind} cannot draw this: {type(problem).__name__}: {problem}") from problem
         return [one if isinstance(one, Image.Image) else one[0] for one in found]
-
-
-class _EachStep:
-    """What happens after each step of one pipeline call."""
-
-    def __init__(
-        self, loop: Jobwise, job: Job, end: int, size: tuple[int, int], rows: int, turn: tuple[int, int]
-    ) -> None:
-        self._loop, self._job, self._end, self._size, self._rows, self._turn = loop, job, end, size, rows, turn
-        self._before: list[tuple[float, Tensor]] = []
-
-    def __call__(self, pipeline: Any, index: int, _: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        loop, job, end = self._loop, self._job, self._end
-        if index >= end:
-            return tensors  # Nothing is drawn any more; some pipelines still call.
-        loop.forwards += 1
-        loop.rows += self._rows
-        loop._check(job)
-        now = loop._clock()
-        preview = None
-        # Image to image takes fewer steps than it was told.
-        steps = min(end, int(getattr(pipeline, "num_timesteps", 0) or end))
-        due = index + 1 < steps and preview_due(now, job.shown, others=bool(loop._waiting))
-        latents = tensors.get("latents")
-        estimate = estimate_of(pipeline, index, latents, self._before) if isinstance(latents, Tensor) else None
-        if due and estimate is not None and loop._previews and self._turn == (0, 1):
-            preview = self._preview(pipeline, estimate)
-        try:
-            steps = max(steps, index + 1)
-            before, left = self._turn
-            job.on_progress(Progress(before * steps + index + 1, (before + left) * steps, preview))
-        except Exception:
-            job.cancelled = True
-        loop._check(job)
-        if index + 1 == end < job.request.steps:
-            assert estimate is not None, "two steps were taken"
-            tensors["latents"] = estimate
-            pipeline._interrupt = True  # It goes on to its codec.
-        return tensors
-
-    def _preview(self, pipeline: Any, estimate: Tensor) -> bytes | None:
-        """A courtesy: nobody loses a picture by it, and who cannot give one is not asked again."""
-        job = self._job
-        try:
-            made = grid_file(decoded(pipeline, estimate, self._size), (job.request.width, job.request.height))
-        except torch.OutOfMemoryError:
-            return None
-        except Exception:
-            self._loop._previews = False
-            return None
-        job.shown = self._loop._clock()
-        return made

@@ -69,6 +69,17 @@ class Loop(Inbox):
         #: Forwards and rows so far, for measurements.
         self.forwards = self.rows = 0
 
+    @property
+    def draws_latents(self) -> bool:
+        """Whether it draws by a network and a codec, and not from drawings."""
+        return isinstance(self._context.network, Network)
+
+    @property
+    def network(self) -> Network:
+        """What draws latents."""
+        assert isinstance(self._context.network, Network)
+        return self._context.network
+
     # The engine's thread
 
     def forget(self) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -17,37 +16,16 @@ from torch import Tensor
 
 from . import families
 from .exact import circular, padded, rows_apart
+from .footprint import measured, peak
+from .laying import take
+from .memory import Activations
 from .program import MOST, Program
+from .rows import Variant, Words
 from .samplers import Samplers
 from .wording import chunks, cut_tokens, plain_text, weighted
 
 #: Prompts whose vectors are remembered.
 REMEMBERED = 512
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """One text: (1, length, width), and for SDXL the pooled vector (1, width)."""
-
-    states: Tensor
-    pooled: Tensor | None = None
-    #: A picture beside them, (1, 1, …) as its encoder sees it.
-    image: Tensor | None = None
-    #: What a ControlNet is shown beside them, (1, 3, H, W) in [0, 1].
-    shown: Tensor | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """A U-Net and text encoders with some adapters merged in. The empty name is the plain one."""
-
-    name: str
-    pipeline: Any
-    unet: Any
-    #: How much a picture counts beside the words; None: rows have none.
-    scale: float | None = None
-    #: The ControlNet beside the U-Net (`controls.Control`); None: rows are shown nothing.
-    control: Any = None
 
 
 class Network:
@@ -70,6 +48,8 @@ class Network:
         self.channels: int = unet.config.in_channels
         #: Of a picture that is drawn as large as it is asked for; see `native_size`.
         self.most_pixels = 0
+        #: Pixels that the codec decodes in one go; 0: any.
+        self.decoded = 0
         #: What the U-Net computes in.
         self.kind: torch.dtype = unet.dtype
         #: What steps rows; found out now, not at the first picture.
@@ -279,6 +259,7 @@ class Network:
     def encode(self, pictures: Tensor) -> Tensor:
         """(1, 3, H, W) in [-1, 1] → latents (1, C, h, w), the most likely ones: the same each time."""
         config = self.vae.config
+        take(self.vae, pictures.shape[-1] * pictures.shape[-2], 1, self.decoded)
         found = self.vae.encode(pictures.to(self.device, self.vae.dtype)).latent_dist.mode().float()
         if (measured := self._measured()) is not None:
             mean, deviation = measured
@@ -296,6 +277,7 @@ class Network:
 
     def _decoded(self, latents: Tensor, *, tile: bool) -> Tensor:
         config = self.vae.config
+        self.tiles(*latents.shape[-2:])
         if (measured := self._measured()) is not None:
             mean, deviation = measured
             raw = latents * deviation / config.scaling_factor + mean
@@ -303,6 +285,28 @@ class Network:
             raw = latents / config.scaling_factor + (getattr(config, "shift_factor", None) or 0.0)
         with circular([self.vae.decoder], tile):
             return self.vae.decode(raw.to(self.vae.dtype), return_dict=False)[0].float()
+
+    def tiles(self, height: int, width: int) -> bool:
+        """Whether latents of this size are decoded in tiles; the codec is told."""
+        return bool(take(self.vae, height * width * self.factor**2, 1, self.decoded))
+
+    @torch.inference_mode()
+    def footprint(self) -> Activations:
+        """What pictures take beside the weights, measured by two small ones; see `footprint.measured`."""
+        multiple = 2 ** (len(self.plain.unet.config.block_out_channels) - 1) * self.factor
+        small = max(2 * multiple, self.native // 4 // multiple * multiple)
+        words = self.encode_prompt(self.plain, "")
+
+        def draw(side: int) -> tuple[int, int]:
+            cells = side // self.factor
+            samples = torch.zeros(2, self.channels, cells, cells, device=self.device)
+            with peak(self.device) as found:
+                self.forward(self.plain, samples, torch.full((2,), 500.0, device=self.device), [words] * 2)
+                stepped = found.lap()
+                self._decoded(samples[:1], tile=False)
+            return stepped, found.bytes
+
+        return measured(draw, small, 2 * small)
 
     def _measured(self) -> tuple[Tensor, Tensor] | None:
         """Mean and deviation of each channel, (1, C, 1, 1), where the codec tells them (Playground 2.5)."""

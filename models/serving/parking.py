@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from ..common import digest
+from .laying import streams
 
 #: Bytes of a device that are left to what is drawn, besides the weights of the active model.
 SPARE = 6 * 2**30
@@ -72,13 +73,14 @@ def bytes_of(parts: Iterable[Any]) -> int:
 
 
 def park(parts: Sequence[Any]) -> None:
-    """Bring everything into the computer's memory. What lies there by accelerate's hooks stays in their care."""
+    """Bring everything into the computer's memory. What lies there already, and comes as it computes, stays."""
     for part in parts:
         if _hooked(part):
             part.maybe_free_model_hooks()
         else:
             for module in modules_of([part]):
-                module.to("cpu")
+                if not streams(module):
+                    module.to("cpu")
 
 
 def resume(parts: Sequence[Any], device: str) -> None:
@@ -86,7 +88,8 @@ def resume(parts: Sequence[Any], device: str) -> None:
     for part in parts:
         if not _hooked(part):
             for module in modules_of([part]):
-                module.to(device)
+                if not streams(module):
+                    module.to(device)
 
 
 def _hooked(part: Any) -> bool:

@@ -33,7 +33,7 @@ from .transport import (
     WorkerInfo,
     WorkerTransport,
 )
-from .usual import ANY_MODEL, Usual, check_size, reads_pictures, usual_of
+from .usual import ANY_MODEL, Usual, check_size, largest_of, reads_pictures, usual_of
 from .waiting import PRIORITIES, Entry, Priority
 
 __all__ = [
@@ -43,5 +43,6 @@ __all__ = [
     "ControlTransport", "Delivery", "Enclosed", "Entry", "Flag", "Heartbeat", "ImageRequest", "Job", "JobMessage",
     "JobState", "Limits", "Needs", "Outcome", "Part", "Priority", "Progress", "Rendered", "Source", "Standing",
     "Started", "Stored", "Transition", "Usual", "WorkerInfo", "WorkerTransport", "check", "check_size", "day",
-    "day_ends", "image_request", "learned", "of_roles", "parse_roles", "reads_pictures", "usual_of", "work",
+    "day_ends", "image_request", "largest_of", "learned", "of_roles", "parse_roles", "reads_pictures", "usual_of",
+    "work",
 ]  # fmt: skip

@@ -11,6 +11,7 @@ from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
+import familykit
 import pytest
 import yarl
 from discord import Permissions
@@ -54,6 +55,21 @@ async def test_what_is_missing_is_told_with_the_remedy(tmp_path: Path) -> None:
     assert doctor.data_folder(here).level == "fail"
     server = await doctor.nats_server(here)
     assert (server.level, "nats-server" in server.text) == ("ok", True)
+
+
+def test_weights_that_cannot_draw_are_bad(tmp_path: Path) -> None:
+    """By what the folder tells: an inpainting U-Net; a checker beside a whole model is none of our business."""
+    folder = tmp_path / "models/weights/first-light"
+    familykit.write_sd15(folder)
+    here = configuration(tmp_path)
+    index = folder / "model_index.json"
+    told = json.loads(index.read_text()) | {"safety_checker": ["stable_diffusion", "StableDiffusionSafetyChecker"]}
+    index.write_text(json.dumps(told))
+    assert doctor.weights(here).level == "ok"
+    unet = folder / "unet" / "config.json"
+    unet.write_text(json.dumps(json.loads(unet.read_text()) | {"in_channels": 9}))
+    found = doctor.weights(here)
+    assert (found.level, "inpainting model" in found.text) == ("bad", True)
 
 
 @pytest.mark.parametrize(
