@@ -123,10 +123,9 @@ class RenderOptions(BaseModel):
     precision: Literal["float32", "bfloat16"] = Field(
         default="float32",
         description=(
-            'What the denoiser computes in on a processor. "bfloat16" takes about half the time where the processor '
-            "has native bfloat16 (AMX, AVX-512 BF16); details of the pictures are others, and their last bits "
-            "depend on what else is drawn, as the pictures say. Elsewhere it counts for nothing; GPUs always compute "
-            "in half precision."
+            'What the denoiser computes in on a processor. "bfloat16" takes about two thirds of the time where the '
+            "processor has native bfloat16 (AVX-512 BF16; a third with AMX); details of the pictures are others, as "
+            "the pictures say. Elsewhere it counts for nothing; GPUs always compute in half precision."
         ),
     )
     sampler: str = Field(

@@ -34,9 +34,10 @@ from .jobwise import Jobwise
 from .loading import load_pipeline
 from .loop import Loop
 from .memory import GIB, Plan, Quantise
-from .network import Network, steps_together
+from .network import Network
 from .offers import offers_of
 from .parking import Held
+from .parts import steps_together
 from .planning import Room, budget_of, plan_of
 from .profile import Paces
 from .quantised import is_quantised
@@ -79,17 +80,17 @@ class Engine(Face):
 
         Without `exact`, pictures on a GPU are drawn in batches as large as they happen to be: faster for few requests,
         and the same seed may differ in some bits with its neighbours. The metadata says so. `precision`: of the U-Net
-        on a processor; "bfloat16" counts only where the processor has native bfloat16, and its bits depend on
-        neighbours as without `exact`. `layout`: things that a prompt lists are drawn one by one and set out, where
-        the weights say what they can draw. `programs`: folder where the U-Net is kept compiled for this machine; it
-        is compiled when it is not there yet, for minutes, and used where it is faster; None: not compiled. `sampler`:
-        one of `samplers.SAMPLERS`, in place of the checkpoint's own. `dtype`: what a GPU computes in, "float16",
-        "bfloat16" or "float32"; empty: what the family was made for. `megapixels`: pictures of up to so many are drawn
-        as large as they are asked for; others at about the model's own size, and scaled.
-        `memory`: GiB of the device that may be used; 0: what is free. `quantize`: whether weights are brought to fewer
-        bits: "auto" where nothing else fits, "off", "int8" or "nf4".
-        `own_bank`: folder of drawings of one's own, beside those of weights that draw from drawings; looked at before
-        each request. `name`: what the model is called; empty: as its folder or file.
+        on a processor; "bfloat16" counts only where the processor has native bfloat16; rows are filled up to numbers
+        whose bits agree, but for weights that draw from drawings. `layout`: things that a prompt lists are drawn one by
+        one and set out, where the weights say what they can draw. `programs`: folder where the U-Net is kept compiled
+        for this machine; it is compiled when it is not there yet, for minutes, and used where it is faster; None: not
+        compiled. `sampler`: one of `samplers.SAMPLERS`, in place of the checkpoint's own. `dtype`: what a GPU computes
+        in, "float16", "bfloat16" or "float32"; empty: what the family was made for. `megapixels`: pictures of up to so
+        many are drawn as large as they are asked for; others at about the model's own size, and scaled. `memory`: GiB
+        of the device that may be used; 0: what is free. `quantize`: whether weights are brought to fewer bits: "auto"
+        where nothing else fits, "off", "int8" or "nf4". `own_bank`: folder of drawings of one's own, beside those of
+        weights that draw from drawings; looked at before each request. `name`: what
+        the model is called; empty: as its folder or file.
         """
         self.weights = weights
         self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
@@ -241,8 +242,7 @@ class Engine(Face):
                 f"The weights in {self.weights} leave no room for pictures in the memory of {self.device}. Use a "
                 "smaller model."
             ) from problem
-        exact = self._exact and (self.device != "cpu" or network.kind == torch.float32)
-        self._loop = Loop(context, paces, exact=exact, about=self._about)
+        self._loop = Loop(context, paces, exact=self._exact, about=self._about)
 
     def _load_drawer(self, pipeline: DrawerPipeline) -> None:
         """Of weights that draw from drawings; where their bank cannot be used they draw from words alone."""

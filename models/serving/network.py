@@ -15,10 +15,12 @@ from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 from torch import Tensor
 
 from . import families
+from .canonical import agreeing, filled_to
 from .exact import circular, padded, rows_apart
 from .footprint import measured, peak
 from .laying import take
 from .memory import Activations
+from .parts import encoders_of, finite, tokenizers_of, weigh
 from .program import MOST, Program
 from .rows import Variant, Words
 from .samplers import Samplers
@@ -58,6 +60,7 @@ class Network:
         #: The plain U-Net compiled, where that is wanted and was found to be of use.
         self.program: Program | None = None
         self._words: OrderedDict[tuple[str, str, int], Words] = OrderedDict()
+        self._counts: dict[tuple[int, int, bool, int], tuple[int, ...]] = {}
 
     @property
     def exact_rows(self) -> bool:
@@ -81,17 +84,36 @@ class Network:
             return None
         return program if program.fits(height, width) else None
 
+    def canonical(self, variant: Variant, lane: tuple[int, int, bool, int], rows: int) -> int:
+        """How many rows a pass of `rows` is filled up to, so that no bit tells how many they were; tried out once.
+
+        For half precision on a processor. `lane`: height and width of the latents, whether edges fit together, chunks.
+        """
+        height, width, tile, chunks = lane
+        if lane not in self._counts:
+            words = [self.encode_prompt(variant, text, chunks) for text in ("a", "")]
+
+            def run(count: int, place: int) -> Tensor:
+                draw = [torch.Generator().manual_seed(0 if k == place else 100 * count + k + 1) for k in range(count)]
+                samples = torch.stack([torch.randn(self.channels, height, width, generator=each) for each in draw])
+                times = torch.tensor([500.0 if k == place else 37.0 * (k % 20) + 11 for k in range(count)])
+                texts = [words[k != place] for k in range(count)]
+                return self.forward(variant, samples, times, texts, tile=tile)[place]
+
+            self._counts[lane] = agreeing(run)
+        return filled_to(rows, self._counts[lane])
+
     # Words
 
     def chunks(self, variant: Variant, text: str) -> int:
         """How many chunks a text is read in: more than one only of CLIP encoders, which read 77 tokens at a time."""
         if not self._reads_clip(variant.pipeline):
             return 1
-        return max(len(chunks(each, text).ids) for each in _tokenizers(variant.pipeline))
+        return max(len(chunks(each, text).ids) for each in tokenizers_of(variant.pipeline))
 
     def cut(self, variant: Variant, text: str) -> int:
         """Tokens at the end of a text that are not read."""
-        tokenizers = _tokenizers(variant.pipeline)
+        tokenizers = tokenizers_of(variant.pipeline)
         if self._reads_clip(variant.pipeline):
             return max(chunks(each, text).cut for each in tokenizers)
         return max(cut_tokens(each, text, each.model_max_length) for each in tokenizers)
@@ -130,17 +152,17 @@ class Network:
             self._words.popitem(last=False)
 
     def _reads_clip(self, pipeline: Any) -> bool:
-        return all("CLIPText" in type(encoder).__name__ for _, encoder in _encoders(pipeline))
+        return all("CLIPText" in type(encoder).__name__ for _, encoder in encoders_of(pipeline))
 
     def _plain(self, pipeline: Any, text: str) -> bool:
-        return all(chunks(each, text).plain for each in _tokenizers(pipeline))
+        return all(chunks(each, text).plain for each in tokenizers_of(pipeline))
 
     def _weighted(self, pipeline: Any, text: str, count: int) -> Words:
         """A text with weights, or of more than one chunk; as the stock pipeline reads each chunk."""
         if self.xl and not text and pipeline.config.force_zeros_for_empty_prompt:
             one = self._states_xl(pipeline, [text])[0]
             return Words(one.states.repeat(1, count, 1), one.pooled)
-        both = _encoders(pipeline)
+        both = encoders_of(pipeline)
         count = max(count, *(len(chunks(tokenizer, text).ids) for tokenizer, _ in both))
         pooled: list[Tensor] = []
 
@@ -241,7 +263,7 @@ class Network:
         if variant.scale is not None:
             images = [each.image for each in words if each.image is not None]
             others.setdefault("added_cond_kwargs", {})["image_embeds"] = [padded(torch.cat(images), canonical)]
-            _weigh(unet, variant.scale)
+            weigh(unet, variant.scale)
         if program is not None:
             added = others.get("added_cond_kwargs", {})
             return program(inputs, padded(times, canonical), states, *added.values())[:rows].float()
@@ -269,7 +291,7 @@ class Network:
     def decode(self, latents: Tensor, *, tile: bool = False) -> Tensor:
         """Latents (1, C, h, w) → (1, 3, H, W), about [-1, 1]."""
         made = self._decoded(latents, tile=tile)
-        if self.vae.dtype != torch.float32 and bool(torch.isfinite(latents).all()) and not _finite(made):
+        if self.vae.dtype != torch.float32 and bool(torch.isfinite(latents).all()) and not finite(made):
             # Half precision overflows in codecs that were not made for it; from now on this one is not asked to.
             self.vae.float()
             made = self._decoded(latents, tile=tile)
@@ -316,33 +338,3 @@ class Network:
             return None
         mean, deviation = (torch.tensor(each, device=self.device).view(1, -1, 1, 1) for each in told)
         return mean, deviation
-
-
-def _weigh(unet: Any, scale: float) -> None:
-    """Let pictures count so much, as `set_ip_adapter_scale` does."""
-    for processor in unet.attn_processors.values():
-        if hasattr(processor, "scale") and isinstance(processor.scale, list):
-            processor.scale = [scale] * len(processor.scale)
-
-
-def _encoders(pipeline: Any) -> list[tuple[Any, Any]]:
-    """Tokenizers and text encoders that belong together."""
-    names = (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))
-    found = [(getattr(pipeline, one, None), getattr(pipeline, other, None)) for one, other in names]
-    return [(tokenizer, encoder) for tokenizer, encoder in found if tokenizer is not None and encoder is not None]
-
-
-def _tokenizers(pipeline: Any) -> list[Any]:
-    return [tokenizer for tokenizer, _ in _encoders(pipeline)]
-
-
-def _finite(values: Tensor) -> bool:
-    return bool(torch.isfinite(values).all())
-
-
-def steps_together(pipeline: Any) -> bool:
-    """Whether rows of this pipeline can share a step: a U-Net that wants no more than text, time and latents."""
-    if not isinstance(pipeline, StableDiffusionPipeline | StableDiffusionXLPipeline):
-        return False
-    unet, vae = pipeline.unet.config, pipeline.vae.config
-    return unet.in_channels == vae.latent_channels and unet.time_cond_proj_dim is None
