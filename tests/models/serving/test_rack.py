@@ -115,10 +115,11 @@ def test_what_was_used_last_stays_in_memory(folders: dict[str, Path], monkeypatc
 
     none = rack_of(folders, budget=0)
     loads.clear()
+    begun = none.loop.forwards
     for name in ("sd", "toy", "sd"):
         none.draw(replace(ASK, model=f"the-{name}"))
         assert none.loaded == (f"the-{name}",)
-    assert none.loop.forwards == 6, "counted through, whatever was given up"
+    assert none.loop.forwards - begun == 6, "counted through, whatever was given up"
     assert loads == ["the-sd", "the-toy", "the-sd"]
 
 
