@@ -90,6 +90,7 @@ class Network:
         For half precision on a processor. `lane`: height and width of the latents, whether edges fit together, chunks.
         """
         height, width, tile, chunks = lane
+        variant = self.plain if variant.reads_pictures else variant
         if lane not in self._counts:
             words = [self.encode_prompt(variant, text, chunks) for text in ("a", "")]
 

@@ -28,7 +28,7 @@ def measure(
     The best of some turns through all of them, since a machine may change its pace meanwhile. Memory that ends ends
     the doubling.
     """
-    if variant.scale is not None or variant.control is not None:
+    if variant.reads_pictures:
         variant = network.plain  # What rows read besides takes little.
     words = network.encode_prompt(variant, "")
 

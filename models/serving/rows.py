@@ -31,3 +31,8 @@ class Variant:
     scale: float | None = None
     #: The ControlNet beside the U-Net (`controls.Control`); None: rows are shown nothing.
     control: Any = None
+
+    @property
+    def reads_pictures(self) -> bool:
+        """Whether its rows need a picture beside their words."""
+        return self.scale is not None or self.control is not None

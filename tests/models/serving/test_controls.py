@@ -180,3 +180,18 @@ def test_edges_are_those_of_opencv() -> None:
         "." * 7 + "#" + "." * 15 + "#" + "." * 8,
     ]  # fmt: skip
     assert not np.asarray(edges(Image.new("RGB", (16, 16), "grey"))).any()
+
+
+def test_pictures_are_read_in_half_precision_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a processor that draws in bfloat16 rows are filled up as those of others are; each is drawn."""
+    monkeypatch.setattr("daguerre.models.serving.engine.can_bfloat16", lambda: True)
+    weights, folder = familykit.write_sd15(tmp_path / "toy"), tmp_path / "controlnets"
+    write_control(weights, folder / "canny")
+    write_ip_adapter(weights)
+    engine = Engine(weights, device="cpu", controls=folder, precision="bfloat16")
+    engine.load()
+    assert engine.describe()["precision"] == "bfloat16"
+    made = engine.draw(replace(SHOWN, seeds=(3, 4, 5)))
+    assert made.about["control"] == "canny"
+    read = engine.draw(replace(ASK, source=Source(PICTURE, scale=0.6)))
+    assert read.about["image_prompt"] == "ip-adapter"
