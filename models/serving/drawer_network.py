@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,15 +13,19 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..common import cut_out
+from ..common import cut_out, digest_of
+from ..drawer import bank
 from ..drawer.network import Context
 from ..drawer.pipeline import DrawerPipeline, context_of, joined
 from ..drawer.reading import Reader
 from ..drawer.shelf import Shelf, premultiplied
+from ..errors import BankRefused
 from .exact import layers_apart, padded
 from .network import Variant
 from .program import Program
 from .samplers import Samplers
+
+log = logging.getLogger(__name__)
 
 #: Contexts that are remembered, some megabytes each: of the texts that many pictures have, above all of no text.
 REMEMBERED = 16
@@ -131,3 +137,17 @@ class DrawerNetwork:
         whole = picture if picture.mode == "RGBA" else cut_out(picture)
         small = whole.convert("RGBa").resize((self.native, self.native), Image.Resampling.LANCZOS).convert("RGBA")
         return premultiplied(torch.from_numpy(np.array(small)))[None].to(self.device)
+
+
+def drawer_network(pipeline: DrawerPipeline, device: str, weights: Path, own_bank: Path | None) -> DrawerNetwork:
+    """With the bank of the weights; where it cannot be used they draw from words alone."""
+    side = int(pipeline.denoiser.config.size)
+    try:
+        shipped = bank.read(weights / bank.FOLDER, side=side)
+    except BankRefused as problem:
+        log.warning("pictures are drawn from words alone reason=%s", problem)
+        shipped = None
+    reader = Reader(pipeline.text_encoder, pipeline.tokenizer)
+    # Vectors of another encoder say nothing.
+    same = shipped is not None and shipped.encoder == digest_of(weights / "text_encoder")
+    return DrawerNetwork(pipeline, device, Shelf(shipped, own_bank, side, reader.vectors if same else None))
