@@ -259,7 +259,7 @@ class Engine(Face):
 
     def _machine(self, model: str = "", numbers: str = "") -> str:
         """What measurements hold for; without a word the loaded model as it computes."""
-        model, numbers = model or self._about["model_digest"], numbers or self._about.get("precision", "")
+        model, numbers = model or self._about.get("model_digest", ""), numbers or self._about.get("precision", "")
         name = torch.cuda.get_device_name(self.device) if self.device.startswith("cuda") else "cpu"
         threads = torch.get_num_threads() if self.device == "cpu" else 0
         return f"{model[:16]} {name} {threads} {torch.__version__} {numbers}"
