@@ -27,6 +27,7 @@ Part = TypeVar("Part", bound=ModelMixin)
 #: Most drawings of the thing; one more, in the last place, shows the style.
 MOST = 2
 SLOTS = MOST + 1
+WHITE = (255, 255, 255)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +96,9 @@ class DrawerDenoiser(nn.Module):
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """Latents (B, C, h, w) → (B, 4, S, S) premultiplied in [-1, 1], float32: what is drawn, cut from its ground."""
-        found = [
-            premultiplied(torch.from_numpy(np.array(cut_out(_picture(each))))) for each in self.on_white(latents).cpu()
-        ]
+        # Training knows no other ground than white: a drawing that fills its picture is not cut.
+        cut = [cut_out(_picture(each), WHITE) for each in self.on_white(latents).cpu()]
+        found = [premultiplied(torch.from_numpy(np.array(each))) for each in cut]
         return torch.stack(found).to(latents.device) if found else latents.new_zeros(0, 4, self.size, self.size)
 
     @torch.no_grad()

@@ -297,7 +297,5 @@ class Engine:
 
 def _precision(pipeline: Any) -> str:
     """Of the part that draws, as torch calls it."""
-    part = next(
-        (found for name in ("unet", "transformer", "denoiser") if (found := pipeline.components.get(name))), None
-    )
+    part = next((found for name in ("unet", "transformer") if (found := pipeline.components.get(name))), None)
     return str(getattr(part, "dtype", "")).removeprefix("torch.")
