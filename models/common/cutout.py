@@ -19,9 +19,9 @@ Floats = NDArray[np.float32]
 def cut_out(picture: Image.Image, ground: tuple[int, int, int] | None = None) -> Image.Image:
     """RGB → RGBA of the same size.
 
-    The background is `ground`, or else the commonest colour of the border. Of what resembles it only that is cut which hangs together
-    with the border: the white of an eye stays. Edge pixels lose the background's share of their colour:
-    C = (P − (1 − α) B) / α. Where the border shows no even colour, everything stays opaque.
+    The background is `ground`, or else the commonest colour of the border. Of what resembles it only that is cut
+    which hangs together with the border: the white of an eye stays. Edge pixels lose the background's share of their
+    colour: C = (P − (1 − α) B) / α. Where the border shows no even colour, everything stays opaque.
     """
     values = np.asarray(picture.convert("RGB"), np.float32) / 255
     colour = _border_colour(values) if ground is None else np.asarray(ground, np.float32) / 255
