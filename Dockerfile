@@ -6,7 +6,10 @@
 #       with an NVIDIA GPU add --gpus all. Nothing but /data (and a tmpfs on /tmp) needs to be writable:
 #       --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges
 #
-# torch comes from the package index that the builder's pip uses: on PyPI that is the build with CUDA.
+# Packages are installed by the hashes in locks/, from the index that the builder's pip uses. torch is the build with
+# CUDA; --build-arg LOCK=cpu takes the one for processors, which lies on an index of its own (PIP_EXTRA_INDEX_URL).
+# To build on a base that cannot change under its name, give it by its digest:
+#   docker build --build-arg BASE_IMAGE=python:3.11-slim-bookworm@sha256:… -t daguerre .
 
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 
@@ -16,17 +19,21 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /opt/daguerre
 RUN python -m venv .venv
 COPY requirements.lock ./
-RUN .venv/bin/pip install -c requirements.lock setuptools
+COPY locks locks
+# By their hashes: what an index or a mirror gives out otherwise is refused.
+RUN .venv/bin/pip install --require-hashes --no-deps -r locks/control.txt
 COPY pyproject.toml README.md LICENSE ./
 # The editable install only maps names to folders; they are filled by COPY in the last stages.
 RUN .venv/bin/python -c "import pathlib, tomllib; \
       mapping = tomllib.loads(pathlib.Path('pyproject.toml').read_text())['tool']['setuptools']['package-dir']; \
       [pathlib.Path(folder).mkdir(parents=True, exist_ok=True) for folder in mapping.values()]" \
-    && .venv/bin/pip install -c requirements.lock --no-build-isolation -e .
+    && .venv/bin/pip install --no-deps --no-build-isolation -e .
 
 # --- and what rendering needs on top
 FROM control-packages AS worker-packages
-RUN .venv/bin/pip install -c requirements.lock --no-build-isolation -e ".[worker]"
+# cuda or cpu: which of the locks. torch's build for processors is on an index of its own.
+ARG LOCK=cuda
+RUN .venv/bin/pip install --require-hashes --no-deps -r locks/${LOCK}.txt
 
 # --- common to both images
 FROM ${BASE_IMAGE} AS runtime
@@ -39,7 +46,7 @@ RUN useradd --uid 10001 --user-group --no-create-home --home-dir /data --shell /
 # In a container the published port reaches all interfaces; beyond /healthz the API still answers loopback only.
 ENV PATH=/opt/daguerre/.venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
-    DAGUERRE_STORAGE__DATA_DIR=/data DAGUERRE_WEB__HOST=0.0.0.0
+    DAGUERRE_STORAGE__DATA_DIR=/data DAGUERRE_WEB__HOST=0.0.0.0 DAGUERRE_LOG__FORMAT=auto
 WORKDIR /opt/daguerre
 VOLUME /data
 EXPOSE 8600

@@ -8,7 +8,7 @@ import logging
 
 from ..bot.client import Backend
 from ..bot.connection import run_bot
-from ..bot.errors import BotError, DiscordUnreachable
+from ..bot.errors import BotError, DiscordUnreachable, TokenInUse
 from ..queue.control import Queue
 from ..queue.prompt import Vocabulary
 from .settings import Configuration
@@ -41,8 +41,9 @@ class BotKeeper:
         self.failure: BotError | None = None
         self._pause = FIRST_PAUSE
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`. Sets it, and `failure`, when trying again cannot help: a wrong token, refused intents."""
+    async def run(self, stop: asyncio.Event, leave: asyncio.Event) -> None:
+        """Until `leave`; from `stop` on nothing new is taken. Sets `stop`, and `failure`, when trying again cannot
+        help: a wrong token, refused intents."""
         token = self._configuration.secrets.discord_token
         if token is None:
             self.state = "off: no DISCORD_TOKEN"
@@ -55,12 +56,17 @@ class BotKeeper:
                     self._configuration.settings.discord,
                     token.get_secret_value(),
                     Backend(self._queue, self._configuration.data_dir, self._vocabulary, read_origin_aside),
-                    stop,
+                    leave,
                     self._ready,
+                    stop,
                 )
             except DiscordUnreachable as error:
                 self.state = f"waiting for Discord: {error}"
                 log.warning("bot cannot connect again_in=%gs reason=%s", self._pause, error)
+            except TokenInUse as error:
+                self.state = f"standing by: {error}"
+                self._pause = LONGEST_PAUSE
+                log.error("%s", error)  # noqa: TRY400 - no traceback wanted
             except BotError as error:
                 self.failure = error
                 stop.set()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from . import cli_backup, cli_bank, cli_models, queue_cli
+from . import cli_backup, cli_bank, cli_config, cli_models, queue_cli
 from .cli_options import ConfigFile
 from .errors import AppError, WorkerError
 from .hiding import escape_controls
@@ -35,9 +35,10 @@ app = typer.Typer(
 def serve(config: ConfigFile = None) -> None:
     """Run the bot, its queue, the local API and the workers of this machine."""
     configuration = _start(config)
+    from .event_loop import run
     from .serve import serve
 
-    asyncio.run(serve(configuration))
+    run(serve(configuration))
 
 
 @app.command()
@@ -105,34 +106,17 @@ def imagine(
 
 
 @app.command()
-def doctor(config: ConfigFile = None) -> None:
+def doctor(
+    config: ConfigFile = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object with every finding.")] = False,
+) -> None:
     """Look at everything that a start needs, and say what to do about what is missing."""
     configuration = _start(config, level="error")
     from .doctor import examine
+    from .doctor_report import report
 
-    async def report() -> bool:
-        sound = True
-        async for finding in examine(configuration):
-            typer.echo(f"{finding.level:<5} {finding.subject:<12} {finding.text}")
-            sound = sound and finding.level != "bad"
-        return sound
-
-    if not _run(report()):
+    if not _run(report(examine(configuration), typer.echo, as_json=as_json, secrets=configuration.hidden)):
         raise typer.Exit(1)
-
-
-@app.command()
-def config(
-    file: ConfigFile = None,
-    defaults: Annotated[bool, typer.Option("--defaults", help="Print config.toml as it is shipped.")] = False,
-) -> None:
-    """Print the settings in force, each with its description; secrets are hidden."""
-    from .config import load
-    from .config_text import write_sections
-    from .settings import HEAD, Settings, sections_of
-
-    sections = sections_of(Settings.model_construct()) if defaults else load(file).sections
-    typer.echo(write_sections(sections, HEAD if defaults else "Settings in force."), nl=False)
 
 
 @app.command()
@@ -161,6 +145,7 @@ cli_backup.add_to(app)
 cli_models.add_to(app)
 app.add_typer(cli_bank.bank_app)
 app.add_typer(queue_cli.app)
+app.add_typer(cli_config.app)
 
 
 def main() -> None:
@@ -200,7 +185,9 @@ def _start(file: Path | None, level: str | None = None) -> Configuration:
     from .logs import configure
 
     configuration = load(file)
-    configure(level or configuration.settings.log.level, configuration.hidden)
+    options = configuration.settings.log
+    # Other commands talk to whoever typed them.
+    configure(level or options.level, configuration.hidden, "text" if level else options.format)
     return configuration
 
 

@@ -30,6 +30,7 @@ MADE_AGAIN: Mapping[str, str] = {
     "paces.json": "measured on this machine",
     "discord-commands.sha256": "asked of Discord again",
     "discord-commands.json": "asked of Discord again",
+    "bot-holder": "of this data folder: where it is restored is another place",
     "api.url": "of the running process",
     "control.lock": "of the running process",
     UNFINISHED: "of an unfinished restore",

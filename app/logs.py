@@ -1,18 +1,25 @@
-"""Logging: the standard library's, one line for each event, without prompts and tokens.
+"""Logging: the standard library's loggers, written by structlog: one line for each event, without prompts and tokens.
 
     2026-01-31T12:00:00Z info    daguerre.app.serve  worker started device=cpu pid=1234
 
-Loggers write `log.info("worker started device=%s pid=%s", …)`: the event in words, then key=value.
+Loggers write `log.info("worker started device=%s pid=%s", …)`: the event in words, then key=value. A line about a job
+(queue/observe/about_job.py) ends with job=<id>; as JSON it has a field for it.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import time
 import traceback
 from collections.abc import Callable, Collection
 from types import TracebackType
+from typing import Any
+
+from structlog.contextvars import merge_contextvars
+from structlog.stdlib import ProcessorFormatter
+from structlog.typing import EventDict
 
 from .hiding import escape_controls, hide_secrets
 
@@ -29,10 +36,16 @@ class Redact(logging.Filter):
             text = record.getMessage()
         except (TypeError, ValueError):  # a library's own mistake in its arguments
             text = str(record.msg)
+        record.msg, record.args = self.hidden(text), None
+        if record.exc_info:
+            # Our own errors keep their text, which may name an address with a password in it.
+            record.exc_text, record.exc_info = self.hidden(error_text(*record.exc_info)), None
+        return True
+
+    def hidden(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, "***")
-        record.msg, record.args = hide_secrets(text), None
-        return True
+        return hide_secrets(text)
 
 
 class Sparing(logging.Filter):
@@ -68,40 +81,89 @@ class Sparing(logging.Filter):
         return count < self._most
 
 
-class OneLine(logging.Formatter):
-    """Time in UTC, level, logger and message on one line; a traceback as frames behind it. Control characters appear as
-    `\\x1b`: a line may quote what a stranger sent.
+class Lines(ProcessorFormatter):
+    """What every line of the log holds, whichever way it is written: time in UTC, level, logger, event, perhaps a job
+    and an error. Control characters appear as `\\x1b`: a line may quote what a stranger sent."""
 
-    The text of a foreign exception is left out: pydantic's, for one, quotes the input, which may be a prompt.
-    """
-
-    converter = time.gmtime
-
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(level)s %(name)s  %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+    def __init__(self, write: Callable[[Any, str, EventDict], str]) -> None:
+        super().__init__(foreign_pre_chain=[_named, merge_contextvars, _printable], processors=[_without_record, write])
 
     def format(self, record: logging.LogRecord) -> str:
-        record.level = f"{record.levelname.lower():<7}"
-        return escape_controls(super().format(record).replace("\n", " | "))
-
-    def formatException(  # noqa: N802 - the standard library's name
-        self, ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
-    ) -> str:
-        kind, error, trace = ei
-        if kind is None or error is None:
-            return ""
-        ours = kind.__module__.startswith("daguerre.") or issubclass(kind, OSError | ImportError)
-        frames = " < ".join(
-            f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}"
-            for frame in reversed(traceback.extract_tb(trace))
-        )
-        return f"{kind.__name__}{f': {error}' if ours else ''} at {frames}"
+        if record.exc_info:
+            record.exc_text = error_text(*record.exc_info)
+        return super().format(record)
 
 
-def configure(level: str, secrets: Collection[str] = ()) -> None:
-    """Send every logger's lines to standard error."""
+class OneLine(Lines):
+    """For people: a traceback as frames behind the event."""
+
+    def __init__(self) -> None:
+        super().__init__(_one_line)
+
+
+class JsonLine(Lines):
+    """For programs: one JSON object a line."""
+
+    def __init__(self) -> None:
+        super().__init__(_json)
+
+
+def error_text(kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> str:
+    """Kind and places of an error. The text of a foreign exception is left out: pydantic's, for one, quotes the input,
+    which may be a prompt."""
+    if kind is None or error is None:
+        return ""
+    ours = kind.__module__.startswith("daguerre.") or issubclass(kind, OSError | ImportError)
+    frames = " < ".join(
+        f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}"
+        for frame in reversed(traceback.extract_tb(trace))
+    )
+    return f"{kind.__name__}{f': {error}' if ours else ''} at {frames}"
+
+
+def _named(_: Any, __: str, event: EventDict) -> EventDict:
+    record: logging.LogRecord = event["_record"]
+    event.pop("exc_info", None)
+    told: EventDict = {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
+        "level": record.levelname.lower(),
+        "logger": record.name,
+    }
+    return {**told, **event, **({"error": record.exc_text} if record.exc_text else {})}
+
+
+def _printable(_: Any, __: str, event: EventDict) -> EventDict:
+    return {
+        key: escape_controls(value.replace("\n", " | ")) if isinstance(value, str) else value
+        for key, value in event.items()
+    }
+
+
+def _without_record(_: Any, __: str, event: EventDict) -> EventDict:
+    return {key: value for key, value in event.items() if key not in ("_record", "_from_structlog")}
+
+
+def _one_line(_: Any, __: str, event: EventDict) -> str:
+    words = str(event.pop("event"))
+    head = f"{event.pop('time')} {event.pop('level'):<7} {event.pop('logger')}  "
+    error = f" | {event.pop('error')}" if "error" in event else ""
+    more = "".join(f" {key}={value}" for key, value in event.items() if str(value) not in words)
+    return f"{head}{words}{more}{error}"
+
+
+def _json(_: Any, __: str, event: EventDict) -> str:
+    return json.dumps(event, ensure_ascii=False, default=str)
+
+
+def is_json(form: str) -> bool:
+    """Whether `[log] format` means JSON here: "auto" does wherever nobody watches a terminal."""
+    return form == "json" or (form == "auto" and not sys.stderr.isatty())
+
+
+def configure(level: str, secrets: Collection[str] = (), form: str = "text") -> None:
+    """Send every logger's lines to standard error, in `form` of `[log] format`."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(OneLine())
+    handler.setFormatter(JsonLine() if is_json(form) else OneLine())
     handler.addFilter(Sparing())
     handler.addFilter(Redact(secrets))
     root = logging.getLogger()

@@ -78,10 +78,9 @@ class RenderOptions(BaseModel):
     precision: Literal["float32", "bfloat16"] = Field(
         default="float32",
         description=(
-            'What the denoiser computes in on a processor. "bfloat16" takes about half the time where the processor '
-            "has native bfloat16 (AMX, AVX-512 BF16); details of the pictures are others, and their last bits "
-            "depend on what else is drawn, as the pictures say. Elsewhere it counts for nothing; GPUs always compute "
-            "in half precision."
+            'What the denoiser computes in on a processor. "bfloat16" takes about two thirds of the time where the '
+            "processor has native bfloat16 (AVX-512 BF16; a third with AMX); details of the pictures are others, as "
+            "the pictures say. Elsewhere it counts for nothing; GPUs always compute in half precision."
         ),
     )
     sampler: str = Field(
@@ -97,6 +96,23 @@ class RenderOptions(BaseModel):
         description=(
             "What a GPU computes in. Empty: what the model's family was made for, bfloat16 for most, float16 for "
             "Stable Diffusion 1, 2 and XL. float32 takes twice the memory."
+        ),
+    )
+    memory: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=1000.0,
+        description=(
+            "GiB of each device's memory that a worker may take, where it is shared with something else. 0: what is "
+            "free when it starts. By it is decided, before anything is loaded, which parts stay there; docs/gpu.md."
+        ),
+    )
+    quantize: Literal["auto", "off", "int8", "nf4"] = Field(
+        default="auto",
+        description=(
+            'Whether weights are brought to fewer bits: "int8" (package torchao) and "nf4" (bitsandbytes) for half '
+            'and a third of the memory, and slightly other pictures, which say so. "auto": only where nothing else '
+            'fits and the package is installed; "off": never. Pictures are then drawn one job after the other.'
         ),
     )
     megapixels: float = Field(
@@ -125,12 +141,12 @@ class RenderOptions(BaseModel):
         ),
     )
     drain_seconds: float = Field(
-        default=5.0,
+        default=10.0,
         ge=0.0,
         le=600.0,
         description=(
             "How long a stopping worker goes on with what it renders (0 to 600 seconds); the rest is handed back "
-            "and rendered later."
+            "and rendered later. Stopping takes up to fifteen seconds more: whoever stops it must wait so long."
         ),
     )
 
@@ -154,5 +170,24 @@ class LogOptions(BaseModel):
 
     level: Literal["debug", "info", "warning", "error"] = Field(
         default="info",
-        description='How much is logged: "debug", "info", "warning" or "error". Prompts and tokens never are.',
+        description='How much is logged: "debug", "info", "warning" or "error". Tokens never are.',
+    )
+    format: Literal["text", "json", "auto"] = Field(
+        default="text",
+        description=(
+            '"text": one line for people; "json": one JSON object a line, for programs that gather logs; "auto": text '
+            "on a terminal, JSON elsewhere, which the container images choose."
+        ),
+    )
+    prompts: bool = Field(
+        default=False,
+        description="Whether the log quotes the prompt of each new job. Tell your members when you turn it on.",
+    )
+    traces: str = Field(
+        default="",
+        max_length=500,
+        description=(
+            "Address of an OpenTelemetry collector (OTLP over HTTP), such as http://127.0.0.1:4318/v1/traces, that "
+            "gets the times of each piece of a job's way. Needs the extra `tracing`. Empty: none."
+        ),
     )

@@ -15,11 +15,15 @@ from typing import Literal
 from .errors import PackagesMissing
 from .settings import PROJECT
 
-Extra = Literal["worker", "data"]
+Extra = Literal["worker", "data", "tracing"]
 #: What each extra is needed for, in words.
-FOR: dict[Extra, str] = {"worker": "drawing needs more packages", "data": "data sets and training need more packages"}
+FOR: dict[Extra, str] = {
+    "worker": "drawing needs more packages",
+    "data": "data sets and training need more packages",
+    "tracing": "[log] traces needs more packages",
+}
 #: What each extra stands on besides itself.
-_BELOW: dict[Extra, tuple[Extra, ...]] = {"worker": (), "data": ("worker",)}
+_BELOW: dict[Extra, tuple[Extra, ...]] = {"worker": (), "data": ("worker",), "tracing": ()}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _OF_EXTRA = re.compile(r"""extra\s*==\s*["']([^"']+)["']""")
 
@@ -58,6 +62,8 @@ def text_of(packages: tuple[str, ...], extra: Extra) -> str:
 
 def remedy(extra: Extra, project: Path = PROJECT, prefix: Path | None = None) -> str:
     """The command that brings the packages of `extra`, seen from this installation: never one that was just run."""
+    if extra == "tracing":
+        return f"{sys.executable} -m pip install -c requirements.lock -e '.[tracing]' in the project brings them"
     if not (project / "scripts" / "start").is_file():
         # A container: its packages were chosen when it was built.
         return (
@@ -98,7 +104,7 @@ def import_behind(error: BaseException | None) -> ImportError | None:
 def of_import(error: ImportError) -> PackagesMissing:
     """The same for an import that failed although everything named was there: a package of a package is missing."""
     name = (error.name or "").partition(".")[0]
-    lacking: dict[Extra, tuple[str, ...]] = {"worker": missing("worker"), "data": missing("data")}
+    lacking: dict[Extra, tuple[str, ...]] = {extra: missing(extra) for extra in _BELOW}
     for extra, packages in lacking.items():
         if any(_same(name, package) for package in packages):
             return PackagesMissing(text_of(packages, extra))

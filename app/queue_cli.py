@@ -50,25 +50,25 @@ class Kind(StrEnum):
 @app.command()
 def status(config: ConfigFile = None, nats: Nats = "", as_json: AsJson = False) -> None:
     """How many jobs are in each state, and which workers are connected."""
-    _ask(config, nats, as_json, "status", "", _status)
+    ask_and_print(config, nats, as_json, "status", "", _status)
 
 
 @app.command()
 def why(job: JobNumber, config: ConfigFile = None, nats: Nats = "", as_json: AsJson = False) -> None:
     """What a job waits for, and every state that it has been in."""
-    _ask(config, nats, as_json, "why", job, _why)
+    ask_and_print(config, nats, as_json, "why", job, _why)
 
 
 @app.command()
 def pause(server: Server = "", config: ConfigFile = None, nats: Nats = "", as_json: AsJson = False) -> None:
     """Hand out no more jobs; what runs is finished. Holds over restarts."""
-    _ask(config, nats, as_json, "pause", server, lambda answer: f"paused: {answer['paused']}")
+    ask_and_print(config, nats, as_json, "pause", server, lambda answer: f"paused: {answer['paused']}")
 
 
 @app.command()
 def resume(server: Server = "", config: ConfigFile = None, nats: Nats = "", as_json: AsJson = False) -> None:
     """Hand out jobs again."""
-    _ask(config, nats, as_json, "resume", server, lambda answer: f"resumed: {answer['resumed']}")
+    ask_and_print(config, nats, as_json, "resume", server, lambda answer: f"resumed: {answer['resumed']}")
 
 
 @app.command()
@@ -79,19 +79,19 @@ def drain(
     as_json: AsJson = False,
 ) -> None:
     """Have workers finish what runs, hand back the rest and end; supervised ones start afresh."""
-    _ask(config, nats, as_json, "drain", worker, lambda answer: "\n".join(answer["draining"]) or NOBODY)
+    ask_and_print(config, nats, as_json, "drain", worker, lambda answer: "\n".join(answer["draining"]) or NOBODY)
 
 
 @app.command()
 def dead(config: ConfigFile = None, nats: Nats = "", as_json: AsJson = False) -> None:
     """Jobs that ended without pictures, newest first, each with its reason."""
-    _ask(config, nats, as_json, "dead", "", _dead)
+    ask_and_print(config, nats, as_json, "dead", "", _dead)
 
 
 @app.command()
 def retry(job: JobNumber, config: ConfigFile = None, nats: Nats = "", as_json: AsJson = False) -> None:
     """Try a job again that ended without pictures; its message follows it as before."""
-    _ask(
+    ask_and_print(
         config, nats, as_json, "retry", job,
         lambda answer: f"job {answer['job']} waits again" if answer["retried"]
         else f"job {answer['job']} is {answer['state']}; only failed and dead ones can be tried again",
@@ -102,23 +102,25 @@ def retry(job: JobNumber, config: ConfigFile = None, nats: Nats = "", as_json: A
 def cancel(job: JobNumber, config: ConfigFile = None, nats: Nats = "", as_json: AsJson = False) -> None:
     """Cancel a job that waits or runs."""
     told = {"queued": "cancelled before it began", "running": "cancelled; it was running", "gone": "over already"}
-    _ask(config, nats, as_json, "cancel", job, lambda answer: f"job {answer['job']}: {told[answer['cancelled']]}")
+    ask_and_print(
+        config, nats, as_json, "cancel", job, lambda answer: f"job {answer['job']}: {told[answer['cancelled']]}"
+    )
 
 
 @app.command()
 def ban(kind: Kind, number: Number, config: ConfigFile = None, nats: Nats = "", as_json: AsJson = False) -> None:
     """Shut a member or a whole server out, everywhere, until it is lifted."""
-    _ask(config, nats, as_json, "ban", f"{kind.value} {number}", lambda answer: f"banned: {answer['banned']}")
+    ask_and_print(config, nats, as_json, "ban", f"{kind.value} {number}", lambda answer: f"banned: {answer['banned']}")
 
 
 @app.command()
 def unban(kind: Kind, number: Number, config: ConfigFile = None, nats: Nats = "", as_json: AsJson = False) -> None:
     """Lift such a ban."""
     told = {True: "lifted", False: "there was no such ban"}
-    _ask(config, nats, as_json, "unban", f"{kind.value} {number}", lambda answer: told[answer["unbanned"]])
+    ask_and_print(config, nats, as_json, "unban", f"{kind.value} {number}", lambda answer: told[answer["unbanned"]])
 
 
-def _ask(
+def ask_and_print(
     config: Path | None, nats: str, as_json: bool, do: str, what: str, show: Callable[[dict[str, Any]], str]
 ) -> None:
     """Ask the control process and print its answer.
@@ -181,6 +183,7 @@ def _status(answer: dict[str, Any]) -> str:
         lines.append(
             f"worker   {worker['name']} ({worker['instance']}), pool {worker['pool']}, {worker['device'] or '?'}, "
             f"{models}, {side}: {worker['busy']} of {worker['slots']} slots busy"
+            + (f", version {worker['version']}" if worker.get("version") else "")
         )
     return "\n".join(lines if answer["workers"] else [*lines, "workers  none is connected"])
 

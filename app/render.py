@@ -6,6 +6,7 @@ Only this file knows both sides; the engine knows no jobs and the queue knows no
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import io
 import logging
 import math
@@ -22,6 +23,7 @@ from ..models.errors import TooLate, Unrenderable
 from ..models.provenance import software
 from ..models.serving import OnProgress, Progress, RenderRequest, RenderResult, Source
 from ..queue.errors import RenderRefused
+from ..queue.observe import NoSpans, Spans
 from ..queue.prompt import in_words
 from ..queue.records import ImageRequest, Rendered, Usual
 from ..queue.worker import Handler, JobContext
@@ -136,7 +138,9 @@ def render(
     return files_of(drawn, request, finisher or Finisher(), job_number())
 
 
-def make_handler(engine: EngineLike, finisher: Finisher | None = None, *, seconds: float = math.inf) -> Handler:
+def make_handler(
+    engine: EngineLike, finisher: Finisher | None = None, *, seconds: float = math.inf, spans: Spans | None = None,
+) -> Handler:  # fmt: skip
     """The queue's handler on an engine whose `run` goes on in another thread.
 
     `seconds`: how long a request may take altogether, waiting for its turn in the engine included.
@@ -144,6 +148,7 @@ def make_handler(engine: EngineLike, finisher: Finisher | None = None, *, second
     # Judging, marking and encoding keep neither engine nor loop waiting. One thread: the engine needs the cores.
     pool = ThreadPoolExecutor(1, "pictures")
     finishing = finisher or Finisher()
+    spans = spans or NoSpans()
 
     async def handle(request: ImageRequest, context: JobContext) -> Rendered:
         loop = asyncio.get_running_loop()
@@ -161,7 +166,8 @@ def make_handler(engine: EngineLike, finisher: Finisher | None = None, *, second
         ask = await loop.run_in_executor(pool, asked) if request.source else asked()
         job = engine.submit(ask, on_progress)
         try:
-            drawn = await asyncio.wrap_future(job.result)
+            with spans.within(context.job, "draw", steps=ask.steps, width=ask.width, height=ask.height):
+                drawn = await asyncio.wrap_future(job.result)
         except asyncio.CancelledError:
             job.cancel()  # It leaves at its next step.
             raise
@@ -169,7 +175,12 @@ def make_handler(engine: EngineLike, finisher: Finisher | None = None, *, second
             raise RenderRefused(error.code, str(error)) from None
         except TooLate as error:
             raise RenderRefused("too_late", str(error)) from None
-        files, metadata = await loop.run_in_executor(pool, lambda: files_of(drawn, request, finishing, context.job))
+        with spans.within(context.job, "judge and encode"):
+            # In this job's context, so that what is logged there names it.
+            within = contextvars.copy_context()
+            files, metadata = await loop.run_in_executor(
+                pool, lambda: within.run(files_of, drawn, request, finishing, context.job)
+            )
         log.info(
             "rendered job=%s pictures=%d seconds=%.2f device_seconds=%.2f",
             context.job, len(files), time.monotonic() - begun, drawn.seconds,

@@ -9,6 +9,7 @@ import os
 import socket
 import sys
 from collections.abc import Coroutine, Mapping
+from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +23,22 @@ from .children import without_secrets
 from .devices import nvidia_gpus, worker_devices
 from .errors import BotFailed, QueueFailed
 from .machine import ADDRESS_FILE, address_of, listen, prepare_data_dir
+from .reload import Reloader
 from .settings import Configuration
-from .signals import stop_on_signals
-from .supervisor import Supervisor
+from .signals import reload_on_hangup, stop_on_signals
+from .supervisor import RestartPolicy, Supervisor
+from .tracing import open_spans
 
 log = logging.getLogger(__name__)
 
 #: Seconds between two looks at whether a worker is ready, while none is.
 READY_LOOK = 0.2
+#: Seconds that a worker has on top of [render] drain_seconds to hand back the rest.
+GIVE_BACK_SECONDS = 5.0
 
 
 async def serve(configuration: Configuration) -> None:
-    """Run until SIGTERM or Ctrl-C, then stop everything within ten seconds.
+    """Run until SIGTERM or Ctrl-C, then stop everything: jobs get [render] drain_seconds, the rest some ten more.
 
     Raises:
         AppError: it cannot start, or the bot cannot go on; says what to do.
@@ -43,12 +48,16 @@ async def serve(configuration: Configuration) -> None:
     data_dir = prepare_data_dir(configuration.data_dir)
     with listen(settings.web) as listener:
         token = configuration.secrets.nats_token
+        spans = open_spans(settings.log.traces, "control")
         try:
             opening = open_queue(
                 settings.queue,
                 data_dir,
                 nats_token=token.get_secret_value() if token else "",
                 moderation=settings.moderation,
+                spans=spans,
+                log_prompts=settings.log.prompts,
+                version=installed_version("daguerre"),
             )
             async with contextlib.AsyncExitStack() as stack:
                 queue = await _until_stopped(stack.enter_async_context(opening), stop)
@@ -58,6 +67,8 @@ async def serve(configuration: Configuration) -> None:
                         raise Ousted
         except QueueError as error:
             raise QueueFailed(str(error)) from error
+        finally:
+            await asyncio.to_thread(spans.close)
     log.info("stopped")
 
 
@@ -83,9 +94,14 @@ async def _serve_queue(
     supervisor = Supervisor(
         worker_commands(configuration, devices),
         worker_environment(queue.nats_url, queue.nats_token),
+        # A worker gives back what it cannot finish in its time; only one that hangs is killed.
+        RestartPolicy(grace=settings.render.drain_seconds + GIVE_BACK_SECONDS),
         tell=say_no_worker,
     )
     bot = BotKeeper(configuration, queue, vocabulary)
+    reloader = Reloader(configuration, queue)
+    queue.on_reload = reloader.reload
+    reload_on_hangup(lambda: _reload(reloader))
 
     def about() -> Mapping[str, Any]:
         told = {"bot": bot.state, "worker_processes": supervisor.states()}
@@ -93,7 +109,7 @@ async def _serve_queue(
         return told if reason is None else {**told, "worker_problem": reason}
 
     # 1. The API, so that health checks and clients find somebody while the rest starts.
-    app = make_app(queue, settings.web, vocabulary=vocabulary, about=about)
+    app = make_app(queue, settings.web, vocabulary=vocabulary, about=about, data_dir=configuration.data_dir)
     async with serve_app(app, listener, settings.web):
         address = address_of(listener)
         note = configuration.data_dir / ADDRESS_FILE
@@ -103,8 +119,9 @@ async def _serve_queue(
         try:
             # 2. Workers and bot, until one of them cannot go on or we are told to stop.
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(supervisor.run(stop))
-                tasks.create_task(bot.run(stop))
+                working = tasks.create_task(supervisor.run(stop))
+                tasks.create_task(bot.run(stop, leave := asyncio.Event()))
+                tasks.create_task(_leave_after(stop, working, leave))
                 tasks.create_task(_stop_when_ousted(queue, stop))
                 if not devices:
                     log.info("no worker is started here ([render] devices is empty); workers elsewhere dial in")
@@ -115,6 +132,11 @@ async def _serve_queue(
                 note.unlink()
     if bot.failure is not None:
         raise BotFailed(str(bot.failure))
+
+
+def _reload(reloader: Reloader) -> None:
+    with contextlib.suppress(QueueError):  # logged; what was in force stays so
+        reloader.reload()
 
 
 def say_no_worker(reason: str) -> None:
@@ -138,6 +160,13 @@ def _say(text: str) -> None:
     with contextlib.suppress(OSError):  # whoever read it has gone
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
+
+
+async def _leave_after(stop: asyncio.Event, working: asyncio.Task[None], leave: asyncio.Event) -> None:
+    """The bot goes last: what the workers here finish while they are being stopped is delivered yet."""
+    await stop.wait()
+    await asyncio.wait({working})
+    leave.set()
 
 
 async def _stop_when_ousted(queue: Queue, stop: asyncio.Event) -> None:

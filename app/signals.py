@@ -1,12 +1,14 @@
-"""How a process of ours is asked to stop: SIGTERM, Ctrl-C, or the end of its parent."""
+"""How a process of ours is asked to stop: SIGTERM, Ctrl-C, the end of its terminal or of its parent."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
+import sys
 import threading
 import time
+from collections.abc import Callable
 
 #: Seconds after its parent's end in which a child must have stopped by itself.
 ORPHAN_SECONDS = 10.0
@@ -24,7 +26,15 @@ def stop_on_signals() -> asyncio.Event:
 
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_signal_handler(signal.SIGINT, interrupted)
+    # A terminal that is closed says so too.
+    loop.add_signal_handler(signal.SIGHUP, stop.set)
     return stop
+
+
+def reload_on_hangup(reload: Callable[[], object]) -> None:
+    """Call `reload` at SIGHUP; where a terminal is watched, SIGHUP says that it was closed, and stops as before."""
+    if not sys.stdin.isatty() and not sys.stderr.isatty():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
 
 
 def stop_with_parent(stop: asyncio.Event) -> None:

@@ -39,8 +39,11 @@ class Trial:
     #: Seconds until the weights were loaded, torch's import included, and for the picture itself.
     loading: float
     drawing: float
-    #: What was understood of the weights, in words.
+    #: What was understood of the weights, in words; their digest.
     understood: str
+    digest: str
+    #: torch's CUDA and the memory of its device, in words; empty on a processor.
+    cuda: str
 
 
 def try_drawing(config: Path | None) -> Trial | str:
@@ -91,10 +94,20 @@ def draw(config: Path | None) -> Trial:
     drawn = time.monotonic()
     import torch
 
+    about = engine.describe()
     return Trial(
-        torch.__version__, str(engine.describe()["device"]), torch.get_num_threads(),
-        round(loaded - begun, 1), round(drawn - loaded, 2), understood(engine),
+        torch.__version__, str(about["device"]), torch.get_num_threads(),
+        round(loaded - begun, 1), round(drawn - loaded, 2), understood(engine), str(about["model_digest"]),
+        _cuda(torch, str(about["device"])),
     )  # fmt: skip
+
+
+def _cuda(torch: Any, device: str) -> str:
+    if not device.startswith("cuda"):
+        return ""
+    free, total = torch.cuda.mem_get_info(device)
+    used = torch.cuda.max_memory_reserved(device)
+    return f"CUDA {torch.version.cuda}, {used / 2**30:.1f} GB used, {free / 2**30:.1f} of {total / 2**30:.1f} GB left"
 
 
 def understood(engine: EngineLike) -> str:

@@ -13,11 +13,13 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import version as installed_version
 from pathlib import Path
 
 from ..models.errors import EngineError
 from ..queue.errors import BrokerUnavailable, QueueUnavailable
 from ..queue.nats import Credentials
+from ..queue.observe import Spans, WorkerMeters
 from ..queue.worker import Worker, WorkerSettings
 from .engine_thread import EngineThread
 from .errors import WorkerError
@@ -26,6 +28,9 @@ from .packages import import_behind, of_import, silence
 from .render import EngineLike, make_handler, usual_for
 from .settings import Configuration
 from .signals import stop_on_signals, stop_with_parent
+from .tracing import open_spans
+from .worker_api import operator_api
+from .worker_figures import EngineFigures
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +96,8 @@ def load_engine(
             sampler=render.sampler,
             dtype=render.dtype,
             megapixels=render.megapixels,
+            memory=render.memory,
+            quantize=render.quantize,
         )
         engine.load()
     except EngineError as error:
@@ -120,8 +127,35 @@ async def run_worker(configuration: Configuration, *, nats_url: str, device: str
     stop = stop_on_signals()
     if with_parent:
         stop_with_parent(stop)
-    render = configuration.settings.render
     check_weights(configuration.weights)
+    meters, spans = WorkerMeters(), open_spans(configuration.settings.log.traces, f"worker {device}")
+    found = _Found()
+    meters.registry.register(EngineFigures(lambda: found.engine))
+    async with operator_api(configuration.settings.web, meters.registry, found.lacking):
+        await _work(configuration, nats_url, device, stop, found, meters, spans)
+    await asyncio.to_thread(spans.close)
+    log.info("worker stopped")
+    leave_now()
+
+
+class _Found:
+    """How far the start has come."""
+
+    engine: EngineLike | None = None
+    worker: Worker | None = None
+
+    def lacking(self) -> str | None:
+        """Why nothing can be drawn now."""
+        if self.worker is None:
+            return "the weights are being loaded"
+        return None if self.worker.connected else "nats-server is not connected"
+
+
+async def _work(
+    configuration: Configuration, nats_url: str, device: str, stop: asyncio.Event, found: _Found,
+    meters: WorkerMeters, spans: Spans,
+) -> None:  # fmt: skip
+    render = configuration.settings.render
     begun = time.monotonic()
     thread = EngineThread()
     loading = asyncio.ensure_future(thread.call(lambda: load_engine(configuration, device)))
@@ -131,7 +165,7 @@ async def run_worker(configuration: Configuration, *, nats_url: str, device: str
         log.info("worker stopped while loading")
         leave_now()
     stopping.cancel()
-    engine = loading.result()
+    engine = found.engine = loading.result()
     about = engine.describe()
     log.info(
         "weights loaded model=%s device=%s seconds=%.1f", about["model"], about["device"], time.monotonic() - begun
@@ -140,8 +174,8 @@ async def run_worker(configuration: Configuration, *, nats_url: str, device: str
     # From here on that thread draws, until the process ends.
     drawing = asyncio.ensure_future(thread.call(engine.run))
     drawing.add_done_callback(lambda _: stop.set())
-    worker = Worker(
-        make_handler(engine, finisher, seconds=render.longest_seconds),
+    worker = found.worker = Worker(
+        make_handler(engine, finisher, seconds=render.longest_seconds, spans=spans),
         WorkerSettings(
             nats_url=nats_url,
             credentials=worker_credentials(configuration),
@@ -154,6 +188,9 @@ async def run_worker(configuration: Configuration, *, nats_url: str, device: str
             adapters=engine.adapters,
             usual={str(about["model"]): usual_for(engine)},
             drain_seconds=render.drain_seconds,
+            version=installed_version("daguerre"),
+            meters=meters,
+            spans=spans,
         ),
     )
     try:
@@ -162,8 +199,6 @@ async def run_worker(configuration: Configuration, *, nats_url: str, device: str
         raise WorkerError(
             f"{error} (address {nats_url}; the token is the environment variable DAGUERRE_NATS_TOKEN)"
         ) from None
-    log.info("worker stopped")
-    leave_now()
 
 
 def worker_credentials(configuration: Configuration) -> Credentials:

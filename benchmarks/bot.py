@@ -21,14 +21,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests" / "support"))  # the stand-in
 
-from standin.driver import StandIn  # noqa: E402
-from standin.openapi import OpenApi  # noqa: E402
-
+from daguerre.app.event_loop import run  # noqa: E402
 from daguerre.bot.client import Backend  # noqa: E402
 from daguerre.bot.connection import run_bot  # noqa: E402
 from daguerre.bot.options import DiscordOptions  # noqa: E402
@@ -121,6 +117,11 @@ async def line_of(process: asyncio.subprocess.Process, seconds: float = 120) -> 
 
 
 async def measure(seconds: float, rate: float, jobs: int, milliseconds: float) -> dict[str, Any]:
+    # Here and not above: the bot's own process, whose memory is measured, knows nothing of it.
+    import psutil
+    from standin.driver import StandIn
+    from standin.openapi import OpenApi
+
     # The stand-in shares this machine: here it only answers. That each body is valid is what the tests are for.
     OpenApi.request_problems = lambda *_, **__: []  # type: ignore[method-assign]
     OpenApi.response_problems = lambda *_, **__: []  # type: ignore[method-assign]
@@ -174,13 +175,13 @@ async def measure(seconds: float, rate: float, jobs: int, milliseconds: float) -
     return found
 
 
-def processor(process: psutil.Process) -> float:
+def processor(process: Any) -> float:
     """Seconds of processor time that it has used."""
     times = process.cpu_times()
     return times.user + times.system
 
 
-async def flood(discord: StandIn, members: Any, channels: Any, seconds: float, rate: float) -> list[Any]:
+async def flood(discord: Any, members: Any, channels: Any, seconds: float, rate: float) -> list[Any]:
     """So many interactions a second, evenly, whether the last one was answered or not."""
     asked: list[Any] = []
     begun = time.monotonic()
@@ -243,7 +244,8 @@ def main() -> None:
         return
     if asked.control:
         folder, api_base, gateway, token = asked.control
-        asyncio.run(control(Path(folder), api_base, gateway, token))
+        # The loop that `daguerre serve` runs on.
+        run(control(Path(folder), api_base, gateway, token))
         return
     if asked.worker:
         url, token, slots, milliseconds = asked.worker

@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from ..queue.moderation import ReadOrigin
 from ..queue.prompt import Vocabulary
 from .commands import DaguerreTree, sync_if_changed
 from .error_log import log_error
+from .errors import TokenInUse
 from .imagine import ConfirmButton
 from .interaction import Bot, Interaction, Lag, Services, actionable_job, guarded, submitted_modal, typed_value
 from .message import Delivery, Followers, RateLimiter
@@ -41,6 +44,7 @@ from .picture import (
     submit_start,
 )
 from .text import Translator
+from .token_lease import TokenLease
 
 log = logging.getLogger(__name__)
 
@@ -83,11 +87,12 @@ class DaguerreClient(discord.Client, Bot):
             # For every message that does not say otherwise.
             allowed_mentions=discord.AllowedMentions.none(),
             guild_ready_timeout=READY_SECONDS,
-            http_trace=(limiter := RateLimiter()).trace(),
+            http_trace=(limiter := RateLimiter(complained=self._limited)).trace(),
             **sharding,
         )
         self.tree = DaguerreTree(self)
         queue, vocabulary = backend.queue, backend.vocabulary
+        self._meters = queue.meters
         self.services = Services(
             queue=queue,
             settings=queue.server_settings,
@@ -108,8 +113,20 @@ class DaguerreClient(discord.Client, Bot):
         self._announce = on_ready
         self._resuming: asyncio.Task[None] | None = None
         self._reports = ReportPoster(self, self.services)
+        #: Another bot with this token was first.
+        self.ousted: TokenInUse | None = None
+        self._lease = (
+            TokenLease(self, backend.data_dir, conflict=partial(self._conflict, "lease"))
+            if options.token_lease
+            else None
+        )
+        self._leasing: asyncio.Task[None] | None = None
 
     async def setup_hook(self) -> None:
+        if self._lease is not None:
+            # Before anything is said or registered.
+            await self._lease.acquire()
+            self._leasing = asyncio.create_task(self._keep_lease(self._lease), name="token lease")
         self.add_dynamic_items(*COMPONENTS)
         await self.services.queue.members.load()
         await asyncio.to_thread(self.services.queue.moderation.prepare)
@@ -134,6 +151,37 @@ class DaguerreClient(discord.Client, Bot):
                 log_error("taking up unfinished jobs broke", error)
                 return None
 
+    async def _keep_lease(self, lease: TokenLease) -> None:
+        try:
+            await lease.keep()
+        except TokenInUse as error:
+            self.ousted = error
+            await self.close()
+
+    def _conflict(self, sign: str) -> None:
+        self._meters.conflicts.labels(sign).inc()
+
+    def foreign_answer(self) -> None:
+        """An interaction was answered by another bot with this token."""
+        self._conflict("answered")
+        log.error("ANOTHER BOT ANSWERS WITH THIS TOKEN: stop one of the two, or give one a token of its own")
+        if self._lease is not None:
+            self._lease.look_now()
+
+    def _limited(self, scope: str) -> None:
+        self._meters.rate_limits.labels(scope).inc()
+
+    def _measure_latency(self) -> None:
+        """From now on Prometheus reads of each connection how long Discord takes to answer a heartbeat."""
+        for shard in range(self._options.shards):
+            self._meters.latency.labels(str(shard)).set_function(partial(self._latency_of, shard))
+
+    def _latency_of(self, shard: int) -> float:
+        """Seconds; no number while it is not connected."""
+        if not isinstance(self, discord.AutoShardedClient):
+            return self.latency
+        return dict(self.latencies).get(shard, math.nan)
+
     def dispatch(self, event: str, /, *args: Any, **kwargs: Any) -> None:
         """As discord.py's, but for events of a connection that breaks while the client closes: nobody hears them."""
         if not self.is_closed():
@@ -156,6 +204,7 @@ class DaguerreClient(discord.Client, Bot):
             # more, again and again, in which nobody is answered.
             gc.collect()
             gc.freeze()
+            self._measure_latency()
             log.info("ready as %s in %d servers", self.user, len(self.guilds))
             announce()
         for guild in self.guilds:
@@ -209,8 +258,11 @@ class DaguerreClient(discord.Client, Bot):
             _, late = await asyncio.wait(self.handling, timeout=HANDLING_SECONDS)
             for task in late:
                 task.cancel()
-        if self._resuming is not None:
-            self._resuming.cancel()
+        for task in (self._resuming, self._leasing):
+            if task is not None and task is not asyncio.current_task():
+                task.cancel()
+        if self._lease is not None and not self.is_closed():
+            await self._lease.release()
         await self.services.followers.close()
         await self._reports.close()
         await super().close()

@@ -32,8 +32,11 @@ async def run_bot(
     backend: Backend,
     stop: asyncio.Event,
     on_ready: Callable[[], None] | None = None,
+    turn_away: asyncio.Event | None = None,
 ) -> None:
     """Serve until `stop` is set. Lost connections are taken up again; `on_ready` is called once.
+
+    From `turn_away` on whoever asks for something is told privately that the bot restarts; what was asked goes on.
 
     Raises:
         BadToken, ApiUnreachable, GatewayUnreachable, GatewayRefused, IntentsRefused: with what to do in their text.
@@ -46,14 +49,20 @@ async def run_bot(
         async with client:
             serving = asyncio.create_task(_serve(client, options, token), name="discord")
             stopping = asyncio.create_task(stop.wait(), name="discord stop")
+            turning = asyncio.create_task(_turn_away(client, turn_away or stop), name="discord turn away")
             try:
                 await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
                 if serving.done():
                     await serving
             finally:
-                for task in (serving, stopping):
+                for task in (serving, stopping, turning):
                     task.cancel()
-                await asyncio.gather(serving, stopping, return_exceptions=True)
+                await asyncio.gather(serving, stopping, turning, return_exceptions=True)
+
+
+async def _turn_away(client: DaguerreClient, asked: asyncio.Event) -> None:
+    await asked.wait()
+    client.stopping = True
 
 
 async def _serve(client: DaguerreClient, options: DiscordOptions, token: str) -> None:
@@ -68,12 +77,14 @@ async def _serve(client: DaguerreClient, options: DiscordOptions, token: str) ->
             await asyncio.wait({connection, away}, return_when=asyncio.FIRST_COMPLETED)
             if connection.done():
                 await connection
-                return
+                break
             log.warning("no gateway for %g s; connecting afresh", RECONNECT_AFTER_SECONDS)
         finally:
             for task in (connection, away):
                 task.cancel()
             await asyncio.gather(connection, away, return_exceptions=True)
+    if client.ousted is not None:
+        raise client.ousted
 
 
 async def _probe(address: str, attempts: int, failure: type[ApiUnreachable | GatewayUnreachable]) -> None:

@@ -5,6 +5,7 @@ BotError
 ├── DiscordUnreachable    Discord cannot be reached or answers with errors
 │   ├── ApiUnreachable    its REST address
 │   └── GatewayUnreachable  its gateway address
+├── TokenInUse            another bot runs with this token
 ├── GatewayRefused        the gateway closed the connection for good
 │   └── IntentsRefused    …because of an intent that the application may not use
 ├── TooLarge              Discord takes no file of this size here
@@ -30,6 +31,12 @@ class BadToken(BotError):
     """Discord does not know this bot token. Open https://discord.com/developers/applications, choose your application,
     press "Reset Token" on its Bot page, and start Daguerre again with the new token in the environment variable
     DISCORD_TOKEN (the bot token, not the client secret)."""
+
+
+class TokenInUse(BotError):
+    """Another bot runs with this token, on another data folder or host. It was first, so this one steps back and looks
+    again every minute. Stop the other one, or give one of them a token of its own. Where the other one's host is dead,
+    this one takes over within five minutes."""
 
 
 class DiscordUnreachable(BotError):

@@ -38,6 +38,13 @@ class DiscordOptions(BaseModel):
         le=64,
         description="Connections to the gateway (1-64). Discord wants one for every 2,500 servers.",
     )
+    token_lease: bool = Field(
+        default=True,
+        description=(
+            "Notice another bot with the same token, by an application emoji that nobody sees, and step back where it "
+            "was first. Two of them would draw every prompt twice."
+        ),
+    )
     connect_attempts: int = Field(
         default=3,
         ge=1,

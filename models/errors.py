@@ -9,6 +9,7 @@ ModelError
 └── EngineError
     ├── WeightsMissing      no pipeline in the weights folder
     ├── WeightsRefused      the folder holds pickles, code or a damaged file
+    │   └── TooLarge        they do not fit into the memory of the device as they were laid out
     ├── BankRefused         a bank of drawings is damaged, of another model, or not there
     ├── DeviceMissing       torch has no such device here
     ├── Unrenderable        this model cannot render such a request
@@ -61,6 +62,10 @@ class WeightsMissing(EngineError):
 
 class WeightsRefused(EngineError):
     """The weights folder holds something that is never loaded, or a damaged file."""
+
+
+class TooLarge(WeightsRefused):
+    """They do not fit into the memory of the device as they were laid out."""
 
 
 class BankRefused(EngineError):

@@ -129,6 +129,15 @@ class QueueOptions(BaseModel):
             "0: forever."
         ),
     )
+    min_free_megabytes: int = Field(
+        default=200,
+        ge=0,
+        le=10_000_000,
+        description=(
+            "Nothing new is accepted while fewer megabytes are free on the disk of the data folder, or of the "
+            "pictures; members are told. 0: until it is full."
+        ),
+    )
     reconcile_seconds: float = Field(
         default=30.0,
         ge=1.0,

@@ -157,7 +157,7 @@ def check_base(folder: Path) -> None:
     brings = r"diffusers.* missing here; scripts/start brings"
     calls(place, {NEED_WORKER: brings, NEED_DATA: r"missing here; scripts/start"})
     simple(place)
-    place.daguerre("doctor").expect(1, says=r"bad +drawing .*diffusers.*scripts/start")
+    place.daguerre("doctor").expect(1, says=r"fail +drawing .*diffusers.*scripts/start")
     with place.serve() as running:
         address = running.address()
         if (

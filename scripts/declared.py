@@ -23,8 +23,8 @@ MAY = (
     ("models/data", ("worker", "data")), ("models/training", ("worker", "data")),
     ("models/evaluation", ("worker", "data")),
     ("models/finetune", ("worker", "data")), ("models/commands/draw.py", ("worker",)),
-    ("models/commands", ("worker", "data")), ("models", ("worker",)), ("app", ("worker",)), ("bot", ()), ("queue", ()),
-    ("web", ()),
+    ("models/commands", ("worker", "data")), ("models", ("worker",)), ("app", ("worker", "tracing")), ("bot", ()),
+    ("queue", ()), ("web", ()),
 )  # fmt: skip
 
 

@@ -111,9 +111,7 @@ def draw(name: str, parts: Sequence[str], folder: Path) -> Path:
     source.write_text(page(*parts), encoding="utf-8")
     options = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--force-device-scale-factor=1")
     sizes = (f"--window-size={WIDTH},{HEIGHT}", f"--screenshot={shot}")
-    subprocess.run(  # noqa: S603 (a browser from the PATH, and our own page)
-        [browser, *options, *sizes, source.as_uri()], check=True, capture_output=True, timeout=120
-    )
+    subprocess.run([browser, *options, *sizes, source.as_uri()], check=True, capture_output=True, timeout=120)
     drawn = Image.open(io.BytesIO(shot.read_bytes())).convert("RGB")
     empty = Image.new("RGB", drawn.size, drawn.getpixel((WIDTH - 1, HEIGHT - 1)))
     box = ImageChops.difference(drawn, empty).getbbox() or (0, 0, WIDTH, 40)

@@ -97,7 +97,7 @@ class Place:
         begun = time.monotonic()
         words = " ".join(str(each) for each in command)
         try:
-            done = subprocess.run(  # noqa: S603
+            done = subprocess.run(
                 [str(each) for each in command], cwd=cwd or self.work, env=self.environment, capture_output=True,
                 text=True, timeout=MOST_SECONDS, stdin=subprocess.DEVNULL, check=False,
             )  # fmt: skip
@@ -119,7 +119,7 @@ class Place:
         Each runs through the program's own `main`, with its words, its exit status and what it prints.
         """
         command = [str(self.clone / ".venv/bin/python"), "-c", MANY]
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             command, input=json.dumps(calls), cwd=self.work, env=self.environment, capture_output=True, text=True,
             timeout=MOST_SECONDS, check=False,
         )  # fmt: skip
@@ -139,7 +139,7 @@ class Place:
         """A running `scripts/start` (serve); it is stopped by SIGTERM at the end and must leave with 0."""
         log = self.work / "serve.log"
         with log.open("w") as file:
-            process = subprocess.Popen(  # noqa: S603
+            process = subprocess.Popen(
                 [str(self.clone / ".venv/bin/daguerre"), "serve"], cwd=self.work, env=self.environment,
                 stdout=file, stderr=file, stdin=subprocess.DEVNULL,
             )  # fmt: skip
@@ -184,14 +184,14 @@ class Serve:
 
 def clone(root: Path, to: Path) -> Path:
     """What is committed, as a user gets it."""
-    subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", str(root), str(to)], check=True)  # noqa: S603, S607
+    subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", str(root), str(to)], check=True)
     return to
 
 
 def uncommitted(root: Path) -> bool:
     """Whether files differ from what is committed."""
     command = ["git", "status", "--porcelain"]
-    return bool(subprocess.run(command, cwd=root, capture_output=True, check=True).stdout.strip())  # noqa: S603
+    return bool(subprocess.run(command, cwd=root, capture_output=True, check=True).stdout.strip())
 
 
 def make_environment(place: Place, extras: str = "") -> None:

@@ -19,6 +19,9 @@ from .problems import Problem, of_queue
 
 log = logging.getLogger(__name__)
 
+#: What tells everybody "yes" or "no", and strangers nothing else.
+HEALTH = ("/healthz", "/readyz")
+
 
 def is_loopback(host: str | None) -> bool:
     """Whether an address or host name is this very machine."""
@@ -78,7 +81,7 @@ def make_guard(options: WebOptions) -> Middleware:
         refusal = may_use_api(options, remote=request.remote, host=host, origin=origin)
         # Health checks of other machines come under whatever name. From this very machine a foreign name means that a
         # browser was led here.
-        if refusal is not None and (request.path != "/healthz" or is_loopback(request.remote)):
+        if refusal is not None and (request.path not in HEALTH or is_loopback(request.remote)):
             raise refusal
         return await handler(request)
 

@@ -19,8 +19,8 @@ class WebOptions(BaseModel):
         default="127.0.0.1",
         min_length=1,
         description=(
-            'Address to listen on. Anything but this machine itself ("127.0.0.1", "::1") shows /healthz to the '
-            "network; the rest of the API still answers only to this machine unless allowed_hosts is set."
+            'Address to listen on. Anything but this machine itself ("127.0.0.1", "::1") shows /healthz and /readyz to '
+            "the network; the rest of the API still answers only to this machine unless allowed_hosts is set."
         ),
     )
     port: int = Field(default=8600, ge=0, le=65535, description="Port to listen on (1 to 65535); 0 takes a free one.")
@@ -30,6 +30,15 @@ class WebOptions(BaseModel):
         description=(
             "Names under which other machines may use the API, as they stand in their address bar. It has no login: "
             "whoever reaches it can render. Empty: this machine only."
+        ),
+    )
+    worker_port: int = Field(
+        default=8601,
+        ge=0,
+        le=65_519,
+        description=(
+            "Port of /metrics, /healthz and /readyz of a worker process, at the same address and for the same; where "
+            "it is taken, as by a second worker of this machine, one of the next 15. 0: none."
         ),
     )
     max_body_bytes: int = Field(

@@ -2,6 +2,7 @@
 
 GET    /                                   a page for people: state, next steps, a form that draws
 GET    /healthz                            200 while the queue is up, else 503
+GET    /readyz, /metrics                   for an operator's programs (operator.py)
 POST   /api/v1/jobs                        {"prompt": …} → 202; the same Idempotency-Key again → 200, the same job
 GET    /api/v1/jobs/{id}                   state, place in the queue, links to the pictures
 GET    /api/v1/jobs/{id}/events            the same as server-sent events with steps and previews, until it has finished
@@ -15,6 +16,7 @@ import asyncio
 import re
 import uuid
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -26,6 +28,7 @@ from ..queue.records import FINISHED, Job, JobState
 from .bodies import WITH_PICTURES, job_body, left_open, parse_request
 from .events import send_events
 from .guard import answer_problems, is_stranger, make_guard
+from .operator import add_operator
 from .options import WebOptions
 from .page import add_page
 from .problems import Problem, unknown, unknown_words
@@ -49,6 +52,7 @@ def make_app(
     *,
     vocabulary: Vocabulary | None = None,
     about: Callable[[], Mapping[str, Any]] = dict,
+    data_dir: Path | None = None,
 ) -> web.Application:
     """The API on an open queue. `about` adds to what /healthz tells this machine.
 
@@ -57,6 +61,7 @@ def make_app(
     api = _Api(queue, options, vocabulary, about)
     app = web.Application(middlewares=[answer_problems, make_guard(options)], client_max_size=options.max_body_bytes)
     add_page(app)
+    add_operator(app, queue, options, about, data_dir)
     app.router.add_get("/healthz", api.healthz)
     app.router.add_post("/api/v1/jobs", api.submit)
     app.router.add_get("/api/v1/jobs/{id:[0-9a-f]{32}}", api.job)

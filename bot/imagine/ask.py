@@ -15,11 +15,13 @@ from dataclasses import dataclass, replace
 import discord
 
 from ...queue.errors import InvalidRequest, QueueError
+from ...queue.observe import about_job
 from ...queue.records import ImageRequest, Job, Priority
 from ...queue.store import Origin, ServerSettings, Ticket
 from ..faults import ALREADY_ACKNOWLEDGED, FAILURES, UNKNOWN_INTERACTION, explain
 from ..interaction import (
     Interaction,
+    bot_of,
     is_relaxed,
     locale_of,
     may_moderate,
@@ -29,7 +31,7 @@ from ..interaction import (
     server_settings,
     services_of,
 )
-from ..message import PRIVATE_SERVER, Address, Card, view_of_card
+from ..message import PRIVATE_SERVER, Address, Card, is_foreign, view_of_card
 from .checks import check_names, check_words, refusal_of
 
 log = logging.getLogger(__name__)
@@ -60,6 +62,10 @@ class _Queued:
     problem: QueueError | None = None
 
 
+class _AnsweredElsewhere(Exception):
+    """Another bot with this token has answered."""
+
+
 async def ask(interaction: Interaction, make: Callable[[ServerSettings], Awaitable[Sequence[Order]]]) -> None:
     """Check, queue, answer, follow. `make` gives the orders, beside the defaults of the server.
 
@@ -81,7 +87,16 @@ async def ask(interaction: Interaction, make: Callable[[ServerSettings], Awaitab
 
     first = queued.tickets[0].job
     card = await services.followers.first_card(first, address.locale)
-    message = await _answer(interaction, card, private=address.private)
+    with about_job(first.id):
+        try:
+            message = await _answer(interaction, card, private=address.private)
+        except _AnsweredElsewhere:
+            # Its message is the answer: nothing is drawn here, and nothing is written over it.
+            for ticket in queued.tickets:
+                await services.queue.cancel(ticket.job.id)
+                await services.queue.mark_notified(ticket.job.id)
+            return
+    _measure(interaction, queued.tickets, address)
     if message is None:
         for ticket in queued.tickets:
             if await services.queue.cancel(ticket.job.id) == "gone":
@@ -96,6 +111,17 @@ async def ask(interaction: Interaction, make: Callable[[ServerSettings], Awaitab
         await _answer_behind(interaction, ticket.job, replace(address, followup=True))
     if queued.problem is not None:
         await reply_privately(interaction, explain(queued.problem, address.locale))
+
+
+def _measure(interaction: Interaction, tickets: Sequence[Ticket], address: Address) -> None:
+    """The first answer is there: how long it took, and the beginning of each job's tree of spans."""
+    queue = queue_of(interaction)
+    queue.meters.answers.observe(max(0.0, time.time() - address.received))
+    for ticket in tickets:
+        queue.spans.root(
+            ticket.job.id, "interaction", began=address.received, interaction=str(interaction.id),
+            server=ticket.job.server, pictures=ticket.job.request.count,
+        )  # fmt: skip
 
 
 async def admit(interaction: Interaction, request: ImageRequest, settings: ServerSettings) -> ImageRequest:
@@ -200,8 +226,23 @@ async def _defer(interaction: Interaction, private: bool) -> None:
         log.warning("interaction %s could not be deferred (%s)", interaction.id, type(error).__name__)
 
 
+async def _answered_by_another(interaction: Interaction) -> bool:
+    """Whether another bot with this token was quicker, as far as its answer shows."""
+    try:
+        foreign = await is_foreign(queue_of(interaction), await interaction.original_response())
+    except (*FAILURES, QueueError):
+        return False
+    if foreign:
+        bot_of(interaction).foreign_answer()
+    return foreign
+
+
 async def _answer(interaction: Interaction, card: Card, *, private: bool) -> int | None:
-    """Show the first card. Gives the message's id, 0 when unknown, None when Discord had stopped waiting."""
+    """Show the first card. Gives the message's id, 0 when unknown, None when Discord had stopped waiting.
+
+    Raises:
+        _AnsweredElsewhere: another bot with this token was quicker.
+    """
     view = view_of_card(card)
     for last in (False, True):
         try:
@@ -216,6 +257,8 @@ async def _answer(interaction: Interaction, card: Card, *, private: bool) -> int
             if code == UNKNOWN_INTERACTION:
                 return None
             if code == ALREADY_ACKNOWLEDGED:
+                if await _answered_by_another(interaction):
+                    raise _AnsweredElsewhere from None
                 return 0
             log.warning("interaction %s: the first answer failed (%s)", interaction.id, type(error).__name__)
             if last:

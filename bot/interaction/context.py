@@ -60,6 +60,10 @@ class Bot(Protocol):
     #: New handlers are turned away.
     stopping: bool
 
+    def foreign_answer(self) -> None:
+        """An interaction was answered by another bot with this token."""
+        ...
+
 
 def bot_of(interaction: Interaction) -> Bot:
     """The client that an interaction came in by."""

@@ -9,14 +9,14 @@ from .encode import fitting, ladder
 from .follow import Followers
 from .keys import EMOJI, TEMPLATE, Key, more_rows
 from .layout import as_permitted, fitted, laid_out, lay_out, named, vectors
-from .lookup import job_of_message
+from .lookup import is_foreign, job_of_message
 from .rate_limit import RateLimiter
 from .ways import Answer
 
 __all__ = [
     "DIRECT", "EMOJI", "PRIVATE_SERVER", "TEMPLATE", "Address", "Answer", "Attached", "Card", "Delivery",
     "Followers", "Key", "RateLimiter", "alt_text", "approximate_time", "as_permitted", "button", "details",
-    "finished_card", "fitted", "fitting", "job_of_message", "jobs_view", "kept_card", "ladder", "laid_out",
-    "lay_out", "more_rows", "named", "one_picture_card", "short_id", "vectors", "view_of", "view_of_card",
+    "finished_card", "fitted", "fitting", "is_foreign", "job_of_message", "jobs_view", "kept_card", "ladder",
+    "laid_out", "lay_out", "more_rows", "named", "one_picture_card", "short_id", "vectors", "view_of", "view_of_card",
     "view_with",
 ]  # fmt: skip

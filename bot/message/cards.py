@@ -49,6 +49,12 @@ def live_card(
     )
 
 
+def restarting_card(job: Job, locale: str = ENGLISH) -> Card:
+    """The bot stops while the job runs: nobody draws it until it is back."""
+    content = _lines(_title(job.request, locale), text("card.restarting", locale))
+    return Card(content, rows=waiting_rows(job.id), locale=locale)
+
+
 def finished_card(
     job: Job, *, report: VocabularyReport | None = None, sent_as: str = "PNG", locale: str = ENGLISH
 ) -> Card:

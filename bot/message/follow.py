@@ -15,6 +15,7 @@ from dataclasses import replace
 from ...queue.control import Queue
 from ...queue.errors import NotShown, QueueError, QueueUnavailable, UnknownJob
 from ...queue.moderation import Asker, Permit, Use
+from ...queue.observe import about_job
 from ...queue.prompt import Vocabulary, VocabularyReport
 from ...queue.records import LIVE, Job, JobState, Progress
 from ..error_log import log_error
@@ -48,6 +49,7 @@ class Followers:
         self._edit_interval = edit_interval
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._finishing: set[str] = set()
+        self._closing = False
         queue.on_revived.append(self.follow)
 
     async def first_card(self, job: Job, locale: str) -> Card:
@@ -78,6 +80,7 @@ class Followers:
 
     async def close(self) -> None:
         """Stop following. What was not delivered stays pending and is resumed at the next start."""
+        self._closing = True
         self._queue.on_revived.remove(self.follow)
         finishing = [task for job, task in self._tasks.items() if job in self._finishing]
         if finishing:
@@ -89,6 +92,10 @@ class Followers:
 
     async def _follow(self, job: Job, address: Address, shown: Card | None) -> None:
         """`_until_notified`, begun again when something breaks."""
+        with about_job(job.id):
+            await self._persist(job, address, shown)
+
+    async def _persist(self, job: Job, address: Address, shown: Card | None) -> None:
         attempt = 0
         while True:
             try:
@@ -120,13 +127,19 @@ class Followers:
                 editor.update(event)
                 if isinstance(event, Job):
                     job = event
+        except asyncio.CancelledError:
+            if self._closing:
+                # Nothing untrue stays: nobody draws it while the bot is away.
+                await editor.say_restarting()
+            raise
         finally:
             address = await editor.close()
         if job.state in LIVE or job.told:
             return
         self._finishing.add(job.id)
         try:
-            await self._finish(job, address, report)
+            with self._queue.spans.within(job.id, "finish message"):
+                await self._finish(job, address, report)
         finally:
             self._finishing.discard(job.id)
 
@@ -196,7 +209,10 @@ class Followers:
             except QueueUnavailable as error:
                 log.warning("job %s: its new message could not be announced (%s)", job.id[:8], type(error).__name__)
 
-        done = await self.delivery.deliver(Answer(address, job.id, card, files), insist=insist, posting=posting)
+        with self._queue.spans.within(job.id, "deliver", state=job.state.value, files=len(files)) as span:
+            done = await self.delivery.deliver(Answer(address, job.id, card, files), insist=insist, posting=posting)
+            span.set_attribute("way", way := done.way if done else "none")
+        self._queue.meters.deliveries.labels(way).inc()
         if done is None:
             log.warning("job %s: no way to its member is open; its answer is given up", job.id[:8])
         elif mention and not done.posted and not address.private:

@@ -30,6 +30,17 @@ async def job_of_message(queue: Queue, message: discord.Message, application: in
     return None
 
 
+async def is_foreign(queue: Queue, message: discord.Message) -> bool:
+    """Whether a message of this application shows a job that is not in this queue: another bot wrote it."""
+    jobs = {found["job"] for custom_id in _custom_ids(message.components) if (found := _KEY.fullmatch(custom_id))}
+    for job in jobs:
+        try:
+            await queue.job(job)
+        except UnknownJob:
+            return True
+    return False
+
+
 def _custom_ids(parts: Iterable[Any]) -> Iterable[str]:
     for part in parts:
         if custom_id := getattr(part, "custom_id", None):

@@ -26,6 +26,8 @@ KEPT = 1
 BUCKETS = 2_000
 #: Seconds that a preview waits while a final is on its way.
 YIELD = 0.1
+#: What Discord says a limit is about.
+SCOPES = ("user", "shared", "global")
 _BUCKET = re.compile(r"/(webhooks/\d+/[^/]+|channels/\d+)(?:/|$)")
 
 
@@ -38,8 +40,12 @@ def bucket_of(path: str) -> str:
 class RateLimiter:
     """One for each bot."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, complained: Callable[[str], None] = lambda scope: None
+    ) -> None:
+        """`complained` hears the scope of each answer 429: "user", "shared" or "global"."""
         self._clock = clock
+        self._tell = complained
         self._rate = MOST
         #: Time from which the next preview may be sent at the present rate.
         self._next = 0.0
@@ -57,6 +63,8 @@ class RateLimiter:
             wait = _number(headers, "Retry-After") or _number(headers, "X-RateLimit-Reset-After") or 1.0
             self._rate = max(LEAST, self._rate / 2)
             self._complained = now
+            scope = "global" if "X-RateLimit-Global" in headers else headers.get("X-RateLimit-Scope", "")
+            self._tell(scope if scope in SCOPES else "other")
             if headers.get("X-RateLimit-Scope", "global") != "user" or "X-RateLimit-Global" in headers:
                 self._held = max(self._held, now + wait)
         remaining, resets = _number(headers, "X-RateLimit-Remaining"), _number(headers, "X-RateLimit-Reset-After")

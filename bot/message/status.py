@@ -13,6 +13,7 @@ from ...queue.records import FINISHED, Job, JobState, Progress
 from ..faults import FAILURES
 from .address import Address
 from .card import Attached, Card, alt_text
+from .cards import restarting_card
 from .delivery import Delivery
 from .ways import Answer, Delivered
 
@@ -47,6 +48,8 @@ class StatusEditor:
         self._progress: Progress | None = None
         self._card = card
         self._shown = shown
+        #: The message says that a worker has the job.
+        self._claims = job.state is not JobState.QUEUED
         self._interval = interval
         self._news = asyncio.Event()
         self._editing = asyncio.Lock()
@@ -62,6 +65,16 @@ class StatusEditor:
             if event.state is JobState.QUEUED:
                 self._progress = None
         self._news.set()
+
+    async def say_restarting(self) -> None:
+        """Where the message says that the job is being drawn, say that the bot restarts; once, if that works."""
+        if self._job.state in FINISHED or not self._claims:
+            return
+        with suppress(TimeoutError, *FAILURES):
+            async with asyncio.timeout(LAST_EDIT_SECONDS), self._editing:
+                self._closed = True
+                card = restarting_card(self._job, self.address.locale)
+                await self._delivery.edit(Answer(self.address, self._job.id, card, ()))
 
     async def close(self) -> Address:
         """No edits from now on. Gives the address with the message's id, if that was learnt."""
@@ -111,6 +124,7 @@ class StatusEditor:
             return Delivered("token", self.address.channel, self.address.message)
         if done is not None:
             self._shown = card
+            self._claims = self._job.state is not JobState.QUEUED
             self.address = replace(self.address, channel=done.channel, message=done.message)
         return done
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import discord
 
 from ...queue.moderation import Use
-from ...queue.records import ImageRequest, Job
+from ...queue.records import ImageRequest, Job, largest_of
 from ...queue.store import ServerSettings
 from ..errors import Refused
 from ..faults import Verdict, verdict
@@ -56,6 +56,11 @@ async def _order(pressed: Pressed, request: ImageRequest) -> None:
     await ask(pressed.interaction, make)
 
 
+async def _most(pressed: Pressed) -> int:
+    """Pixels of the largest picture that who draws this model now draws as large as it is."""
+    return largest_of(await queue_of(pressed.interaction).workers(), pressed.job.request.model)
+
+
 async def again(pressed: Pressed) -> None:
     await _order(pressed, pressed.job.request.model_copy(update={"seed": new_seed()}))
 
@@ -66,7 +71,8 @@ async def vary(pressed: Pressed) -> None:
 
 
 async def upscale(pressed: Pressed) -> None:
-    await _order(pressed, upscaled(pressed.job.request, await begun_from(pressed), pressed.picture))
+    name = await begun_from(pressed)
+    await _order(pressed, upscaled(pressed.job.request, name, pressed.picture, await _most(pressed)))
 
 
 async def zoom(pressed: Pressed) -> None:
@@ -80,7 +86,8 @@ async def pan(pressed: Pressed) -> None:
     place = ("left", "up", "right", "down").index(pressed.key.action)
     left, top, right, bottom = (PAN if n == place else 0 for n in range(4))
     expand = (left, top, right, bottom)
-    await _order(pressed, outpainted(pressed.job.request, await begun_from(pressed), expand, new_seed(), grow=True))
+    name, most = await begun_from(pressed), await _most(pressed)
+    await _order(pressed, outpainted(pressed.job.request, name, expand, new_seed(), grow=True, most=most))
 
 
 async def use(pressed: Pressed) -> None:

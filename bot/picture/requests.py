@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import random
+from math import gcd
 
-from ...queue.records import MAX_SEED, ImageRequest, Source
+from ...queue.records import EVERY_SIDE, LONGEST_SIDE, MAX_SEED, ImageRequest, Source
 from ..errors import Refused
 
 #: Share of noise that a variation adds.
 SUBTLE, STRONG = 0.35, 0.7
-#: Longest side that pictures are enlarged to, in pixels, and the grain of sides.
-LONGEST, GRAIN = 1024, 64
+#: Grain of sides that a picture is drawn on to, and the finest that may be asked for, in pixels.
+GRAIN, FINEST = 64, 16
 #: Percent of a side by which a picture is drawn on.
 PAN = 50
 
@@ -27,36 +28,62 @@ def layout_seed(request: ImageRequest, index: int) -> int | None:
 
 
 def outpainted(
-    request: ImageRequest, picture: str, expand: tuple[int, int, int, int], seed: int, *, grow: bool
+    request: ImageRequest, picture: str, expand: tuple[int, int, int, int], seed: int, *, grow: bool, most: int = 0
 ) -> ImageRequest:
-    """Drawn on beyond its edges by `expand`; with `grow` the delivered picture is larger by as much."""
+    """Drawn on beyond its edges by `expand`; with `grow` the delivered picture is larger by as much, as far as it may.
+
+    `most`: pixels that a picture with a side of more than 1024 may have; 0: none may.
+    """
     width, height = request.width, request.height
     if grow:
-        # One that was drawn larger stays as large.
-        longest = max(LONGEST, width, height)
-        width = _side(width * (100 + expand[0] + expand[2]) / 100, longest)
-        height = _side(height * (100 + expand[1] + expand[3]) / 100, longest)
+        across, down = 100 + expand[0] + expand[2], 100 + expand[1] + expand[3]
+        width = _grown(width, across, height, most)
+        height = _grown(height, down, width, most)
     made = Source(use="outpaint", picture=picture, expand=expand, strength=1.0)
     return request.model_copy(update={"seed": seed, "count": 1, "width": width, "height": height, "source": made})
 
 
-def upscaled(request: ImageRequest, picture: str, index: int) -> ImageRequest:
-    """The same picture, twice as large.
+def _grown(side: int, percent: int, other: int, most: int) -> int:
+    """A side grown by so much, or as far as can be beside the other one; never smaller than it was."""
+    if percent <= 100:
+        return side
+    wanted = min(LONGEST_SIDE, _side(side * percent / 100))
+    if max(wanted, other) > EVERY_SIDE and wanted * other > most:
+        # What every model gives, or all the pixels that there may be.
+        short = EVERY_SIDE if other <= EVERY_SIDE else 0
+        wanted = min(wanted, max(short, most // other // GRAIN * GRAIN))
+    return max(side, wanted)
+
+
+def upscaled(request: ImageRequest, picture: str, index: int, most: int = 0) -> ImageRequest:
+    """The same picture, twice as large, or as large as can be; `most` as of `outpainted`.
 
     Raises:
         Refused: it is as large as can be.
     """
-    width, height = _side(request.width * 2), _side(request.height * 2)
-    if max(request.width, request.height) * 2 > LONGEST:
-        raise Refused("button.largest", limit=LONGEST)
+    width, height = request.width, request.height
+    # Sizes of exactly this shape: nothing is cut off.
+    shared = gcd(width // FINEST, height // FINEST)
+    sizes = [(width * k // shared, height * k // shared) for k in range(2 * shared, shared, -1)]
+    # Up to 1024 pixels a side every model gives; beyond only as many pixels as may be.
+    larger = next(
+        (
+            each
+            for each in sizes
+            if max(each) <= EVERY_SIDE or (max(each) <= LONGEST_SIDE and each[0] * each[1] <= most)
+        ),
+        None,
+    )
+    if larger is None:
+        raise Refused("button.largest", limit=max(width, height))
     # Nothing is added to it, so nothing is redrawn: the worker's upscaler makes it larger.
     kept = Source(use="vary", picture=picture, strength=0.0, seed=layout_seed(request, index))
-    changes = {"seed": request.seeds[index], "count": 1, "width": width, "height": height, "source": kept}
+    changes = {"seed": request.seeds[index], "count": 1, "width": larger[0], "height": larger[1], "source": kept}
     return request.model_copy(update=changes)
 
 
-def _side(pixels: float, longest: int = LONGEST) -> int:
-    return max(GRAIN, min(longest, round(pixels / GRAIN) * GRAIN))
+def _side(pixels: float) -> int:
+    return max(GRAIN, round(pixels / GRAIN) * GRAIN)
 
 
 def new_seed() -> int:

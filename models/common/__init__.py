@@ -7,13 +7,25 @@ progress of long runs. No torch.
 from .colours import BACKGROUNDS, COLOURS, WORDS
 from .cutout import cut_out, ground_of
 from .english import PLURALS, singulars, with_article
-from .folder import ABOUT, UNUSED, check_folder, class_of, digest, digest_of, index_of, native_size, variant_of
+from .folder import (
+    ABOUT,
+    UNUSED,
+    check_folder,
+    class_of,
+    digest,
+    digest_of,
+    files_of,
+    index_of,
+    native_size,
+    parts_of,
+    variant_of,
+)
 from .progress import Lines, Progress
 from .replacing import replacing, without_paths
 from .stopping import stopping
 
 __all__ = [
     "ABOUT", "BACKGROUNDS", "COLOURS", "PLURALS", "UNUSED", "WORDS", "Lines", "Progress", "check_folder", "class_of",
-    "cut_out", "digest", "digest_of", "ground_of", "index_of", "native_size", "replacing", "singulars", "stopping",
-    "variant_of", "with_article", "without_paths",
+    "cut_out", "digest", "digest_of", "files_of", "ground_of", "index_of", "native_size", "parts_of", "replacing",
+    "singulars", "stopping", "variant_of", "with_article", "without_paths",
 ]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -57,10 +57,8 @@ def check_folder(weights: Path) -> None:
     """
     if weights.is_file():
         if weights.suffix == ".gguf":
-            raise WeightsRefused(
-                f"{weights} is a GGUF file: quantised weights of one part alone, which are not read here. Use the "
-                "model's diffusers folder."
-            )
+            _check_beside(weights)
+            return
         if weights.suffix != ".safetensors":
             raise WeightsRefused(f"{weights} is no .safetensors file; only such files are opened. Convert it.")
         return
@@ -82,6 +80,27 @@ def check_folder(weights: Path) -> None:
             f"({', '.join(found[:3])}), which can run code when opened. Convert them to safetensors, or fetch the "
             "model's .safetensors files."
         )
+
+
+def _check_beside(file: Path) -> None:
+    """Whether a GGUF file, which is the network alone, has the rest of its model beside it.
+
+    Raises:
+        WeightsRefused: with what to put where.
+    """
+    beside = file.with_suffix("")
+    if find_spec("gguf") is None:
+        raise WeightsRefused(
+            f"{file} is a GGUF file, and the package gguf is not installed here: pip install gguf, or "
+            "pip install 'daguerre[quantize]'."
+        )
+    if not (beside / "model_index.json").is_file():
+        raise WeightsRefused(
+            f"{file} is a GGUF file: the quantised network alone. Put the diffusers folder of its model into {beside}: "
+            "model_index.json, text encoders, tokenizers, scheduler and codec as they are, and of the transformer its "
+            "config.json."
+        )
+    check_folder(beside)
 
 
 def parts_of(weights: Path) -> Mapping[str, tuple[str, str]]:
@@ -155,6 +174,17 @@ def variant_of(weights: Path) -> str | None:
     return next(iter(needed.values()), None)
 
 
+def files_of(weights: Path, name: str) -> Sequence[Path]:
+    """The .safetensors files of a part that are loaded: those without a variant, or of the one that is asked for."""
+    files = sorted((weights / name).glob("*.safetensors"))
+    said = {file: match["variant"] if (match := _VARIANT.match(file.name)) else None for file in files}
+    plain = [file for file in files if said[file] is None]
+    if plain:
+        return plain
+    variant = variant_of(weights)
+    return [file for file in files if said[file] == variant]
+
+
 def _only_pickles(folder: Path) -> bool:
     endings = {file.suffix for file in folder.iterdir() if file.is_file()}
     return bool(endings & set(PICKLES)) and ".safetensors" not in endings
@@ -173,7 +203,7 @@ def digest(weights: Path) -> str:
     files: Iterable[Path] = [weights] if weights.is_file() else sorted(weights.rglob("*"))
     total = hashlib.sha256()
     for file in files:
-        if file.suffix in {".safetensors", ".json"} and file.name not in BESIDE:
+        if file.suffix in {".safetensors", ".gguf", ".json"} and file.name not in BESIDE:
             name = file.name if file == weights else file.relative_to(weights).as_posix()
             total.update(name.encode())
             with file.open("rb") as opened:

@@ -14,10 +14,12 @@ from ..common import digest
 from ..common.adapter import WEIGHTS, check_adapter
 from ..errors import AdapterUnfit, EngineError, ModelError
 from .attached import check_lora, known_adapters, reason_for, split_weight, stamp
+from .laying import stream, streams
 from .network import Network, Variant
 
 #: Folder of the student's adapter in a weights folder, and how it is asked for here; no adapter of a member has it.
 STUDENT = "student"
+ENCODERS = ("text_encoder", "text_encoder_2")
 #: Merged copies that are kept; each is as large as the U-Net.
 KEPT = 3
 
@@ -112,6 +114,10 @@ class Adapters:
             copied.set_adapters(numbers, list(weights))
             copied.fuse_lora(adapter_names=numbers)
             copied.unload_lora_weights()
+            for name in ENCODERS:
+                # Encoders that wait in main memory do so with adapters, too.
+                if streams(plain.components.get(name)):
+                    stream(getattr(copied, name), self._network.device)
         except AdapterUnfit:
             raise
         except EngineError as problem:
@@ -132,7 +138,7 @@ def _copy(pipeline: Any) -> Any:
     Built anew from configuration and weights: the plain U-Net may have been changed to keep its rows apart.
     """
     own: dict[str, Any] = {}
-    for name in ("unet", "text_encoder", "text_encoder_2"):
+    for name in ("unet", *ENCODERS):
         part = pipeline.components.get(name)
         if part is None:
             continue

@@ -153,6 +153,7 @@ def begin(context: RenderContext, request: RenderRequest, first: int) -> Begun:
         **({"chunks": count} if count > 1 else {}),
         **({"unheeded": "the negative prompt: guidance is 1"} if request.negative and how.guidance == 1 else {}),
         **({"compiled": True} if network.compiled(variant, *cells, tile=request.tile) else {}),
+        **({"decoded": "in tiles"} if network.tiles(*cells) else {}),
         **({"first_step": course.begin} if course.begin else {}),
         **({"adapters": dict(used)} if (used := context.adapters.about(request.adapters, draft=request.draft)) else {}),
         **({"layout": [layout.way, *(group.count for group in layout.groups)]} if layout is not None else {}),

@@ -6,6 +6,7 @@ and `draw` do the work themselves.
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
@@ -20,7 +21,7 @@ from ..drawer import bank
 from ..drawer.pipeline import DrawerPipeline
 from ..drawer.reading import Reader
 from ..drawer.shelf import Shelf
-from ..errors import BankRefused, EngineError, WeightsRefused
+from ..errors import BankRefused, EngineError, TooLarge, WeightsRefused
 from ..layout import NOTHING, names_of_weights
 from . import families
 from .adapters import Adapters
@@ -30,13 +31,17 @@ from .compiling import compiled
 from .drawer_finish import DrawerSketch
 from .drawer_network import DrawerNetwork
 from .exact import can_bfloat16
+from .footprint import Footprints
 from .jobs import Job
 from .jobwise import Jobwise
 from .loading import load_pipeline
 from .loop import Loop
+from .memory import GIB, Plan, Quantise
 from .network import Network, steps_together
+from .planning import Room, budget_of, plan_of
 from .previews import Sketch
 from .profile import Paces
+from .quantised import is_quantised
 from .requests import OnProgress, RenderRequest, RenderResult, no_progress
 from .samplers import chosen, name_of
 from .schedule import slots_for
@@ -67,20 +72,23 @@ class Engine:
         sampler: str = "",
         dtype: str = "",
         megapixels: float = 0.0,
+        memory: float = 0.0,
+        quantize: Quantise = "auto",
     ) -> None:
         """`adapters`: folder of LoRA adapters that may be asked for. `profile`: file that remembers measured speeds.
 
         Without `exact`, pictures on a GPU are drawn in batches as large as they happen to be: faster for few requests,
         and the same seed may differ in some bits with its neighbours. The metadata says so. `precision`: of the U-Net
-        on a processor; "bfloat16" counts only where the processor has native bfloat16, and its bits depend on
-        neighbours as without `exact`. `layout`: things that a prompt lists are drawn one by one and set out, where
-        the weights say what they can draw. `programs`: folder where the U-Net is kept compiled for this machine; it
-        is compiled when it is not there yet, for minutes, and used where it is faster; None: not compiled. `sampler`:
-        one of `samplers.SAMPLERS`, in place of the checkpoint's own. `dtype`: what a GPU computes in, "float16",
-        "bfloat16" or "float32"; empty: what the family was made for. `megapixels`: pictures of up to so many are drawn
-        as large as they are asked for; others at about the model's own size, and scaled.
-        `own_bank`: folder of drawings of one's own, beside those of weights that draw from drawings; looked at before
-        each request.
+        on a processor; "bfloat16" counts only where the processor has native bfloat16; rows are filled up to numbers
+        whose bits agree, but for weights that draw from drawings. `layout`: things that a prompt lists are drawn one by
+        one and set out, where the weights say what they can draw. `programs`: folder where the U-Net is kept compiled
+        for this machine; it is compiled when it is not there yet, for minutes, and used where it is faster; None: not
+        compiled. `sampler`: one of `samplers.SAMPLERS`, in place of the checkpoint's own. `dtype`: what a GPU computes
+        in, "float16", "bfloat16" or "float32"; empty: what the family was made for. `megapixels`: pictures of up to so
+        many are drawn as large as they are asked for; others at about the model's own size, and scaled. `memory`: GiB
+        of the device that may be used; 0: what is free. `quantize`: whether weights are brought to fewer bits: "auto"
+        where nothing else fits, "off", "int8" or "nf4". `own_bank`: folder of drawings of one's own, beside those of
+        weights that draw from drawings; looked at before each request.
         """
         self.weights = weights
         self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
@@ -96,6 +104,8 @@ class Engine:
         self._sampler = sampler
         self._dtype = dtype
         self._most_pixels = round(megapixels * 1_000_000)
+        self._room = Room(round(memory * GIB), quantize, self._most_pixels)
+        self._laid = Plan("whole", 0)
         self._loop: Loop | Jobwise | None = None
         self._slots = 2
         self._about: dict[str, Any] = {}
@@ -109,13 +119,68 @@ class Engine:
             WeightsRefused: it holds pickles, names foreign code, or is damaged.
             DeviceMissing: torch has no such device here.
         """
-        pipeline = load_pipeline(self.weights, self.device, self._dtype)
-        if self.device == "cpu" and self._precision == "bfloat16" and steps_together(pipeline) and can_bfloat16():
+        budget = budget_of(self.device, self._room.memory)
+        found = digest(self.weights) if self.weights.exists() else ""
+        footprints = Footprints(
+            self._machine(found, self._dtype or "own"),
+            self._profile.with_name("memory.json") if self._profile else None,
+        )
+        takes, slower, problem = footprints.known(), 0, ""
+        while True:
+            try:
+                self._laid = plan_of(self.weights, self.device, self._dtype, self._room, budget, takes, slower)
+            except WeightsRefused:
+                if problem:
+                    raise TooLarge(problem) from None
+                raise
+            if budget:
+                log.info("the weights are laid out device=%s plan=%s", self.device, self._laid.told())
+            try:
+                self._ready(load_pipeline(self.weights, self.device, self._dtype, self._laid), found)
+                if budget and takes is None and self._laid.way in ("whole", "encoders"):
+                    self._measure(footprints)
+            except TooLarge as full:
+                if not budget:
+                    raise
+                problem = str(full)
+            else:
+                return
+            # Less is free than was thought, or pictures take more.
+            log.warning("memory of %s full as planned (%s); laid out anew", self.device, self._laid.told())
+            slower, self._loop = slower + 1, None
+            gc.collect()
+            if self.device.startswith("cuda"):
+                torch.cuda.empty_cache()
+
+    def _measure(self, footprints: Footprints) -> None:
+        """What pictures take beside the weights, for the next start and for how large the codec's tiles are.
+
+        Raises:
+            TooLarge: less than was thought is free.
+        """
+        loop = self.loop
+        if isinstance(loop, Loop) and not loop.draws_latents:
+            return
+        drawing = loop if isinstance(loop, Jobwise) else loop.network
+        try:
+            takes = drawing.footprint()
+        except torch.OutOfMemoryError as problem:
+            raise TooLarge(
+                f"The weights in {self.weights} leave no room for pictures in the memory of {self.device}."
+            ) from problem
+        footprints.keep(takes)
+        self._laid = self._laid.knowing(takes)
+        drawing.decoded = self._laid.decoded
+
+    def _ready(self, pipeline: Any, found: str) -> None:
+        """Make what draws of a loaded pipeline."""
+        together = steps_together(pipeline) and self._laid.way in ("whole", "encoders") and not is_quantised(pipeline)
+        if self.device == "cpu" and self._precision == "bfloat16" and together and can_bfloat16():
             pipeline.unet.to(torch.bfloat16)
         self._usual = usual_of(pipeline, self.weights)
         self._about = {
             "model": self.weights.stem if self.weights.is_file() else self.weights.name,
-            "model_digest": digest(self.weights),
+            "model_digest": found,
             "device": self.device,
             "upscaler": "none",
             "sampler": name_of(pipeline.scheduler),
@@ -125,36 +190,42 @@ class Engine:
             "diffusers": version("diffusers"),
             "family": type(pipeline).__name__,
             "native": pipeline.denoiser.size if isinstance(pipeline, DrawerPipeline) else families.native_of(pipeline),
+            **({"quantised": how} if (how := self._laid.quantised or families.quantised_by(self.weights)) else {}),
         }
         if isinstance(pipeline, DrawerPipeline):
             self._load_drawer(pipeline)
             return
-        network = self._network(pipeline) if steps_together(pipeline) else None
+        network = self._network(pipeline) if together else None
         if network is None:
             if self._sampler:
                 pipeline.scheduler = chosen(pipeline.scheduler, self._sampler)
                 self._about["sampler"] = name_of(pipeline.scheduler)
             jobwise = Jobwise(
                 pipeline, self.device, about=self._about, attached=Attached(pipeline, self._adapters),
-                most_pixels=self._most_pixels,
+                most_pixels=self._most_pixels, decoded=self._laid.decoded,
             )  # fmt: skip
             jobwise.try_out()
             self._loop = jobwise
             return
-        network.most_pixels = self._most_pixels
+        network.most_pixels, network.decoded = self._most_pixels, self._laid.decoded
         self._about["sampler"] = network.samplers.usual.name
         enlarge = self._upscaler(network.vae.dtype)
         if self._programs is not None:
-            network.program = compiled(network, self._programs, self._about["model_digest"])
-        with torch.inference_mode():
-            adapters = Adapters(network, self.weights, self._adapters)
-            names = names_of_weights(self.weights) if self._layout else NOTHING
-            context = RenderContext(network, adapters, enlarge, Sketch(network), names)
-            paces = Paces(self._machine() + (" compiled" if network.program else ""), self._profile)
-            cells = network.native // network.factor
-            self._slots = slots_for(paces.get(network, network.plain, cells, cells))
-        exact = self._exact and (self.device != "cpu" or network.kind == torch.float32)
-        self._loop = Loop(context, paces, exact=exact, about=self._about)
+            network.program = compiled(network, self._programs, found)
+        try:
+            with torch.inference_mode():
+                adapters = Adapters(network, self.weights, self._adapters)
+                names = names_of_weights(self.weights) if self._layout else NOTHING
+                context = RenderContext(network, adapters, enlarge, Sketch(network), names)
+                paces = Paces(self._machine() + (" compiled" if network.program else ""), self._profile)
+                cells = network.native // network.factor
+                self._slots = slots_for(paces.get(network, network.plain, cells, cells))
+        except torch.OutOfMemoryError as problem:
+            raise TooLarge(
+                f"The weights in {self.weights} leave no room for pictures in the memory of {self.device}. Use a "
+                "smaller model."
+            ) from problem
+        self._loop = Loop(context, paces, exact=self._exact, about=self._about)
 
     def _load_drawer(self, pipeline: DrawerPipeline) -> None:
         """Of weights that draw from drawings; where their bank cannot be used they draw from words alone."""
@@ -196,10 +267,12 @@ class Engine:
                 raise
             return None
 
-    def _machine(self) -> str:
+    def _machine(self, model: str = "", numbers: str = "") -> str:
+        """What measurements hold for; without a word the loaded model as it computes."""
+        model, numbers = model or self._about["model_digest"], numbers or self._about.get("precision", "")
         name = torch.cuda.get_device_name(self.device) if self.device.startswith("cuda") else "cpu"
         threads = torch.get_num_threads() if self.device == "cpu" else 0
-        return f"{self._about['model_digest'][:16]} {name} {threads} {torch.__version__} {self._about['precision']}"
+        return f"{model[:16]} {name} {threads} {torch.__version__} {numbers}"
 
     def describe(self) -> Mapping[str, Any]:
         """What is written into every picture's metadata: enough, with the request, to make it again."""
@@ -221,6 +294,11 @@ class Engine:
         if self._usual is None:
             raise EngineError("The engine has no weights yet: call load() first.")
         return self._usual
+
+    @property
+    def laid(self) -> Plan:
+        """How the weights lie on the device."""
+        return self._laid
 
     @property
     def largest(self) -> int:

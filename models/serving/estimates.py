@@ -19,11 +19,16 @@ def check_drawn(picture: Image.Image) -> None:
     Raises:
         NoPicture: all of it is black to the bit.
     """
-    if all(most == 0 for _, most in _extrema(picture)):
+    if is_black(picture):
         raise NoPicture(
             "The model computed no picture: every pixel is black, as where its numbers overflow. Try another seed; the "
             "operator may set [render] dtype to bfloat16 or float32."
         )
+
+
+def is_black(picture: Image.Image) -> bool:
+    """To the bit, as only what is no number is shown."""
+    return all(most == 0 for _, most in _extrema(picture))
 
 
 def _extrema(picture: Image.Image) -> Sequence[tuple[float, float]]:

@@ -24,7 +24,8 @@ def rows_apart(unet: nn.Module) -> None:
     itself. Convolutions all go by oneDNN, which torch leaves for some numbers of rows, and take at least as many rows
     as there are threads, the first one repeated: for fewer oneDNN sums in another order (all measured). Their weights
     are put into its order once where there is room: 3 to 10 % faster for any number of rows, a third for a single one.
-    In bfloat16 all goes by oneDNN: bits depend on neighbours for some shapes; packing makes two rows twice as fast.
+    In bfloat16 all goes by oneDNN: bits may depend on the number of rows (see `canonical`); packing makes two rows
+    twice as fast.
     """
     layers_apart(unet)
     forward = unet.forward

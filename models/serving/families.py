@@ -9,10 +9,11 @@ import inspect
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ..common import check_folder, class_of
+from ..common import check_folder, class_of, parts_of
 from ..errors import WeightsRefused
 
 #: Pipelines that draw from more than a text, by words of their class's name, and what they want.
@@ -31,6 +32,12 @@ _WANT: tuple[tuple[str, str], ...] = (
 #: Side in pixels of families that tell none themselves.
 _SIDES: Mapping[str, int] = {"StableDiffusionXLPipeline": 1024, "StableDiffusionPipeline": 512}
 _SIDE_OF_OTHERS = 1024
+#: Who quantises checkpoints: the package that reads them, and what pip installs.
+_QUANTISERS: Mapping[str, tuple[str, str]] = {
+    "bitsandbytes": ("bitsandbytes", "bitsandbytes"),
+    "torchao": ("torchao", "torchao"),
+    "quanto": ("optimum.quanto", "optimum-quanto"),
+}
 #: Families that are trained in half precision of 16 bits with 5 of exponent: they overflow in no layer.
 _FLOAT16 = ("StableDiffusionPipeline", "StableDiffusionXL", "IF", "Kandinsky", "LatentConsistency", "Wuerstchen")
 
@@ -49,6 +56,12 @@ def check_drawing(kind: Any) -> None:
             each for each, one in takes.items() if one.default is one.empty and each not in ("self", "kwargs")
         )
         raise WeightsRefused(f"{name} takes no prompt but {needs or 'nothing'}. Use a text-to-image model.")
+    wanted = [each for each, one in takes.items() if one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD]
+    if needs := [each for each in wanted if each not in ("self", "prompt")]:
+        raise WeightsRefused(
+            f"{name} draws from {', '.join(needs)} beside a prompt. Requests are texts: use a text-to-image model, or "
+            "the folder that holds all of its stages."
+        )
     if "num_inference_steps" not in takes:
         raise WeightsRefused(f"{name} does not draw in denoising steps, and only such models are drawn with here.")
 
@@ -71,17 +84,57 @@ def check_told(weights: Path) -> None:
         WeightsMissing, WeightsRefused: with what to do.
     """
     check_folder(weights)
-    if weights.is_file():
+    if weights.is_file() and weights.suffix != ".gguf":
         return
-    check_name(class_of(weights))
-    told: dict[str, Any] = {}
-    for part in ("unet", "vae"):
-        # What is not there, or not to be read, is for loading to name.
-        with suppress(OSError, ValueError):
-            told[part] = json.loads((weights / part / "config.json").read_text(encoding="utf-8"))
-    channels, latent = told.get("unet", {}).get("in_channels"), told.get("vae", {}).get("latent_channels")
+    folder = weights.with_suffix("") if weights.is_file() else weights
+    check_name(class_of(folder))
+    channels = config_of(folder, "unet").get("in_channels")
+    latent = config_of(folder, "vae").get("latent_channels")
     if isinstance(channels, int) and isinstance(latent, int):
         check_channels(channels, latent)
+    if not weights.is_file():
+        check_quantised(weights)
+
+
+def config_of(folder: Path, part: str) -> Mapping[str, Any]:
+    """What a part tells of itself; what is not there, or not to be read, is for loading to name."""
+    with suppress(OSError, ValueError):
+        told: Any = json.loads((folder / part / "config.json").read_text(encoding="utf-8"))
+        return told if isinstance(told, dict) else {}
+    return {}
+
+
+def check_quantised(weights: Path) -> None:
+    """Whether what quantised a folder's parts is installed here.
+
+    Raises:
+        WeightsRefused: names the part and the package.
+    """
+    for name in parts_of(weights):
+        told = config_of(weights, name).get("quantization_config")
+        if not isinstance(told, dict):
+            continue
+        method = str(told.get("quant_method", "")) or ("bitsandbytes" if "load_in_4bit" in told else "")
+        package, pip = _QUANTISERS.get(method, ("", ""))
+        if not package:
+            raise WeightsRefused(
+                f"The part {name} of {weights} is quantised by {method or 'something that it does not tell'}, which is "
+                "not read here. Use the model as its makers saved it; [render] quantize makes it smaller."
+            )
+        if find_spec(package) is None:
+            raise WeightsRefused(
+                f"The part {name} of {weights} is quantised by {method}, and the package {package} is not installed "
+                f"here: pip install {pip}."
+            )
+
+
+def quantised_by(weights: Path) -> str:
+    """By what weights are quantised as they lie there; empty: by nothing."""
+    if weights.is_file():
+        return "gguf" if weights.suffix == ".gguf" else ""
+    told = [config_of(weights, name).get("quantization_config") for name in parts_of(weights)]
+    found = [str(each.get("quant_method") or "bitsandbytes") for each in told if isinstance(each, dict)]
+    return found[0] if found else ""
 
 
 def check_network(pipeline: Any) -> None:
@@ -152,6 +205,16 @@ def native_of(pipeline: Any) -> int:
     if default is not None and isinstance(default.default, int):
         return default.default
     return _SIDES.get(type(pipeline).__name__, _SIDE_OF_OTHERS)
+
+
+def native_told(weights: Path, kind: str) -> int:
+    """As `native_of`, by the JSON of a folder, or of the one beside a file; about, for planning."""
+    folder = weights.with_suffix("") if weights.is_file() else weights
+    network = config_of(folder, "transformer") or config_of(folder, "unet")
+    blocks = config_of(folder, "vae").get("block_out_channels")
+    if cells := side_of(network.get("sample_size")):
+        return cells * (2 ** (len(blocks) - 1) if isinstance(blocks, list) and blocks else 8)
+    return _SIDES.get(kind, _SIDE_OF_OTHERS)
 
 
 def side_of(cells: object) -> int:

@@ -16,13 +16,16 @@ from PIL import Image
 from torch import Tensor
 
 from ..common import cut_out, native_size
-from ..errors import Unrenderable, Unsupported, WeightsRefused
+from ..errors import NoPicture, TooLarge, Unrenderable, Unsupported, WeightsRefused
 from . import sources
 from .attached import Attached
 from .drawing import last_step
-from .estimates import check_drawn, decoded, estimate_of
+from .estimates import check_drawn, decoded, estimate_of, is_black
+from .footprint import measured, peak
 from .inbox import Inbox
 from .jobs import Cancelled, Job
+from .laying import take, widen
+from .memory import Activations
 from .previews import grid_file
 from .requests import Progress, RenderRequest, RenderResult
 from .samplers import chosen, for_members, name_of, spelt
@@ -46,9 +49,11 @@ class Jobwise(Inbox):
         about: Mapping[str, Any],
         attached: Attached | None = None,
         most_pixels: int = 0,
+        decoded: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`most_pixels`: of a picture that is drawn as large as it is asked for; see `native_size`."""
+        """`most_pixels`: of a picture that is drawn as large as it is asked for; see `native_size`. `decoded`: pixels
+        that the codec decodes in one go; 0: any."""
         super().__init__(clock)
         self._pipeline = pipeline
         self._calls = Calls(pipeline)
@@ -56,6 +61,7 @@ class Jobwise(Inbox):
         self._device = device
         self._about = dict(about)
         self._most_pixels = most_pixels
+        self.decoded = decoded
         self._now: Job | None = None
         self._previews = True
         self._limit: RowLimit | None = None
@@ -77,7 +83,7 @@ class Jobwise(Inbox):
             try:
                 self._try(side, self._most)
             except torch.OutOfMemoryError as problem:
-                raise WeightsRefused(
+                raise TooLarge(
                     f"{calls.kind} is loaded, but not even {side} × {side} pixels can be drawn beside it in the memory "
                     f"of {self._device}. Use a smaller model."
                 ) from problem
@@ -102,6 +108,29 @@ class Jobwise(Inbox):
             raise TypeError(f"asked for {pictures} pictures it gives {len(found)}")
         if not isinstance(found[0], Image.Image):
             raise TypeError("it gives no pictures")
+
+    @torch.inference_mode()
+    def footprint(self) -> Activations:
+        """What pictures take beside the weights, measured by two small ones; see `footprint.measured`.
+
+        Raises:
+            torch.OutOfMemoryError: not even these fit.
+        """
+        calls = self._calls
+        small = max(2 * calls.multiple, calls.native // 4 // calls.multiple * calls.multiple)
+
+        def draw(side: int) -> tuple[int, int]:
+            request = RenderRequest("a", (0,), TRIED, 2.0, side, side)
+            pipeline, told = calls.told(request, request.prompt, request.seeds, (side, side), None)
+            stepped: list[int] = []
+            with peak(self._device) as found:
+                # What follows the last step is the codec's.
+                if "callback_on_step_end" in takes(pipeline):
+                    told["callback_on_step_end"] = lambda _, __, ___, tensors: stepped.append(found.lap()) or tensors
+                pipeline(**told)
+            return max((*stepped, 1) if stepped else (found.bytes,)), found.bytes
+
+        return measured(draw, small, 2 * small)
 
     def tick(self) -> bool:
         """One whole request; False where none waits."""
@@ -163,6 +192,9 @@ class Jobwise(Inbox):
                     raise
                 size = self._size(request)
                 found, groups = self._groups(job, prompt, size, canvas)
+            if any(is_black(each) for each in found) and widen(getattr(self._pipeline, "vae", None)):
+                # Half precision overflows in codecs that were not made for it; from now on this one is not asked to.
+                found, groups = self._groups(job, prompt, size, canvas)
         finally:
             self._pipeline.scheduler = own
             if request.adapters and self._attached is not None:
@@ -179,6 +211,7 @@ class Jobwise(Inbox):
             **self._about, "sampler": sampler, "steps": request.steps,
             "guidance": request.guidance, "drawn": list(size),
             "canonical": f"job of {', then '.join(str(each) for each in groups)}",
+            **job.about,
             **({"adapters": dict(used)} if used else {}),
             **({"cut": f"{cut} tokens at the end were not read"} if (cut := calls.cut(prompt)) else {}),
         }  # fmt: skip
@@ -240,6 +273,10 @@ class Jobwise(Inbox):
             else min(request.steps, max(2, last_step(0, request.steps, request.stop)))
         )
         each = _EachStep(self, job, end, size, len(seeds), turn)
+        if (codec := getattr(pipeline, "vae", None)) is not None and take(
+            codec, size[0] * size[1], len(seeds), self.decoded
+        ):
+            job.about["decoded"] = "in tiles"
         if "callback_on_step_end" in known:
             told["callback_on_step_end"] = each
         elif "callback" in known:
@@ -250,7 +287,7 @@ class Jobwise(Inbox):
             told["prior_callback_on_step_end"] = lambda _, __, ___, tensors: self._check(job) or tensors
         try:
             found = pipeline(**told).images
-        except (torch.OutOfMemoryError, Cancelled):
+        except (torch.OutOfMemoryError, Cancelled, NoPicture):
             raise
         except Exception as problem:
             # What it was loaded with draws; something of this request it cannot.
@@ -284,6 +321,11 @@ class _EachStep:
         steps = min(end, int(getattr(pipeline, "num_timesteps", 0) or end))
         due = index + 1 < steps and preview_due(now, job.shown, others=bool(loop._waiting))
         latents = tensors.get("latents")
+        if index + 1 == steps and isinstance(latents, Tensor) and not bool(torch.isfinite(latents).all()):
+            raise NoPicture(
+                "The model computed no picture: its numbers overflowed, or its weights are damaged. Try another seed; "
+                "the operator may set [render] dtype to bfloat16 or float32."
+            )
         estimate = estimate_of(pipeline, index, latents, self._before) if isinstance(latents, Tensor) else None
         if due and estimate is not None and loop._previews and self._turn == (0, 1):
             preview = self._preview(pipeline, estimate)

@@ -69,6 +69,17 @@ class Loop(Inbox):
         #: Forwards and rows so far, for measurements.
         self.forwards = self.rows = 0
 
+    @property
+    def draws_latents(self) -> bool:
+        """Whether it draws by a network and a codec, and not from drawings."""
+        return isinstance(self._context.network, Network)
+
+    @property
+    def network(self) -> Network:
+        """What draws latents."""
+        assert isinstance(self._context.network, Network)
+        return self._context.network
+
     # The engine's thread
 
     @torch.inference_mode()
@@ -127,7 +138,7 @@ class Loop(Inbox):
         pairs = [self._active[number] for number in batch.units]
         free = self._context.network.exact_rows or not self._exact
         limit = self._limits.get(lane)
-        canonical = paces[lane].knee if not free else limit.rows if limit is not None else 0
+        canonical = self._canonical(pairs, batch.rows, paces[lane].knee, limit, free=free)
         begun = time.perf_counter()
         try:
             self._advance(pairs, canonical)
@@ -140,7 +151,7 @@ class Loop(Inbox):
             whole = self._paces.get(self._context.network, pairs[0][1].variant, lane.height, lane.width)
             self._limits[lane] = limit.held(whole.most)
         self._running = {*batch.units, *(n for n in self._running if n in self._active and self._lane(n) != lane)}
-        how = "rows apart" if self._context.network.exact_rows else "free" if free else f"padded to {canonical}"
+        how = "rows apart" if self._context.network.exact_rows else "free" if free else self._padded(canonical)
         taken = time.perf_counter() - begun
         for job, picture in pairs:
             if job.about["canonical"] != how:
@@ -152,6 +163,22 @@ class Loop(Inbox):
                 self._done.append((job, picture))
         self._tell({job for job, _ in pairs})
         return True
+
+    def _canonical(
+        self, pairs: list[tuple[Job, Picture]], rows: int, knee: int, limit: RowLimit | None, *, free: bool
+    ) -> int:
+        """Rows of each pass; 0: as many as there are."""
+        if free:
+            return limit.rows if limit is not None else 0
+        network, picture = self._context.network, pairs[0][1]
+        if not isinstance(network, Network) or network.device != "cpu":
+            return knee
+        lane = picture.lane
+        return network.canonical(picture.variant, (lane.height, lane.width, lane.tile, lane.chunks), rows)
+
+    def _padded(self, canonical: int) -> str:
+        """What pictures say: on a processor all the numbers that are filled up to give the same."""
+        return "padded to what agrees" if self._context.network.device == "cpu" else f"padded to {canonical}"
 
     def _advance(self, pairs: list[tuple[Job, Picture]], canonical: int) -> None:
         drawing.advance(self._context.network, [picture for _, picture in pairs], canonical)

@@ -16,7 +16,11 @@ from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 from torch import Tensor
 
 from . import families
+from .canonical import agreeing, filled_to
 from .exact import circular, padded, rows_apart
+from .footprint import measured, peak
+from .laying import take
+from .memory import Activations
 from .program import MOST, Program
 from .samplers import Samplers
 from .wording import chunks, cut_tokens, plain_text, weighted
@@ -62,6 +66,8 @@ class Network:
         self.channels: int = unet.config.in_channels
         #: Of a picture that is drawn as large as it is asked for; see `native_size`.
         self.most_pixels = 0
+        #: Pixels that the codec decodes in one go; 0: any.
+        self.decoded = 0
         #: What the U-Net computes in.
         self.kind: torch.dtype = unet.dtype
         #: What steps rows; found out now, not at the first picture.
@@ -70,6 +76,7 @@ class Network:
         #: The plain U-Net compiled, where that is wanted and was found to be of use.
         self.program: Program | None = None
         self._words: OrderedDict[tuple[str, str, int], Words] = OrderedDict()
+        self._counts: dict[tuple[int, int, bool, int], tuple[int, ...]] = {}
 
     @property
     def exact_rows(self) -> bool:
@@ -92,6 +99,25 @@ class Network:
         if program is None or variant is not self.plain or tile or canonical > MOST:
             return None
         return program if program.fits(height, width) else None
+
+    def canonical(self, variant: Variant, lane: tuple[int, int, bool, int], rows: int) -> int:
+        """How many rows a pass of `rows` is filled up to, so that no bit tells how many they were; tried out once.
+
+        For half precision on a processor. `lane`: height and width of the latents, whether edges fit together, chunks.
+        """
+        height, width, tile, chunks = lane
+        if lane not in self._counts:
+            words = [self.encode_prompt(variant, text, chunks) for text in ("a", "")]
+
+            def run(count: int, place: int) -> Tensor:
+                draw = [torch.Generator().manual_seed(0 if k == place else 100 * count + k + 1) for k in range(count)]
+                samples = torch.stack([torch.randn(self.channels, height, width, generator=each) for each in draw])
+                times = torch.tensor([500.0 if k == place else 37.0 * (k % 20) + 11 for k in range(count)])
+                texts = [words[k != place] for k in range(count)]
+                return self.forward(variant, samples, times, texts, tile=tile)[place]
+
+            self._counts[lane] = agreeing(run)
+        return filled_to(rows, self._counts[lane])
 
     # Words
 
@@ -262,6 +288,7 @@ class Network:
     def encode(self, pictures: Tensor) -> Tensor:
         """(1, 3, H, W) in [-1, 1] → latents (1, C, h, w), the most likely ones: the same each time."""
         config = self.vae.config
+        take(self.vae, pictures.shape[-1] * pictures.shape[-2], 1, self.decoded)
         found = self.vae.encode(pictures.to(self.device, self.vae.dtype)).latent_dist.mode().float()
         if (measured := self._measured()) is not None:
             mean, deviation = measured
@@ -279,6 +306,7 @@ class Network:
 
     def _decoded(self, latents: Tensor, *, tile: bool) -> Tensor:
         config = self.vae.config
+        self.tiles(*latents.shape[-2:])
         if (measured := self._measured()) is not None:
             mean, deviation = measured
             raw = latents * deviation / config.scaling_factor + mean
@@ -286,6 +314,28 @@ class Network:
             raw = latents / config.scaling_factor + (getattr(config, "shift_factor", None) or 0.0)
         with circular([self.vae.decoder], tile):
             return self.vae.decode(raw.to(self.vae.dtype), return_dict=False)[0].float()
+
+    def tiles(self, height: int, width: int) -> bool:
+        """Whether latents of this size are decoded in tiles; the codec is told."""
+        return bool(take(self.vae, height * width * self.factor**2, 1, self.decoded))
+
+    @torch.inference_mode()
+    def footprint(self) -> Activations:
+        """What pictures take beside the weights, measured by two small ones; see `footprint.measured`."""
+        multiple = 2 ** (len(self.plain.unet.config.block_out_channels) - 1) * self.factor
+        small = max(2 * multiple, self.native // 4 // multiple * multiple)
+        words = self.encode_prompt(self.plain, "")
+
+        def draw(side: int) -> tuple[int, int]:
+            cells = side // self.factor
+            samples = torch.zeros(2, self.channels, cells, cells, device=self.device)
+            with peak(self.device) as found:
+                self.forward(self.plain, samples, torch.full((2,), 500.0, device=self.device), [words] * 2)
+                stepped = found.lap()
+                self._decoded(samples[:1], tile=False)
+            return stepped, found.bytes
+
+        return measured(draw, small, 2 * small)
 
     def _measured(self) -> tuple[Tensor, Tensor] | None:
         """Mean and deviation of each channel, (1, C, 1, 1), where the codec tells them (Playground 2.5)."""

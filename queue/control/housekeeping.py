@@ -1,4 +1,5 @@
-"""What the queue lets go of by itself: old changes of state, pictures that no job uses, copies before an upgrade."""
+"""What is let go of by itself, all of it here, once an hour: pictures, prompts and reports past their time, old changes
+of state, pictures that no job uses, copies before an upgrade. docs/privacy.md lists what is kept for how long."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import time
 from pathlib import Path
 
 from ..errors import QueueUnavailable
+from ..moderation import Privacy
 from ..pictures import Sources
 from ..records import DAY
 from ..store import COPY_DAYS, JobTable, drop_copies
@@ -24,18 +26,22 @@ TOGETHER = 500
 class Housekeeping:
     """Construct, then `run` until cancelled."""
 
-    def __init__(self, table: JobTable, sources: Sources, copies: Path, *, transitions_days: float) -> None:
+    def __init__(
+        self, table: JobTable, sources: Sources, privacy: Privacy, copies: Path, *, transitions_days: float
+    ) -> None:
         """`copies`: folder of job tables as they were before an upgrade. `transitions_days`: how long changes of state
         stay recorded; 0 keeps them forever."""
         self._copies = copies
         self._table = table
         self._sources = sources
-        self._transitions_days = transitions_days
+        self._privacy = privacy
+        self.transitions_days = transitions_days
 
     async def run(self) -> None:
         await asyncio.sleep(FIRST)
         while True:
             try:
+                await self._privacy.sweep(time.time())
                 await self.tidy(time.time())
             except QueueUnavailable as problem:
                 log.warning("nothing could be tidied up just now: %s", problem)
@@ -50,8 +56,8 @@ class Housekeeping:
         if await asyncio.to_thread(drop_copies, self._copies, now - COPY_DAYS * DAY):
             log.info("tidied up: the copy of the job table before its last upgrade")
         changes = 0
-        if self._transitions_days:
-            before = now - self._transitions_days * DAY
+        if self.transitions_days:
+            before = now - self.transitions_days * DAY
             while removed := await self._table.prune_transitions(before, TOGETHER):
                 changes += removed
         if pictures or changes:

@@ -12,6 +12,7 @@ from ..options import QueueOptions
 from ..records import Job, JobState, Limits, Standing, Usual, WorkerInfo, of_roles, parse_roles, usual_of
 from ..store import Database, JobTable
 from .health import Health
+from .room import Room
 
 
 class Operations:
@@ -19,6 +20,7 @@ class Operations:
 
     _dispatcher: Dispatcher
     _intake: Intake
+    _room: Room
 
     def __init__(
         self, table: JobTable, database: Database, memory: JobMemory, transport: NatsControl,
@@ -48,7 +50,7 @@ class Operations:
 
     def healthy(self) -> Health:
         """As far as is known from the last use; asks nobody."""
-        storage = self._database.problem or self._intake.problem
+        storage = self._database.problem or self._intake.problem or self._room.problem
         broker = None if self._transport.connected else self._transport.connection.problem or "nats-server is away"
         if self._server is not None and broker is not None:
             broker = self._server.problem or broker

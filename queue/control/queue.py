@@ -7,7 +7,7 @@ import logging
 import re
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -22,9 +22,10 @@ from ..dispatch import (
     explain,
     follow,
 )
-from ..errors import BrokerUnavailable, InvalidRequest, NotShown, QueueFull
+from ..errors import BrokerUnavailable, InvalidRequest, NotShown, QueueError, QueueFull
 from ..moderation import Asker, Forbidden, Moderation, ModerationOptions, Permit, Place, Privacy, Showing
 from ..nats import Credentials, EmbeddedServer, NatsControl
+from ..observe import Meters, NoSpans, Spans, about_job
 from ..options import QueueOptions
 from ..pictures import PictureStore, Sources
 from ..records import (
@@ -37,6 +38,7 @@ from ..records import (
     check,
     check_size,
     of_roles,
+    parse_roles,
     work,
 )
 from ..store import Database, JobTable, MemberStore, ServerSettingsStore, Ticket
@@ -44,6 +46,7 @@ from ..tasks import end, for_ever
 from .alike import Alike
 from .housekeeping import Housekeeping
 from .operations import Operations
+from .room import Room
 from .steering import Steering
 
 log = logging.getLogger(__name__)
@@ -72,17 +75,29 @@ class Queue(Operations):
         server: EmbeddedServer | None,
         ousted: asyncio.Event,
         copies: Path,
+        room: Room,
+        version: str = "",
         moderation: ModerationOptions | None = None,
+        spans: Spans | None = None,
+        log_prompts: bool = False,
     ) -> None:
         transport = NatsControl(nats_url, credentials, ack_wait=options.ack_wait_seconds)
-        super().__init__(table, database, JobMemory(table, options), transport, server, options)
+        #: What Prometheus reads, and what OpenTelemetry gets; the bot adds to both.
+        self.meters = Meters()
+        self.spans: Spans = spans or NoSpans()
+        self._log_prompts = log_prompts
+        self._version = version
+        #: Reads the settings again; set by who has read them.
+        self.on_reload: Callable[[], Mapping[str, Any]] | None = None
+        self._room = room
+        super().__init__(table, database, JobMemory(table, options, self.meters), transport, server, options)
         #: What a worker process needs to dial in; the token is a secret.
         self.nats_url = nats_url
         self.nats_token = credentials.token
         self.credentials = credentials
         self.server_settings = ServerSettingsStore(database)
         self.members = MemberStore(database)
-        self.moderation = Moderation(database, self.server_settings, moderation or ModerationOptions())
+        self.moderation = Moderation(database, self.server_settings, moderation or ModerationOptions(), self.meters)
         self.showing = Showing(table, self.moderation, pictures, self.server_settings)
         self.privacy = Privacy(database, pictures, self.members, self.moderation.options, self.showing)
         #: Set when another control process has taken over: nothing can be written any more.
@@ -90,13 +105,15 @@ class Queue(Operations):
         self._pictures = pictures
         self._sources = Sources(table, pictures)
         self._dispatcher = Dispatcher(
-            table, self._transport, self._memory, self._sources, options, self._restart_server
+            table, self._transport, self._memory, self._sources, options, self._restart_server, self.spans
         )
         self._worker_events = WorkerEvents(
-            table, self._transport, self._dispatcher, self._memory, Steering(self).answer
+            table, self._transport, self._dispatcher, self._memory, Steering(self).answer, version
         )
-        self._housekeeping = Housekeeping(table, self._sources, copies, transitions_days=options.keep_transitions_days)
-        self._intake = Intake(table, pictures, self._transport, self._memory)
+        self._housekeeping = Housekeeping(
+            table, self._sources, self.privacy, copies, transitions_days=options.keep_transitions_days
+        )
+        self._intake = Intake(table, pictures, self._transport, self._memory, self.spans)
         #: Submissions on their way into the table, by member: they count against the limits already.
         self._entering: Counter[str] = Counter()
         self._alike = Alike()
@@ -136,6 +153,7 @@ class Queue(Operations):
             if waited and (earlier := await self._table.find_key(key)) is not None:
                 return Ticket(earlier, created=False)
             limits = of_roles(self._limits, roles, self._roles)
+            self._room.check()
             try:
                 admitted = await self.moderation.admit(
                     request, key=key, member=member, server=server, roles=roles, relaxed=relaxed, limits=limits
@@ -159,12 +177,19 @@ class Queue(Operations):
                     marks=admitted.job_marks(blurred=blurred or begun.blurred),
                 )  # fmt: skip
                 if ticket.created:
-                    self._memory.entered(ticket.job)
+                    self._entered(ticket.job)
             finally:
                 self._entering[member] -= 1
                 if not self._entering[member]:
                     del self._entering[member]
             return ticket
+
+    def _entered(self, job: Job) -> None:
+        with about_job(job.id):
+            log.info("job %s is queued server=%s pictures=%d", job.id, job.server, job.request.count)
+            if self._log_prompts:
+                log.info("it asks for %s", job.request.prompt)
+        self._memory.entered(job)
 
     async def keep_source(self, data: bytes) -> str:
         """Store a picture to begin from, as `uploads` makes it; gives its name. Raises: InvalidPicture, says why."""
@@ -173,6 +198,24 @@ class Queue(Operations):
     async def source(self, name: str) -> bytes:
         """The file of a picture that somebody sent. Raises: QueueUnavailable; for what was drawn, ask `showing`."""
         return await self._sources.sent(name)
+
+    def adopt(self, options: QueueOptions, moderation: ModerationOptions, *, log_prompts: bool) -> None:
+        """Go by changed settings from the next job on: limits, rules, times. What needs a restart is not looked at."""
+        self._limits, self._roles = options.limits, parse_roles(options.roles)
+        self._line.limits = options.limits
+        self._room.least = options.min_free_megabytes
+        self._housekeeping.transitions_days = options.keep_transitions_days
+        self._dispatcher.adopt(options)
+        self.moderation.adopt(moderation)
+        self.privacy.options = moderation
+        self._log_prompts = log_prompts
+        self._memory.wake.set()
+
+    def reload(self) -> Mapping[str, Any]:
+        """Have the settings read again, by whoever opened this queue. Raises: QueueError; says what is wrong."""
+        if self.on_reload is None:
+            raise QueueError("this process does not read its settings again; start it anew")
+        return self.on_reload()
 
     async def cancel(self, job_id: str) -> Literal["queued", "running", "gone"]:
         """Cancel; tells whether it had begun. "gone": it was over before, or there is no such job."""
@@ -268,6 +311,7 @@ class Queue(Operations):
     async def start(self) -> None:
         """Called once, by who opened it."""
         await self._memory.recall()
+        await self._note_version()
         self._transport.start(self._worker_events)
         own = self._server is not None
         try:
@@ -283,9 +327,17 @@ class Queue(Operations):
             ("intake", self._intake.run),
             ("memory", self._memory.keep_pace),
             ("housekeeping", self._housekeeping.run),
-            ("retention", self.privacy.run),
         ):
             self._tasks.append(asyncio.create_task(for_ever(name, run), name=f"queue {name}"))
+
+    async def _note_version(self) -> None:
+        """Say so when this is the first start of another version."""
+        before = await self._table.recall("version")
+        if not self._version or before == self._version:
+            return
+        if before:
+            log.warning("daguerre %s starts; %s ran here before. CHANGELOG.md says what is new", self._version, before)
+        await self._table.remember("version", self._version)
 
     async def stop(self) -> None:
         await end(self._tasks)

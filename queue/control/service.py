@@ -14,27 +14,31 @@ from pathlib import Path
 from ..dispatch import Why
 from ..moderation import ModerationOptions
 from ..nats import Credentials, EmbeddedServer
+from ..observe import Spans
 from ..options import QueueOptions
-from ..pictures import PictureStore
+from ..pictures import PictureStore, local_folder
 from ..records import WorkerInfo
 from ..store import COPIES_BEFORE, Database, JobTable, Lease, Ticket, database_url, folder_lock, make_private, upgrade
 from ..tasks import end
 from .health import Health
 from .queue import Queue
+from .room import Room
 
 __all__ = ["Health", "Queue", "Ticket", "Why", "WorkerInfo", "open_queue"]
 
 
 @asynccontextmanager
 async def open_queue(
-    options: QueueOptions, data_dir: Path, *, nats_token: str = "", moderation: ModerationOptions | None = None
-) -> AsyncGenerator[Queue]:
+    options: QueueOptions, data_dir: Path, *, nats_token: str = "", moderation: ModerationOptions | None = None,
+    spans: Spans | None = None, log_prompts: bool = False, version: str = "",
+) -> AsyncGenerator[Queue]:  # fmt: skip
     """The queue of a data folder (an absolute path): `async with open_queue(options, data_dir) as queue`.
 
     Starts or adopts the embedded nats-server, unless `options.nats_url` names another (whose token is `nats_token`),
     brings the job table to the present revision and mends what a crash left behind. Leaving stops the embedded
     server; workers should be gone by then. On a PostgreSQL database that another control process works on, it waits
-    until that one is gone.
+    until that one is gone. `spans` get the times of each job's way; `log_prompts`: the log quotes what is asked for.
+    `version`: of this program; a change of it is told, and workers of another one.
 
     Raises:
         AlreadyRunning: another process works on this folder.
@@ -77,6 +81,8 @@ async def open_queue(
             if problem is not None:
                 raise problem
 
+        elsewhere = local_folder(options.pictures_url or data_dir / "pictures")
+        folders = [data_dir, *([elsewhere] if elsewhere is not None else [])]
         queue = Queue(
             table,
             database,
@@ -86,8 +92,12 @@ async def open_queue(
             credentials=credentials if server is None else replace(credentials, token=server.token, creds_file=""),
             server=server,
             copies=copies,
+            room=Room(folders, options.min_free_megabytes),
             ousted=ousted,
             moderation=moderation,
+            spans=spans,
+            log_prompts=log_prompts,
+            version=version,
         )
         stack.push_async_callback(queue.stop)
         await queue.start()

@@ -52,6 +52,7 @@ class Steered(Protocol):
     async def why(self, job_id: str | Job) -> Why: ...
     async def history(self, job_id: str) -> tuple[Transition, ...]: ...
     async def look_up(self, start: str) -> Job | None: ...
+    def reload(self) -> Mapping[str, Any]: ...
 
 
 class Steering:
@@ -70,6 +71,7 @@ class Steering:
             "why": self._why,
             "ban": self._ban,
             "unban": self._unban,
+            "reload": self._reload,
         }
 
     async def answer(self, question: bytes) -> bytes:
@@ -141,6 +143,9 @@ class Steering:
     async def _unban(self, whom: str) -> Answer:
         kind, subject = _whom(whom)
         return {"unbanned": await self._queue.moderation.store.lift("", kind, subject, OPERATOR)}
+
+    async def _reload(self, _: str) -> Answer:
+        return dict(self._queue.reload())
 
     async def _one(self, start: str) -> Job:
         """The job whose id begins so."""

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
 from ..errors import BrokerUnavailable, PictureGone, QueueUnavailable
+from ..observe import NoSpans, Spans
 from ..options import QueueOptions
 from ..pictures import Sources
 from ..records import FINISHED, NOTHING, OUT, ControlTransport, Job, JobMessage, JobState, Stored
@@ -42,6 +43,7 @@ class Dispatcher:
         sources: Sources,
         options: QueueOptions,
         on_stuck: Callable[[], Awaitable[None]],
+        spans: Spans | None = None,
     ) -> None:
         """`on_stuck` is awaited when nats-server accepts connections but does not work."""
         self._table = table
@@ -54,6 +56,7 @@ class Dispatcher:
         self._reconcile_seconds = options.reconcile_seconds
         self._lease_seconds = options.ack_wait_seconds
         self._on_stuck = on_stuck
+        self._spans = spans or NoSpans()
         self._sources = sources
         #: Jobs whose files lie in NATS, as far as is known.
         self._enclosing: set[str] = set()
@@ -62,6 +65,10 @@ class Dispatcher:
         self._reconcile_at = 0.0
         #: Why jobs could not be sent the last time, for the owner.
         self.problem: str | None = None
+
+    def adopt(self, options: QueueOptions) -> None:
+        """Go by these from the next job on."""
+        self._max_attempts, self._reconcile_seconds = options.max_attempts, options.reconcile_seconds
 
     def reconcile_soon(self) -> None:
         """Compare table and NATS before the next jobs are sent: much may have happened meanwhile."""
@@ -127,7 +134,7 @@ class Dispatcher:
         # 1. Store the messages with NATS, together. What fails may have arrived all the same: it is sent again under
         #    the same name, and NATS drops the second one.
         answers = await asyncio.gather(
-            *(self._transport.send(self._message(job), entries[job.id].group, files[job.id]) for job in jobs),
+            *(self._carry(job, entries[job.id].group, files[job.id]) for job in jobs),
             return_exceptions=True,
         )
         carried: list[Carried] = []
@@ -149,6 +156,10 @@ class Dispatcher:
                 self._line.leave(one.job)
         if failures:
             raise failures[0]
+
+    async def _carry(self, job: Job, group: str, files: Mapping[str, bytes]) -> int:
+        with self._spans.within(job.id, "send to worker", waited=max(0.0, time.time() - job.created)):
+            return await self._transport.send(self._message(job), group, files)
 
     async def _readable(self, picks: Sequence[Pick]) -> list[Job]:
         """The jobs to be sent. One that the table holds in a form that nobody understands ends here."""

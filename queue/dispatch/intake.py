@@ -7,6 +7,7 @@ import logging
 
 from ..errors import BrokerUnavailable, QueueUnavailable
 from ..logs import where
+from ..observe import NoSpans, Spans, about_job
 from ..pictures import PictureStore
 from ..records import LIVE, Arrived, ControlTransport, Job, JobState, Outcome
 from ..store import JobTable
@@ -29,11 +30,13 @@ class Intake:
         pictures: PictureStore,
         transport: ControlTransport,
         memory: JobMemory,
+        spans: Spans | None = None,
     ) -> None:
         self._table = table
         self._pictures = pictures
         self._transport = transport
         self._memory = memory
+        self._spans = spans or NoSpans()
         #: Why the last outcome could not be stored, for the owner.
         self.problem: str | None = None
         self._room = asyncio.Semaphore(AT_ONCE)
@@ -50,8 +53,9 @@ class Intake:
         job_id = arrived.outcome.job
         lock = self._locks.setdefault(job_id, asyncio.Lock())
         try:
-            async with lock:
-                await self._store_and_acknowledge(arrived)
+            with about_job(job_id), self._spans.within(job_id, "store pictures", kind=arrived.outcome.kind):
+                async with lock:
+                    await self._store_and_acknowledge(arrived)
         except Exception as error:
             # A bug of ours; the outcome comes again after a while.
             log.error("job %s: taking in its outcome failed: %s", job_id, where(error))  # noqa: TRY400
@@ -71,6 +75,7 @@ class Intake:
             return
         self.problem = None
         if job is not None:
+            log.info("job %s is %s attempt=%d worker=%s", job.id, job.state.value, job.attempts, job.worker)
             self._memory.changed(job)
         try:
             await self._transport.acknowledge(arrived)

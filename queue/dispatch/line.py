@@ -33,7 +33,7 @@ class WaitingLine:
 
     def __init__(self, *, relax_share: float, limits: Limits) -> None:
         self.queue = FairQueue(relax_share)
-        self._limits = limits
+        self.limits = limits
         self._relax_share = relax_share
         self._out: dict[str, _Out] = {}
         #: Jobs that wait, and that are out, by member and by server.
@@ -182,7 +182,7 @@ class WaitingLine:
 
     def _full(self, entry: Entry) -> bool:
         """Whether its member or server has as many jobs with workers as are allowed."""
-        limits = self._limits
+        limits = self.limits
         return bool(
             (limits.running_per_member and self._running["member", entry.member] >= limits.running_per_member)
             or (limits.running_per_server and self._running["server", entry.server] >= limits.running_per_server)

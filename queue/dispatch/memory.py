@@ -9,8 +9,9 @@ from contextlib import suppress
 from typing import Any, cast
 
 from ..errors import QueueUnavailable
+from ..observe import Meters
 from ..options import QueueOptions
-from ..records import OUT, UNMEASURED, Job, JobState, day, learned
+from ..records import FINISHED, OUT, UNMEASURED, Job, JobState, day, learned
 from ..store import JobTable, entry_of
 from .event_bus import EventBus
 from .line import WaitingLine
@@ -25,8 +26,9 @@ RECENT = 500
 class JobMemory:
     """Follows the table: whoever changes a job's state there tells `entered` or `changed`."""
 
-    def __init__(self, table: JobTable, options: QueueOptions) -> None:
+    def __init__(self, table: JobTable, options: QueueOptions, meters: Meters | None = None) -> None:
         self._table = table
+        self.meters = meters or Meters()
         self.line = WaitingLine(relax_share=options.relax_share, limits=options.limits)
         self.registry = WorkerRegistry(options.worker_timeout_seconds)
         self.bus = EventBus()
@@ -44,6 +46,7 @@ class JobMemory:
         while len(self._recent) > RECENT:
             self._recent.popitem(last=False)
         self.line.enter(entry_of(job))
+        self.meters.queued.inc()
         self.bus.changed(job)
         self.bus.moved()
         self.wake.set()
@@ -59,6 +62,7 @@ class JobMemory:
     def changed(self, job: Job) -> None:
         """After each change of state: memory follows the table, and followers hear of it."""
         self._recent.pop(job.id, None)
+        self._measure(job)
         if job.state is not JobState.RUNNING:
             self.running.pop(job.id, None)
         if job.state is JobState.QUEUED:
@@ -75,6 +79,14 @@ class JobMemory:
         if job.state is JobState.QUEUED or job.state is JobState.CANCELLED:
             self.bus.moved()
         self.bus.changed(job)
+
+    def _measure(self, job: Job) -> None:
+        if job.state is JobState.RUNNING and job.attempts <= 1:
+            self.meters.waiting.observe(max(0.0, job.changed - job.created))
+        elif job.state is JobState.RENDERED:
+            self.meters.rendering.observe(job.seconds)
+        if job.state in FINISHED:
+            self.meters.ended.labels(job.state.value).inc()
 
     async def recall(self) -> None:
         """Memory as the table has it."""

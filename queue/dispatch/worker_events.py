@@ -14,6 +14,9 @@ from .memory import JobMemory
 
 log = logging.getLogger(__name__)
 
+#: Workers of another version that are remembered.
+TOLD = 1_000
+
 
 class WorkerEvents:
     """Implements ControlListener."""
@@ -25,8 +28,12 @@ class WorkerEvents:
         dispatcher: Dispatcher,
         memory: JobMemory,
         answer: Callable[[bytes], Awaitable[bytes]],
+        version: str = "",
     ) -> None:
-        """`answer` is awaited with each question of somebody who steers the queue."""
+        """`answer` is awaited with each question of somebody who steers the queue; `version`: of this program."""
+        self._version = version
+        #: Workers of another version that were spoken of.
+        self._told: set[str] = set()
         self._table = table
         self._transport = transport
         self._dispatcher = dispatcher
@@ -42,9 +49,25 @@ class WorkerEvents:
     async def on_heartbeat(self, heartbeat: Heartbeat) -> None:
         if self._memory.registry.hear(heartbeat, now=time.monotonic(), seen=time.time()):
             self._memory.wake.set()
+        self._compare(heartbeat)
         # Starts are announced lossily; heartbeats make up for the lost ones.
         for job_id, attempt in heartbeat.running.items():
             await self._runs(job_id, attempt, heartbeat.name, heartbeat.instance)
+
+    def _compare(self, heartbeat: Heartbeat) -> None:
+        """Say once of each worker that it is of another version: both sides should be upgraded together."""
+        theirs = heartbeat.version
+        if not theirs or not self._version or theirs == self._version or heartbeat.instance in self._told:
+            return
+        if len(self._told) >= TOLD:
+            self._told.clear()
+        self._told.add(heartbeat.instance)
+        log.warning(
+            "worker %s is of version %s, this is %s: upgrade both to the same one",
+            heartbeat.name,
+            theirs,
+            self._version,
+        )
 
     async def on_progress(self, progress: Progress) -> None:
         self._memory.bus.progress(progress)

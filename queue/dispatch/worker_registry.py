@@ -94,6 +94,7 @@ class WorkerRegistry:
                 instance=heard.heartbeat.instance,
                 adapters=heard.heartbeat.adapters,
                 usual=heard.heartbeat.usual,
+                version=heard.heartbeat.version,
             )
             for heard in self._live(now)
         )

@@ -12,6 +12,7 @@ from typing import Any, cast
 from sqlalchemy import select
 
 from ..errors import QueueError
+from ..observe import Meters
 from ..records import OUT, ImageRequest, Limits, Priority, of_roles, parse_roles
 from ..store import JOBS, Audit, Database, ServerSettings, ServerSettingsStore
 from .options import ModerationOptions, global_rules
@@ -112,8 +113,12 @@ def replaced(request: ImageRequest, verdict: Verdict) -> ImageRequest:
 class Moderation:
     """What moderators decide, in one place. Methods raise StorageFull or QueueUnavailable when the database fails."""
 
-    def __init__(self, database: Database, settings: ServerSettingsStore, options: ModerationOptions) -> None:
+    def __init__(
+        self, database: Database, settings: ServerSettingsStore, options: ModerationOptions,
+        meters: Meters | None = None,
+    ) -> None:  # fmt: skip
         self.options = options
+        self._meters = meters or Meters()
         self.database = database
         self.store = ModerationStore(database)
         self.reports = Reports(database)
@@ -122,6 +127,11 @@ class Moderation:
         self._above = global_rules(options.rules)
         #: Refusals by the key of what was asked: Discord may deliver an interaction twice.
         self._refused: dict[str, Forbidden] = {}
+
+    def adopt(self, options: ModerationOptions) -> None:
+        """Go by these from the next request on."""
+        self.options = options
+        self._above = global_rules(options.rules)
 
     def serves(self, server: str) -> bool:
         """Whether the operator lets this server use the bot."""
@@ -173,6 +183,8 @@ class Moderation:
         _check_names(settings, request)
         request = settings.clamped(request)
         verdict = look(await self.rules(server, settings, relaxed=relaxed), request)
+        for action, whose in {(hit.rule.action.value, self._whose(hit.rule)) for hit in verdict.hits}:
+            self._meters.rule_hits.labels(action, whose).inc()
         match verdict.action:
             case Action.REFUSE:
                 await self.audit.note(server, member, "rule.refused", rules=_numbers(verdict))
@@ -195,6 +207,9 @@ class Moderation:
         )
         slow = bool(settings.fast_roles) and settings.fast_roles.isdisjoint(roles)
         return Admitted(replaced(request, verdict), Limits(), marks, slow)
+
+    def _whose(self, rule: Rule) -> str:
+        return "server" if rule.number else "operator" if rule in self._above else "shipped"
 
     async def with_workers(self, server: str) -> str | None:
         """The job of a server that has been with a worker for longest; None when none is."""

@@ -10,7 +10,6 @@ import asyncio
 import io
 import json
 import logging
-import time
 import zipfile
 from collections.abc import Mapping
 from typing import Any, cast
@@ -32,8 +31,6 @@ NOBODY = "forgotten"
 ERASED = "(erased)"
 #: Jobs that one transaction changes.
 TOGETHER = 200
-#: Seconds between two rounds of the retention job, and before the first.
-ROUND, FIRST = 3600.0, 120.0
 
 
 class Privacy:
@@ -51,7 +48,7 @@ class Privacy:
         self._database = database
         self._pictures = pictures
         self._members = members
-        self._options = options
+        self.options = options
 
     # On a member's word
 
@@ -117,27 +114,18 @@ class Privacy:
 
     # When its time is over
 
-    async def run(self) -> None:
-        """The retention job: every hour, until cancelled."""
-        await asyncio.sleep(FIRST)
-        while True:
-            try:
-                await self.sweep(time.time())
-            except QueueUnavailable as problem:
-                log.warning("what is past its time could not be erased just now: %s", problem)
-            await asyncio.sleep(ROUND)
-
     async def sweep(self, now: float) -> tuple[int, int]:
-        """Let go of what the operator, or the server, keeps no longer; gives jobs whose pictures and prompts went."""
+        """Let go of what the operator, or the server, keeps no longer, for control/housekeeping.py; gives jobs whose
+        pictures and prompts went."""
         days = await self._server_days()
-        pictures = await self._past(now, self._options.keep_pictures_days, days, JOBS.c.pictures.cast(String) != "[]")
+        pictures = await self._past(now, self.options.keep_pictures_days, days, JOBS.c.pictures.cast(String) != "[]")
         await self._remove_pictures(pictures)
         for some in _parted(pictures):
             await self._set(some, {"pictures": []})
-        prompts = await self._past(now, self._options.keep_prompts_days, days, JOBS.c.reply.cast(String) != "{}")
+        prompts = await self._past(now, self.options.keep_prompts_days, days, JOBS.c.reply.cast(String) != "{}")
         for some in _parted(prompts):
             await self._erase(some, {"reply": {}})
-        if keep := self._options.keep_reports_days:
+        if keep := self.options.keep_reports_days:
             old = and_(REPORTS.c.state != "open", REPORTS.c.changed < now - keep * DAY)
             await self._database.change(lambda connection: connection.execute(delete(REPORTS).where(old)).rowcount)
         if pictures or prompts:

@@ -9,14 +9,14 @@ here.
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from importlib import import_module
+from importlib.resources import files
 from types import MappingProxyType
-from typing import Any
 
 from ..prompt import emoji_in
 from .rules_shapes import ALWAYS, DRAWN, SIGNS, SOMETIMES, TURNED, TURNED_ONLY, WORDS
@@ -314,8 +314,9 @@ def _looks_like(sign: str) -> str:
 @cache
 def _confusables() -> Mapping[str, str]:
     """UTS 39: characters that look like one ASCII letter or figure."""
-    data: Any = import_module("confusable_homoglyphs.confusables")  # it has no type hints
-    table: Mapping[str, list[Mapping[str, str]]] = data.confusables_data
+    # Its file, and not the module: that would keep 8 MB of it in memory for ever.
+    text = files("confusable_homoglyphs").joinpath("confusables.json").read_text(encoding="utf-8")
+    table: Mapping[str, list[Mapping[str, str]]] = json.loads(text)
     found: dict[str, str] = {}
     for sign, alike in table.items():
         if len(sign) != 1 or sign.isascii():

@@ -81,6 +81,8 @@ class Heartbeat(_Message):
     usual: Mapping[str, Usual] = Field(default_factory=dict[str, Usual])
     #: The attempt of each job that it works on.
     running: Mapping[str, int]
+    #: Of its program; workers of an earlier version do not say.
+    version: str = ""
     #: It is going away and takes nothing more.
     bye: bool = False
 
@@ -142,6 +144,8 @@ class WorkerInfo:
     adapters: tuple[str, ...] | None = None
     #: What is usual for its models, by name; empty: it does not say.
     usual: Mapping[str, Usual] = field(default_factory=dict[str, Usual], hash=False)
+    #: Of its program; empty: it does not say.
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,15 @@ def usual_of(workers: Iterable[_Worker], model: str = "") -> Usual:
     return first
 
 
+def largest_of(workers: Iterable[_Worker], model: str = "") -> int:
+    """Pixels of the largest picture with a side of more than 1024 that may be asked for now; 0: none is.
+
+    As `check_size`, but where nobody is connected nothing is promised.
+    """
+    told = list(_told(workers, model))
+    return 0 if None in told else max((one.pixels for one in told if one is not None), default=0)
+
+
 def check_size(request: ImageRequest, workers: Iterable[_Worker]) -> None:
     """Whether a picture with a side of more than 1024 pixels can be drawn so large by somebody here.
 

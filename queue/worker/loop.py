@@ -14,11 +14,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from secrets import token_hex
-from typing import Literal
 
 from ..errors import BrokerUnavailable, PictureGone, RenderRefused
 from ..logs import last_place, where
 from ..nats import NatsWorker
+from ..observe import about_job
 from ..records import (
     HEARTBEAT_SECONDS,
     NOTHING,
@@ -32,7 +32,7 @@ from ..records import (
     WorkerTransport,
 )
 from ..tasks import end
-from .running import Running
+from .running import Running, outcome_of
 from .settings import Handler, JobContext, WorkerSettings
 
 log = logging.getLogger(__name__)
@@ -74,6 +74,15 @@ class Worker:
         #: (job, generation) of jobs whose outcome is stored.
         self._finished: OrderedDict[tuple[str, int], None] = OrderedDict()
         self._free = asyncio.Semaphore(settings.slots)
+        self._meters, self._spans = settings.meters, settings.spans
+        self._meters.slots.set(settings.slots)
+        self._meters.running.set_function(lambda: len(self._running))
+        self._meters.connected.set_function(lambda: float(self.connected))
+
+    @property
+    def connected(self) -> bool:
+        """Whether nats-server is there."""
+        return self._nats.connection.session is not None
 
     async def run(self, stop: asyncio.Event, on_ready: Callable[[], None] | None = None) -> None:
         """Work until `stop` is set or the owner drains us; then finish what runs, within `drain_seconds`, and hand
@@ -154,7 +163,7 @@ class Worker:
             log.error("job %s broke %d workers; given up", job, delivery.attempt - 1)
             over = Running(delivery=delivery, attempt=delivery.attempt - 1)
             detail = f"{over.attempt} attempts ended without a word: each killed its worker, or the worker vanished"
-            await self._finish(over, _outcome(over, "dead", error=BROKEN, detail=detail))
+            await self._finish(over, outcome_of(over, "dead", error=BROKEN, detail=detail))
             return False
         self._running[job] = Running(delivery=delivery, attempt=delivery.attempt)
         task = asyncio.create_task(self._work(self._running[job]), name=f"job {job}")
@@ -167,11 +176,13 @@ class Worker:
     async def _work(self, running: Running) -> None:
         job = running.delivery.message.job
         try:
-            await self._transport.keep(running.delivery)
-            await self._transport.started(
-                Started(job=job, worker=self._settings.name, attempt=running.attempt, instance=self._instance)
-            )
-            await self._render(running)
+            with about_job(job), self._spans.within(job, "attempt", attempt=running.attempt):
+                log.info("job %s begins attempt=%d", job, running.attempt)
+                await self._transport.keep(running.delivery)
+                await self._transport.started(
+                    Started(job=job, worker=self._settings.name, attempt=running.attempt, instance=self._instance)
+                )
+                await self._render(running)
         except Exception as error:
             # A bug of this loop, not of the handler. The lease runs out and the job is tried again.
             log.error("job %s: the worker failed: %s", job, where(error))  # noqa: TRY400 (its text may quote a prompt)
@@ -193,11 +204,11 @@ class Worker:
         except PictureGone:
             # Given back, so that it comes again with its pictures, or ends if those are gone altogether.
             log.warning("job %s: its pictures are not in nats-server; handed back", message.job)
-            await self._finish(running, _outcome(running, "returned"))
+            await self._finish(running, outcome_of(running, "returned"))
         except RenderRefused as refusal:
             log.info("job %s is refused: %s", message.job, refusal.code)
             await self._finish(
-                running, _outcome(running, "failed", error=refusal.code, detail=f"refused by {self._settings.name}")
+                running, outcome_of(running, "failed", error=refusal.code, detail=f"refused by {self._settings.name}")
             )
         except Exception as error:
             log.error(  # noqa: TRY400 (its text may quote a prompt)
@@ -205,7 +216,7 @@ class Worker:
             )
             await self._broke(running, f"{type(error).__name__} at {last_place(error)}, on {self._settings.name}")
         else:
-            outcome = _outcome(running, "rendered").model_copy(
+            outcome = outcome_of(running, "rendered").model_copy(
                 update={"metadata": rendered.metadata, "seconds": rendered.seconds or time.monotonic() - began}
             )
             await self._finish(running, outcome, rendered.pictures)
@@ -224,19 +235,20 @@ class Worker:
         if running.cancelled:
             await self._acknowledge(running)
         elif running.returning:
-            await self._finish(running, _outcome(running, "returned"))
+            await self._finish(running, outcome_of(running, "returned"))
         else:
             log.error("job %s: attempt %d cancelled itself", running.delivery.message.job, running.attempt)
             await self._broke(running, f"the renderer cancelled itself, on {self._settings.name}")
 
     async def _broke(self, running: Running, detail: str) -> None:
         if running.attempt >= running.delivery.message.max_attempts:
-            await self._finish(running, _outcome(running, "dead", error=BROKEN, detail=detail))
+            await self._finish(running, outcome_of(running, "dead", error=BROKEN, detail=detail))
         else:
             await self._transport.retry(running.delivery, RETRY_SECONDS)
 
     async def _finish(self, running: Running, outcome: Outcome, pictures: Sequence[bytes] = ()) -> None:
         """The outcome first, the acknowledgement second: a crash between them repeats, and loses nothing."""
+        self._meters.outcomes.labels(outcome.kind).inc()
         await self._transport.report(outcome.model_copy(update={"worker": self._settings.name}), pictures)
         await self._acknowledge(running)
 
@@ -293,6 +305,7 @@ class Worker:
             adapters=None if self._settings.adapters is None else tuple(self._settings.adapters()),
             usual=self._settings.usual,
             running={job: running.attempt for job, running in self._running.items()},
+            version=self._settings.version,
             bye=bye,
         )
 
@@ -307,7 +320,7 @@ class Worker:
             async with asyncio.timeout(STOP_TIMEOUT):
                 for delivery in await self._transport.leftovers():
                     unbegun = Running(delivery=delivery, attempt=delivery.attempt)
-                    await self._finish(unbegun, _outcome(unbegun, "returned"))
+                    await self._finish(unbegun, outcome_of(unbegun, "returned"))
         if self._tasks:
             log.info("stopping: %d running jobs may take %.0f s", len(self._tasks), self._settings.drain_seconds)
             await asyncio.wait(self._tasks, timeout=self._settings.drain_seconds)
@@ -317,25 +330,6 @@ class Worker:
             running.returning = True
             running.interrupt()
         await asyncio.wait(self._tasks, timeout=STOP_TIMEOUT)
-
-
-def _outcome(
-    running: Running,
-    kind: Literal["rendered", "failed", "dead", "returned"],
-    *,
-    error: str | None = None,
-    detail: str | None = None,
-) -> Outcome:
-    message = running.delivery.message
-    return Outcome(
-        job=message.job,
-        generation=message.generation,
-        sequence=running.delivery.sequence,
-        attempt=running.attempt,
-        kind=kind,
-        error=error,
-        detail=detail,
-    )
 
 
 async def _either(*events: asyncio.Event) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Literal
 
-from ..records import Delivery, Rendered
+from ..records import Delivery, Outcome, Rendered
 
 
 @dataclass(slots=True)
@@ -41,3 +42,23 @@ class Running:
         """Stop the handler; without effect when it is done."""
         if self.rendering is not None:
             self.rendering.cancel()
+
+
+def outcome_of(
+    running: Running,
+    kind: Literal["rendered", "failed", "dead", "returned"],
+    *,
+    error: str | None = None,
+    detail: str | None = None,
+) -> Outcome:
+    """How a job in work ended."""
+    message = running.delivery.message
+    return Outcome(
+        job=message.job,
+        generation=message.generation,
+        sequence=running.delivery.sequence,
+        attempt=running.attempt,
+        kind=kind,
+        error=error,
+        detail=detail,
+    )

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..nats import Credentials
+from ..observe import NoSpans, Spans, WorkerMeters
 from ..records import NOTHING, POOL, ImageRequest, Progress, Rendered, Usual, WorkerTransport
 
 
@@ -54,3 +55,7 @@ class WorkerSettings:
     usual: Mapping[str, Usual] = field(default_factory=dict[str, Usual])
     #: How long running jobs may go on once the worker is told to stop.
     drain_seconds: float = 30.0
+    #: Of this program, told to the control process.
+    version: str = ""
+    meters: WorkerMeters = field(default_factory=WorkerMeters)
+    spans: Spans = field(default_factory=NoSpans)

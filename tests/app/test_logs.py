@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 
@@ -9,8 +10,9 @@ import pytest
 from pydantic import BaseModel
 
 from daguerre.app.errors import PortTaken
-from daguerre.app.logs import OneLine, Redact, Sparing, configure
+from daguerre.app.logs import OneLine, Redact, Sparing, configure, is_json
 from daguerre.queue.errors import RenderRefused
+from daguerre.queue.observe import about_job
 
 TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4OQ.GabcdE.abcdefghijklmnopqrstuvwxyz0123456789ab"
 
@@ -118,3 +120,39 @@ def test_the_log_uses_all_of_it(capsys: pytest.CaptureFixture[str]) -> None:
     told = capsys.readouterr().err
     assert 0 < len(told.splitlines()) <= 20
     assert "\x1b" not in told
+
+
+def test_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    """One object a line: time, level, logger, event, the job where one is at work; secrets are hidden as in text."""
+    configure("info", ["nats-secret"], "json")
+    log = logging.getLogger("daguerre.x")
+    with about_job("0" * 31 + "1"):
+        log.info("drawn token=%s what=%s", TOKEN, "\x1b[31m\nnext 红")
+    log.error("broke", exc_info=PortTaken("nats://me:nats-secret@host is taken"))
+    first, second = (json.loads(line) for line in capsys.readouterr().err.splitlines())
+    assert first["job"] == "0" * 31 + "1"
+    assert (first["level"], first["logger"]) == ("info", "daguerre.x")
+    assert first["event"] == "drawn token=*** what=\\x1b[31m | next 红"
+    assert first["time"].endswith("Z")
+    assert "job" not in second
+    assert second["error"].startswith("PortTaken: nats://***@host is taken at")
+
+
+def test_text_names_the_job_too(capsys: pytest.CaptureFixture[str]) -> None:
+    """Behind the event, unless the event names it itself."""
+    configure("info")
+    with about_job("ab" * 16):
+        logging.getLogger("daguerre.x").info("stored")
+        logging.getLogger("daguerre.x").info("job %s is stored", "ab" * 16)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.endswith(f"daguerre.x  stored job={'ab' * 16}")
+    assert second.endswith(f"daguerre.x  job {'ab' * 16} is stored")
+
+
+def test_auto_is_json_where_nobody_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Container images choose it: text for who runs one by hand, JSON for what gathers logs."""
+    assert is_json("auto")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    assert not is_json("auto")
+    assert is_json("json")
+    assert not is_json("text")

@@ -14,11 +14,13 @@ from standin.permissions import bits
 from standin.tracks import InteractionRecord
 from standin.world import Channel, Member, Upload
 
+from daguerre.bot.errors import Refused
 from daguerre.bot.message.keys import EMOJI, more_rows
 from daguerre.bot.picture.requests import outpainted, upscaled, varied
 from daguerre.queue.control.queue import Queue
 from daguerre.queue.records.jobs import Job
-from daguerre.queue.records.requests import Source, image_request
+from daguerre.queue.records.requests import ImageRequest, Source, image_request
+from daguerre.queue.records.usual import Usual
 from daguerre.queue.store.members import Origin
 
 pytest_plugins = ("botfixtures",)
@@ -115,6 +117,73 @@ def test_variations_know_how_things_were_set_out() -> None:
     wider = varied(outpainted(request, "p", (25, 25, 25, 25), 902, grow=False), "q", 0, 0.5, 903)
     assert wider.source == Source(picture="q", strength=0.5)
     assert "seed" not in wider.model_dump()["source"]
+
+
+@pytest.mark.parametrize(
+    ("size", "most", "larger"),
+    [
+        ((256, 256), 0, (512, 512)),
+        ((768, 512), 0, (1008, 672)),
+        ((1024, 1024), 4_200_000, (2048, 2048)),
+        ((1024, 1024), 2_000_000, (1408, 1408)),
+        ((1024, 1024), 1_121_976, (1056, 1056)),
+        ((1216, 832), 4_200_000, (1824, 1248)),  # steps of the shape are 304 × 208
+        ((1024, 1024), 0, None),
+        ((2048, 2048), 4_200_000, None),
+    ],
+)
+def test_a_picture_grows_as_far_as_the_models_here_draw(
+    size: tuple[int, int], most: int, larger: tuple[int, int] | None
+) -> None:
+    """Twice, up to 2048 pixels a side where they may be asked for, always in its own shape; else 1024 as ever."""
+    request = image_request(prompt="a cat", seed=5, width=size[0], height=size[1])
+    if larger is None:
+        with pytest.raises(Refused):
+            upscaled(request, "p", 0, most)
+        return
+    made = upscaled(request, "p", 0, most)
+    assert (made.width, made.height) == larger
+    ImageRequest.model_validate(made.model_dump())
+
+
+@pytest.mark.parametrize(
+    ("size", "expand", "most", "grown"),
+    [
+        ((256, 256), (50, 0, 0, 0), 0, (384, 256)),
+        ((1024, 1024), (50, 0, 0, 0), 0, (1024, 1024)),
+        ((1024, 1024), (50, 0, 0, 0), 4_200_000, (1536, 1024)),
+        ((1536, 1024), (0, 0, 50, 0), 4_200_000, (2048, 1024)),
+        ((1024, 1024), (0, 50, 0, 0), 1_310_720, (1024, 1280)),
+        ((1216, 832), (0, 0, 0, 50), 1_121_976, (1216, 896)),
+        ((768, 1024), (50, 0, 0, 0), 900_000, (1024, 1024)),
+    ],
+)
+def test_what_is_drawn_on_beyond_its_edge_grows_as_far_as_it_may(
+    size: tuple[int, int], expand: tuple[int, int, int, int], most: int, grown: tuple[int, int]
+) -> None:
+    """By half, up to 2048 pixels a side and as many pixels as are drawn here; never smaller than it was."""
+    request = image_request(prompt="a cat", seed=5, width=size[0], height=size[1])
+    made = outpainted(request, "p", expand, 7, grow=True, most=most)
+    assert (made.width, made.height) == grown
+    ImageRequest.model_validate(made.model_dump())
+
+
+async def test_larger_follows_what_the_connected_worker_draws(
+    standin: StandIn, queue: Queue, easel: Easel, tmp_path: Path, studio: Channel, ada: Member
+) -> None:
+    """A worker that draws 4 megapixels: 1024 becomes 2048. Drawn on: 1536 wide."""
+    roomy = {"easel": Usual(size=1024, pixels=4_200_000)}
+    async with a_bot(standin, queue, tmp_path), a_worker(queue, easel, models=("easel",), usual=roomy):
+        grid = await a_grid(standin, studio, ada)
+        shown = await standin.click(ada, grid, "U1")
+        one = await shown.wait_for(lambda seen: bool(seen.attachments))
+        await finished(await press(standin, ada, one, "Larger"))
+        job = await newest(queue, ada)
+        assert (job.request.width, job.request.height) == (2048, 2048)
+        await finished(await press(standin, ada, one, "Left"))
+        job = await newest(queue, ada)
+        assert (job.request.width, job.request.height) == (1536, 1024)
+        await told(queue)
 
 
 async def test_a_stranger_presses_every_button_and_nothing_happens(

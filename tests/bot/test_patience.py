@@ -11,9 +11,11 @@ from botkit import Easel, a_bot, a_worker, in_state, told, until
 from standin.driver import StandIn
 from standin.world import Channel, Member
 
-from daguerre.bot.client import PARALLEL_SUBMITS
+from daguerre.bot.client import PARALLEL_SUBMITS, Backend
+from daguerre.bot.connection import run_bot
 from daguerre.bot.imagine.ask import DEFER_AFTER_SECONDS
 from daguerre.bot.interaction.lag import Lag
+from daguerre.bot.options import DiscordOptions
 from daguerre.queue.control.queue import Queue
 from daguerre.queue.errors import BrokerUnavailable, QueueFull
 from daguerre.queue.records.jobs import JobState
@@ -171,3 +173,48 @@ async def test_rendered_before_it_was_answered_too_late_it_comes_as_a_message(
     (seen,) = standin.messages(studio)
     assert seen.attachments
     assert f"<@{ada.user.id}>" in seen.content
+
+
+async def test_a_bot_that_goes_leaves_nothing_untrue(
+    standin: StandIn, queue: Queue, easel: Easel, tmp_path: Path, studio: Channel, ada: Member
+) -> None:
+    """The message of a job that runs says that the bot restarts, one waits stays; the next bot goes on with both."""
+    easel.go.clear()
+    async with a_worker(queue, easel):
+        async with a_bot(standin, queue, tmp_path):
+            runs = await standin.slash(ada, studio, "imagine", prompt="a red apple")
+            await runs.saw(lambda seen: "step" in seen.content)
+            waits = await standin.slash(ada, studio, "imagine", prompt="a pizza")
+            assert "Queued" in (await waits.message()).content
+        assert "restarting" in (await runs.message()).content
+        assert "step" not in (await runs.message()).content
+        assert "Queued" in (await waits.message()).content
+        async with a_bot(standin, queue, tmp_path):
+            await runs.saw(lambda seen: "step" in seen.content)
+            easel.go.set()
+            for asked in (runs, waits):
+                assert "restarting" not in (await asked.wait_for(lambda seen: bool(seen.attachments))).content
+
+
+async def test_while_it_stops_nothing_new_is_taken(
+    standin: StandIn, queue: Queue, easel: Easel, tmp_path: Path, studio: Channel, ada: Member
+) -> None:
+    """Asked while its workers finish, the bot says privately that it restarts; what was asked before is delivered."""
+    easel.go.clear()
+    turn_away, leave, ready = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    options = DiscordOptions(api_base=standin.api_base, gateway=standin.gateway)
+    async with a_worker(queue, easel):
+        bot = asyncio.create_task(
+            run_bot(options, standin.token, Backend(queue, tmp_path), leave, ready.set, turn_away)
+        )
+        await asyncio.wait_for(ready.wait(), 30)
+        asked = await standin.slash(ada, studio, "imagine", prompt="a red apple")
+        await asked.saw(lambda seen: "step" in seen.content)
+        turn_away.set()
+        late = await (await standin.slash(ada, studio, "imagine", prompt="a pizza")).message()
+        assert (late.ephemeral, "restart" in late.content) == (True, True)
+        easel.go.set()
+        await asked.wait_for(lambda seen: bool(seen.attachments))
+        leave.set()
+        await bot
+    assert len(standin.messages(studio)) == 1

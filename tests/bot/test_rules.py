@@ -37,7 +37,8 @@ class UnwatchedFollowers(Followers):
 
 
 def a_client(queue: Queue, folder: Path) -> DaguerreClient:
-    options = DiscordOptions()
+    # SimCord waits for every task of the bot, and the lease is kept for ever.
+    options = DiscordOptions(token_lease=False)
     client = DaguerreClient(options, Backend(queue, folder, WORDS))
     followers = UnwatchedFollowers(queue, Delivery(client), WORDS, options.edit_interval_seconds)
     client.services = replace(client.services, followers=followers)

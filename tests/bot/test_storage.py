@@ -27,7 +27,12 @@ async def test_a_full_disk_is_told_to_whoever_asks(
     standin: StandIn, small_disk: Path, tmp_path: Path, easel: Easel, studio: Channel, ada: Member
 ) -> None:
     """Nothing is queued and the member knows why; with room again the next request is drawn."""
-    async with a_queue(small_disk / "data") as queue, a_worker(queue, easel), a_bot(standin, queue, tmp_path):
+    # The disk is smaller than what is kept free of it otherwise.
+    async with (
+        a_queue(small_disk / "data", min_free_megabytes=0) as queue,
+        a_worker(queue, easel),
+        a_bot(standin, queue, tmp_path),
+    ):
         assert "disk" not in await said(standin, ada, studio, "while there is room")
         filler = fill(small_disk)
         for number in range(20):  # What SQLite had room for already is taken first.

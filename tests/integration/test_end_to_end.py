@@ -5,10 +5,12 @@ Only Discord is stood in for, and every request that reaches it is checked again
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import aiohttp
 import psutil
 import pytest
 from PIL import Image, ImageStat
@@ -67,6 +69,15 @@ async def test_a_slash_command_becomes_two_pictures(standin: StandIn, running: R
     assert len(standin.messages(channel)) == 1
     assert not done.mentions
     assert "red apple" not in running.log()
+    # One id in the lines of both processes.
+    await running.until(lambda: "notified by" in running.log())
+    (job,) = set(re.findall(r"job (\w{32}) is queued", running.log()))
+    about = {line.split()[2] for line in running.log().splitlines() if job in line}
+    assert {"daguerre.queue.control.queue", "daguerre.app.render", "daguerre.bot.message.follow"} <= about
+    # What a Prometheus on this machine reads of the worker.
+    (address,) = re.findall(r"metrics ready url=(\S+)", running.log())
+    async with aiohttp.ClientSession() as session, session.get(address) as answer:
+        assert 'daguerre_worker_outcomes_total{kind="rendered"} 1.0' in await answer.text()
 
 
 async def test_killing_the_worker_in_mid_render_costs_nothing_but_time(standin: StandIn, running: Running) -> None:

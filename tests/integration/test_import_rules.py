@@ -49,15 +49,16 @@ FEATURES = {
         "personal": {"imagine", "interaction", "message", "picture", "text"},
     },
     "queue": {
+        "observe": set[str](),
         "records": set[str](),
         "prompt": {"records"},
         "store": {"records"},
         "pictures": {"records", "store"},
-        "dispatch": {"options", "pictures", "records", "store"},
+        "dispatch": {"observe", "options", "pictures", "records", "store"},
         "nats": {"records"},
-        "moderation": {"pictures", "prompt", "records", "store"},
-        "worker": {"nats", "records"},
-        "control": {"dispatch", "moderation", "nats", "options", "pictures", "records", "store"},
+        "moderation": {"observe", "pictures", "prompt", "records", "store"},
+        "worker": {"nats", "observe", "records"},
+        "control": {"dispatch", "moderation", "nats", "observe", "options", "pictures", "records", "store"},
     },
 }
 EVERYBODYS = {"discord_internals", "error_log", "errors", "faults", "logs", "tasks"}

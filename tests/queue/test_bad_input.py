@@ -32,7 +32,9 @@ async def test_a_disk_that_fills_up_in_mid_job(small_disk: Path, caplog: pytest.
         await go.wait()
         return Rendered((bytes(300_000),))
 
-    async with open_queue(QUICK, small_disk / "data") as queue, worker(queue, hold):
+    # The disk is smaller than what is kept free of it otherwise.
+    full = QUICK.model_copy(update={"min_free_megabytes": 0})
+    async with open_queue(full, small_disk / "data") as queue, worker(queue, hold):
         running, waiting = await submit(queue, "first"), await submit(queue, "second")
         await state(queue, running, JobState.RUNNING)
         filler = fill(small_disk)

@@ -60,8 +60,8 @@ def t5(width: int = 32) -> T5EncoderModel:
 def codec(blocks: int = 2, **more: Any) -> AutoencoderKL:
     return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * blocks, up_block_types=("UpDecoderBlock2D",) * blocks,
-        block_out_channels=(8,) * blocks, layers_per_block=1, latent_channels=4, norm_num_groups=4,
-        mid_block_add_attention=False, sample_size=32, **more,
+        block_out_channels=(8,) * blocks, layers_per_block=1, norm_num_groups=4, mid_block_add_attention=False,
+        sample_size=32, **({"latent_channels": 4} | more),
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from torch import Tensor, nn
 from toyweights import write_toy_weights
 
 from daguerre.models.serving import exact
+from daguerre.models.serving.canonical import agreeing, filled_to
 from daguerre.models.serving.engine import Engine
 from daguerre.models.serving.exact import PackedConvolution, circular, rows_apart
 from daguerre.models.serving.network import Network
 from daguerre.models.serving.requests import RenderRequest
+from daguerre.models.serving.schedule import Pace
 
 SHIPPED = Path(__file__).parents[3] / "models" / "weights" / "first-light"
 ASK = RenderRequest("a red apple", (1,), 4, 2.0, 64, 64)
@@ -130,7 +133,7 @@ def test_the_shipped_network_in_bfloat16_is_nearly_the_same() -> None:
 
 
 def test_bfloat16_is_chosen_and_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nearly the same picture, and it says that its bits depend on neighbours; elsewhere it is float32."""
+    """Nearly the same picture, and it says that its rows are filled up; elsewhere it is float32."""
     weights = write_toy_weights(tmp_path / "toy")
 
     def loaded(precision: str) -> Engine:
@@ -142,11 +145,72 @@ def test_bfloat16_is_chosen_and_marked(tmp_path: Path, monkeypatch: pytest.Monke
     assert (full.about["precision"], full.about["canonical"]) == ("float32", "rows apart")
     if exact.can_bfloat16():
         half = loaded("bfloat16").draw(ASK)
-        assert (half.about["precision"], half.about["canonical"]) == ("bfloat16", "free")
+        assert (half.about["precision"], half.about["canonical"]) == ("bfloat16", "padded to what agrees")
         pairs = zip(half.pictures[0].tobytes(), full.pictures[0].tobytes(), strict=True)
         assert 0 < sum(abs(a - b) for a, b in pairs) / (64 * 64 * 3) < 4
     monkeypatch.setattr("daguerre.models.serving.engine.can_bfloat16", lambda: False)
     assert loaded("bfloat16").draw(ASK).pictures[0].tobytes() == full.pictures[0].tobytes()
+
+
+def mixed(count: int, sizes: tuple[tuple[int, int], ...], texts: tuple[str, ...]) -> list[RenderRequest]:
+    """Requests of all kinds: sizes, steps, guidance or none, one or two pictures, negative prompts."""
+    choose = random.Random(7)
+    made: list[RenderRequest] = []
+    for k in range(count):
+        width, height = choose.choice(sizes)
+        made.append(
+            RenderRequest(
+                choose.choice(texts), tuple(range(k, k + choose.randint(1, 2))), choose.randint(1, 4),
+                choose.choice((1.0, 3.0, 6.0)), width, height, negative=choose.choice(("", texts[0])),
+            )
+        )  # fmt: skip
+    return made
+
+
+def together_and_alone(engine: Engine, asks: list[RenderRequest]) -> None:
+    """Every picture to the bit as if it were drawn alone."""
+    jobs = [engine.submit(ask) for ask in asks]
+    loop: Any = engine.loop
+    while not all(job.result.done() for job in jobs):
+        loop.tick()
+    assert loop.rows > 2 * loop.forwards
+    for ask, job in zip(asks, jobs, strict=True):
+        drawn = job.result.result()
+        assert drawn.about["canonical"] == "padded to what agrees"
+        alone = engine.draw(ask)
+        assert [each.tobytes() for each in drawn.pictures] == [each.tobytes() for each in alone.pictures]
+
+
+@pytest.mark.skipif(not exact.can_bfloat16(), reason="this processor does not multiply bfloat16")
+@pytest.mark.parametrize(("write", "count"), [(write_toy_weights, 64), (familykit.write_sdxl, 16)])
+def test_bfloat16_keeps_its_bits_among_others(
+    write: Callable[[Path], Path], count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """64 mixed requests drawn together, each to the bit as alone."""
+    pace = Pace(((1, 1.0), (2, 1.0), (4, 1.0), (8, 1.0)))
+    monkeypatch.setattr("daguerre.models.serving.profile.measure", lambda *_: pace)
+    engine = Engine(write(tmp_path / "toy"), device="cpu", precision="bfloat16")
+    engine.load()
+    together_and_alone(engine, mixed(count, ((32, 32), (48, 32), (32, 64)), ("a red apple", "pizza", "a blue pizza")))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not exact.can_bfloat16(), reason="this processor does not multiply bfloat16")
+def test_the_shipped_network_keeps_its_bits_in_bfloat16() -> None:
+    """As above, by the weights that are shipped."""
+    engine = Engine(SHIPPED, device="cpu", precision="bfloat16")
+    engine.load()
+    together_and_alone(engine, mixed(64, ((256, 256), (384, 256), (256, 512)), ("a red apple", "a cat", "two boats")))
+
+
+def test_rows_are_filled_up_to_numbers_that_agree() -> None:
+    """The largest set counts; a number whose places differ is in none; more rows go in passes of the largest."""
+    kinds = {1: 1.0, 2: 1.0, 4: 3.0, 8: 3.0, 16: 3.0}
+    assert agreeing(lambda rows, _: torch.tensor(kinds[rows])) == (4, 8, 16)
+    assert agreeing(lambda rows, place: torch.tensor(kinds[rows] + (place if rows == 8 else 0))) == (4, 16)
+    assert agreeing(lambda rows, _: torch.tensor(float(rows))) == (16,)
+    assert agreeing(lambda rows, place: torch.tensor(float(place))) == (1,)
+    assert [filled_to(rows, (4, 8, 16)) for rows in (1, 4, 5, 16, 40)] == [4, 4, 8, 16, 16]
 
 
 def test_a_merged_adapter_starts_from_the_same_weights(tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ from daguerre.models.errors import DeviceMissing, TooLate, Unfit, Unsupported, W
 from daguerre.models.serving.engine import Engine
 from daguerre.models.serving.jobs import Cancelled
 from daguerre.models.serving.jobwise import Jobwise
-from daguerre.models.serving.loading import family_of
 from daguerre.models.serving.loop import Loop
 from daguerre.models.serving.requests import Progress, RenderRequest
+from daguerre.models.serving.singles import family_of
 
 ASK = RenderRequest("a red apple", (3, 4), 4, 3.0, 64, 64, negative="blue")
 

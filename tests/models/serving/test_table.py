@@ -33,6 +33,11 @@ NO_SOURCE = {
 }  # fmt: skip
 #: And of which it takes no negative prompt, or passes over it.
 NO_NEGATIVE = {"lcm", "sana_sprint", "flux2_klein"}
+#: And of which nothing is shown before the end.
+NO_PREVIEW = {"kandinsky22", "kandinsky3", "deepfloyd", "flux2_klein"}
+
+
+REAL_NATIVE = families.native_of
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -84,6 +89,11 @@ def test_a_family_draws(write: Callable[[], Any], tmp_path: Path) -> None:
         kept_away = engine.draw(replace(one, negative="blue blue blue", guidance=9.0))
         assert kept_away.pictures[0].tobytes() != other.pictures[0].tobytes()
 
+    longer = list[Progress]()
+    steps = 4 if write.__name__ != "sana_sprint" else 2
+    engine.draw(replace(one, steps=steps), longer.append)
+    assert bool([each for each in longer if each.preview]) == (write.__name__ not in NO_PREVIEW)
+
     odd = engine.draw(replace(one, width=100, height=57, steps=1 if write.__name__ != "sana_sprint" else 2))
     assert odd.pictures[0].size == (100, 57)
     assert all(side % 8 == 0 for side in odd.about["drawn"])
@@ -111,6 +121,30 @@ def test_a_family_draws(write: Callable[[], Any], tmp_path: Path) -> None:
             except Unrenderable as problem:
                 # Stock pipelines that paint into pictures want real codecs of 16 channels; some families have none.
                 assert use == "inpaint", problem  # noqa: PT017  some do
+
+
+@pytest.mark.parametrize(
+    ("write", "side", "numbers"),
+    [
+        (familykit_more.sd15_with_checker, 32, "float16"),
+        (familykit_more.playground, 32, "float16"),
+        (familykit_more.kandinsky22, 512, "float16"),
+        (familykit_more.deepfloyd, 32, "float16"),
+        (familykit_more.flux, 256, "bfloat16"),
+        (familykit_more.qwen, 256, "bfloat16"),
+        (familykit_more.sana, 32, "bfloat16"),
+        (familykit_more.lumina2, 128, "bfloat16"),
+        (familykit_more.cogview4, 32, "bfloat16"),
+        (familykit_more.z_image, 1024, "bfloat16"),
+    ],
+)
+def test_sizes_and_numbers_are_the_familys_own(write: Callable[[], Any], side: int, numbers: str) -> None:
+    """Toys' codecs halve once where real ones do three times: DeepFloyd's pixels are pixels, Z-Image's side is told
+    nowhere and is 1024; a GPU computes in what a family was trained in."""
+    torch.manual_seed(1)
+    pipeline = write()
+    assert REAL_NATIVE(pipeline) == side
+    assert families.half_of(type(pipeline).__name__) == numbers
 
 
 def changed(folder: Path, **values: Any) -> Path:
@@ -153,6 +187,9 @@ def test_a_hub_clone_is_served_as_it_is(tmp_path: Path) -> None:
         (b'{"_class_name": "FluxControlNetPipeline"}', "a control picture"),
         (b'{"_class_name": "KandinskyV22PriorPipeline"}', "the decoder"),
         (b'{"_class_name": "KandinskyV22Pipeline"}', "image_embeds"),
+        (b'{"_class_name": "StableCascadeDecoderPipeline"}', "image_embeddings beside a prompt"),
+        (b'{"_class_name": "StableCascadePriorPipeline"}', "the decoder"),
+        (b'{"_class_name": "IFSuperResolutionPipeline"}', "image"),
         (b'{"_class_name": "KolorsPipeline"}', "sentencepiece"),
         (b'{"_class_name": "FluxPipeline", "vae": ["diffusers", "AutoencoderKL"]}', "The part vae"),
     ],
@@ -206,6 +243,27 @@ def test_what_is_no_picture_is_not_delivered(write: Callable[[], Any], part: str
     with pytest.raises(Unrenderable, match="computed no picture") as refused:
         engine.draw(replace(ASK, seeds=(3,)))
     assert refused.value.code == "no_picture"
+
+
+@pytest.mark.parametrize("write", [familykit_more.sd3, familykit_more.sd15_pag])
+def test_a_codec_that_overflows_in_half_precision_goes_on_in_float32(write: Callable[[], Any], tmp_path: Path) -> None:
+    """Job by job: the picture, not a black one, and at once from the next request on; also begun from a picture."""
+    engine = loaded(saved(write, tmp_path / "toy"))
+    loop: Any = engine.loop
+    codec = loop._pipeline.vae
+    with torch.no_grad():
+        codec.decoder.conv_in.weight.mul_(3e5)
+    one = replace(ASK, seeds=(3,))
+    wanted = engine.draw(one).pictures[0]
+    loop._pipeline.to(torch.float16)
+    made = engine.draw(one).pictures[0]
+    assert codec.dtype == torch.float32
+    apart = [abs(a - b) for a, b in zip(made.tobytes(), wanted.tobytes(), strict=True)]
+    assert sum(apart) / len(apart) < 4
+    forwards = engine.loop.forwards
+    assert engine.draw(one).pictures[0].tobytes() == made.tobytes()
+    assert engine.loop.forwards - forwards <= 2
+    engine.draw(replace(one, steps=4, source=Source(made, "vary", strength=0.5)))
 
 
 def test_a_codec_that_tells_each_channels_measure_is_read_so(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ TEXTS: dict[int, tuple[int, str]] = {
     10015: (404, "Unknown Webhook"),
     10062: (404, "Unknown interaction"),
     10063: (404, "Unknown application command"),
+    10014: (404, "Unknown Emoji"),
     30008: (400, "Maximum number of emojis reached (50)"),
     30034: (400, "Max number of daily application command creates has been reached (200)"),
     30039: (400, "Maximum number of stickers reached (5)"),

@@ -14,6 +14,8 @@ from .world import World
 
 #: New commands of one scope in a day.
 CREATES_A_DAY = 200
+#: Emojis of an application.
+APPLICATION_EMOJIS = 2_000
 
 
 def _scope(call: Call) -> dict[int, Json]:
@@ -148,10 +150,52 @@ async def get_gateway_bot(call: Call) -> Answer:
     return Answer(200, {"url": _gateway(call), "shards": 1, "session_start_limit": start})
 
 
+def _own(call: Call) -> dict[int, Json]:
+    """The application's own emojis. Raises: Refused, another application's."""
+    if call.number("application_id") != call.world.application_id:
+        raise Refused(50001)
+    return call.world.application_emojis
+
+
+async def get_emojis(call: Call) -> Answer:
+    return Answer(200, {"items": list(_own(call).values())})
+
+
+async def post_emoji(call: Call) -> Answer:
+    own = _own(call)
+    if len(own) >= APPLICATION_EMOJIS:
+        raise Refused(30008)
+    made: Json = {
+        "id": str(call.world.ids.next()), "name": call.body.json["name"], "roles": [], "require_colons": True,
+        "managed": False, "animated": False, "available": True, "user": payloads.user(call.world.bot),
+    }  # fmt: skip
+    own[int(made["id"])] = made
+    return Answer(201, made)
+
+
+async def patch_emoji(call: Call) -> Answer:
+    emoji = _own(call).get(call.number("emoji_id"))
+    if emoji is None:
+        raise Refused(10014)
+    emoji["name"] = call.body.json["name"]
+    return Answer(200, emoji)
+
+
+async def delete_emoji(call: Call) -> Answer:
+    if _own(call).pop(call.number("emoji_id"), None) is None:
+        raise Refused(10014)
+    return Answer(204)
+
+
+EMOJIS = "/applications/{application_id}/emojis"
 GLOBAL, SERVER = "/applications/{application_id}/commands", "/applications/{application_id}/guilds/{guild_id}/commands"
 ROUTES = (
     Route("GET", "/oauth2/applications/@me", get_application),
     Route("GET", "/applications/@me", get_application),
+    Route("GET", EMOJIS, get_emojis),
+    Route("POST", EMOJIS, post_emoji),
+    Route("PATCH", f"{EMOJIS}/{{emoji_id}}", patch_emoji),
+    Route("DELETE", f"{EMOJIS}/{{emoji_id}}", delete_emoji),
     Route("GET", "/gateway", get_gateway, bot=False),
     Route("GET", "/gateway/bot", get_gateway_bot),
     *(

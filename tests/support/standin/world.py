@@ -237,6 +237,8 @@ class World:
         self.tokens: dict[str, Interaction] = {}
         #: Registered commands by scope: None is global, else a server's id.
         self.commands: dict[int | None, dict[int, Json]] = {None: {}}
+        #: The application's own, which no server sees.
+        self.application_emojis: dict[int, Json] = {}
         self.command_writes = 0
         self.command_creates = 0
         self.violations: list[Violation] = []

@@ -17,6 +17,7 @@ card-no_worker = 🕓 Queued: place { $place }. No worker is connected; your job
 card-sent = 🎨 Handed to a worker…
 card-running = 🎨 Rendering…
 card-step = 🎨 { $bar } step { $step } of { $steps }
+card-restarting = 🔁 The bot is restarting. Your job is kept and goes on by itself afterwards.
 card-unknown = I have not learnt { $words }, so the picture may leave that out.
 card-unknown-word = “{ $word }”
 card-unknown-nearest = “{ $word }” (do you mean { $nearest }?)

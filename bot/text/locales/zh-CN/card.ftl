@@ -17,6 +17,7 @@ card-no_worker = 🕓 排队中：第 { $place } 位。目前没有机器连接�
 card-sent = 🎨 已交给机器…
 card-running = 🎨 正在绘制…
 card-step = 🎨 { $bar } 第 { $step } 步，共 { $steps } 步
+card-restarting = 🔁 机器人正在重启。你的任务已保留，重启后会自动继续。
 card-unknown = 我还没有学过 { $words }，图片里可能不会有。
 card-unknown-word = “{ $word }”
 card-unknown-nearest = “{ $word }”（是不是想写 { $nearest }？）

@@ -17,6 +17,7 @@ card-no_worker = 🕓 排隊中：第 { $place } 位。目前沒有機器連線�
 card-sent = 🎨 已交給機器…
 card-running = 🎨 正在繪製…
 card-step = 🎨 { $bar } 第 { $step } 步，共 { $steps } 步
+card-restarting = 🔁 機器人正在重啟。你的任務已保留，重啟後會自動繼續。
 card-unknown = 我還沒有學過 { $words }，圖片裡可能不會有。
 card-unknown-word = 「{ $word }」
 card-unknown-nearest = 「{ $word }」（是不是想寫 { $nearest }？）

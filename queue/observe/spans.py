@@ -1,0 +1,57 @@
+"""Spans of one job, for OpenTelemetry; without it nothing happens. Set up by app/tracing.py.
+
+A job's id is its trace, and its second half is the root span: each process knows both from the job, so nothing has to
+travel, and what an earlier version or process sent belongs to the same tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+Value = str | int | float | bool
+
+
+class Span(Protocol):
+    """What may be said about a piece of work while it goes on."""
+
+    def set_attribute(self, key: str, value: Value, /) -> object: ...
+
+
+class Spans(Protocol):
+    """Times of the pieces of a job's way. Attributes never hold a prompt."""
+
+    def root(self, job_id: str, name: str, *, began: float, **attributes: Value) -> None:
+        """The tree's root, told once it is over; `began` is a Unix time."""
+        ...
+
+    def within(self, job_id: str, name: str, **attributes: Value) -> AbstractContextManager[Span]:
+        """A piece of the job's way: below the piece that goes on here, else below the root."""
+        ...
+
+    def close(self) -> None:
+        """Send what is left. Blocks, for seconds at most."""
+        ...
+
+
+class _Nothing:
+    def set_attribute(self, _: str, __: Value, /) -> None:
+        return
+
+
+class NoSpans:
+    """Implements Spans: nobody looks."""
+
+    def root(self, job_id: str, name: str, *, began: float, **attributes: Value) -> None:
+        return
+
+    @contextmanager
+    def within(self, job_id: str, name: str, **attributes: Value) -> Generator[Span]:
+        yield _NOTHING
+
+    def close(self) -> None:
+        return
+
+
+_NOTHING = _Nothing()
