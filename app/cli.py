@@ -35,10 +35,9 @@ app = typer.Typer(
 def serve(config: ConfigFile = None) -> None:
     """Run the bot, its queue, the local API and the workers of this machine."""
     configuration = _start(config)
-    from .event_loop import run
     from .serve import serve
 
-    run(serve(configuration))
+    asyncio.run(serve(configuration))
 
 
 @app.command()

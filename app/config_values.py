@@ -13,7 +13,7 @@ from .hiding import DISCORD_TOKEN, escape_controls, hide_in_address
 _DEPTH = 8
 #: Bits of a whole number.
 _BITS = 64
-_SECRET_VARIABLES = {"discord": "DISCORD_TOKEN", "queue": "DAGUERRE_NATS_TOKEN"}
+_SECRET_VARIABLES = {"discord": "DISCORD_TOKEN", "queue": "DAGUERRE_NATS_TOKEN", "web": "DAGUERRE_WEB_TOKEN"}
 #: `user:password@` in any line, comments among them.
 _PASSWORD = re.compile(r"\w://[^\s/:@\"']*:(?!\d{1,5}/)[^\s\"'@]+@")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -49,17 +50,20 @@ class Finisher:
         model: str,
         about: Mapping[str, Any] | None = None,
     ) -> tuple[tuple[bytes, ...], Mapping[str, Any]]:
-        """PNG files, and what was found: `scores` of the judge and `watermarked`, one for each picture. Blocking.
+        """PNG files, and what was found, one for each picture: `scores` of the judge, `watermarked`, and digests of the
+        `pixels` before they were marked, by which two jobs are compared. Blocking.
 
         `about`: what the engine says of them; with the request enough for `daguerre reproduce`.
         """
         files: list[bytes] = []
         scores: list[float] = []
         marked: list[bool] = []
+        pixels: list[str] = []
         for number_here, (picture, seed) in enumerate(zip(pictures, request.seeds, strict=True)):
             if self.judge is not None:
                 scores.append(round(self.judge(_on_white(picture)), 4))
             shown = add_label(picture) if request.label else picture
+            pixels.append(digest_of_pixels(shown))
             if self.watermark and job:
                 number = int(job[:NUMBER_DIGITS], 16)
                 shown = watermark.embed(shown, number)
@@ -71,7 +75,7 @@ class Finisher:
                 said = {"job": job, "seed": str(seed), "model": model}
                 png = self.signer.sign(png, said, f"daguerre-{seed}.png")
             files.append(png)
-        found: dict[str, Any] = {}
+        found: dict[str, Any] = {"pixels": pixels}
         if self.judge is not None:
             found["scores"] = scores
         if marked:
@@ -113,6 +117,12 @@ def make_finisher(options: ModerationOptions, folder: Path, threads: int = 1) ->
             )
         signer = Signer(certificate)
     return Finisher(load_judge(options.output_check, threads), signer, options.watermark)
+
+
+def digest_of_pixels(picture: Image.Image) -> str:
+    """The same for the same size, mode and pixels."""
+    head = f"{picture.mode} {picture.width} {picture.height} ".encode()
+    return hashlib.sha256(head + picture.tobytes()).hexdigest()[:32]
 
 
 def texts_of(request: ImageRequest, seed: int, model: str, job: str) -> dict[str, str]:

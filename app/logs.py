@@ -17,10 +17,10 @@ from collections.abc import Callable, Collection
 from types import TracebackType
 from typing import Any
 
-from structlog.contextvars import merge_contextvars
 from structlog.stdlib import ProcessorFormatter
 from structlog.typing import EventDict
 
+from ..queue.observe import JOB
 from .hiding import escape_controls, hide_secrets
 
 
@@ -86,7 +86,7 @@ class Lines(ProcessorFormatter):
     and an error. Control characters appear as `\\x1b`: a line may quote what a stranger sent."""
 
     def __init__(self, write: Callable[[Any, str, EventDict], str]) -> None:
-        super().__init__(foreign_pre_chain=[_named, merge_contextvars, _printable], processors=[_without_record, write])
+        super().__init__(foreign_pre_chain=[_named, _printable], processors=[_without_record, write])
 
     def format(self, record: logging.LogRecord) -> str:
         if record.exc_info:
@@ -129,7 +129,8 @@ def _named(_: Any, __: str, event: EventDict) -> EventDict:
         "level": record.levelname.lower(),
         "logger": record.name,
     }
-    return {**told, **event, **({"error": record.exc_text} if record.exc_text else {})}
+    job = JOB.get()
+    return {**told, **event, **({"job": job} if job else {}), **({"error": record.exc_text} if record.exc_text else {})}
 
 
 def _printable(_: Any, __: str, event: EventDict) -> EventDict:

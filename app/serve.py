@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import secrets
 import socket
 import sys
 from collections.abc import Coroutine, Mapping
@@ -13,9 +14,11 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
+from ..bot.text import LOCALES
 from ..queue.control import Queue, open_queue
 from ..queue.errors import Ousted, QueueError
 from ..queue.prompt import Vocabulary
+from ..queue.texts import Texts
 from ..web.connections import serve_app
 from ..web.server import make_app
 from .bot_keeper import BotKeeper
@@ -31,6 +34,8 @@ from .tracing import open_spans
 
 log = logging.getLogger(__name__)
 
+#: The file in the data folder with the token of the studio.
+TOKEN_FILE = "web-token"  # noqa: S105 - its name, not the token
 #: Seconds between two looks at whether a worker is ready, while none is.
 READY_LOOK = 0.2
 #: Seconds that a worker has on top of [render] drain_seconds to hand back the rest.
@@ -109,7 +114,11 @@ async def _serve_queue(
         return told if reason is None else {**told, "worker_problem": reason}
 
     # 1. The API, so that health checks and clients find somebody while the rest starts.
-    app = make_app(queue, settings.web, vocabulary=vocabulary, about=about, data_dir=configuration.data_dir)
+    app = make_app(
+        queue, settings.web, texts=Texts(LOCALES), vocabulary=vocabulary, about=about,
+        examples=configuration.weights / "examples.webp", token=web_token(configuration),
+        data_dir=configuration.data_dir,
+    )  # fmt: skip
     async with serve_app(app, listener, settings.web):
         address = address_of(listener)
         note = configuration.data_dir / ADDRESS_FILE
@@ -176,6 +185,23 @@ async def _stop_when_ousted(queue: Queue, stop: asyncio.Event) -> None:
     for task in (ousted, stopping):
         task.cancel()
     stop.set()
+
+
+def web_token(configuration: Configuration) -> str:
+    """By which other machines sign in to the studio: as set, else one that is made once and kept in the data folder.
+
+    Empty where no other machine is let in, so that there is nothing to sign in with.
+    """
+    if (secret := configuration.secrets.web_token) is not None:
+        return secret.get_secret_value()
+    if not configuration.settings.web.allowed_hosts:
+        return ""
+    file = configuration.data_dir / TOKEN_FILE
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_urlsafe(24), encoding="utf-8")
+    log.info("other machines sign in to the studio with the token in %s", file)
+    return file.read_text(encoding="utf-8").strip()
 
 
 def load_vocabulary(weights: Path) -> Vocabulary | None:

@@ -31,8 +31,8 @@ Settings of Daguerre: every one there is, with its default. Restart `daguerre se
 
 Every setting can be overridden by an environment variable DAGUERRE_<SECTION>__<KEY>, such as DAGUERRE_WEB__PORT=8700
 (lists as JSON: DAGUERRE_RENDER__DEVICES='["cpu"]'). Secrets come from the environment only:
-DISCORD_TOKEN, the bot's token, and DAGUERRE_NATS_TOKEN, the token of a nats-server of your own; or from files that
-DISCORD_TOKEN_FILE and DAGUERRE_NATS_TOKEN_FILE name.
+DISCORD_TOKEN, the bot's token; DAGUERRE_NATS_TOKEN, the token of a nats-server of your own; DAGUERRE_WEB_TOKEN, by
+which other machines sign in to the studio; or from files that these names with _FILE name.
 `daguerre config` prints the settings in force."""
 #: Of every variable that sets something.
 PREFIX = "DAGUERRE_"
@@ -90,10 +90,16 @@ class Secrets:
     discord_token: SecretStr | None = None
     #: Token of an existing nats-server; the embedded one makes its own.
     nats_token: SecretStr | None = None
+    #: By which other machines sign in to the studio; where it is needed and not set, `serve` makes one.
+    web_token: SecretStr | None = None
 
     def values(self) -> tuple[str, ...]:
         """The secrets themselves, for the log's filter."""
-        return tuple(secret.get_secret_value() for secret in (self.discord_token, self.nats_token) if secret)
+        return tuple(secret.get_secret_value() for secret in self._all if secret)
+
+    @property
+    def _all(self) -> tuple[SecretStr | None, ...]:
+        return self.discord_token, self.nats_token, self.web_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +151,7 @@ def read_secrets(environ: Mapping[str, str]) -> Secrets:
         value = value.strip().strip("\"'").removeprefix("Bot ").strip()
         return SecretStr(value) if value else None
 
-    return Secrets(discord_token=secret("DISCORD_TOKEN"), nats_token=secret("DAGUERRE_NATS_TOKEN"))
+    return Secrets(secret("DISCORD_TOKEN"), secret("DAGUERRE_NATS_TOKEN"), secret("DAGUERRE_WEB_TOKEN"))
 
 
 def _secret_file(variable: str, file: Path) -> str:

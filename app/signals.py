@@ -37,8 +37,9 @@ def reload_on_hangup(reload: Callable[[], object]) -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
 
 
-def stop_with_parent(stop: asyncio.Event) -> None:
-    """Set `stop` when standard input closes, which its parent holds open for as long as it lives.
+def stop_with_parent(stop: asyncio.Event, orphaned: Callable[[], None] = lambda: None) -> None:
+    """Set `stop` when standard input closes, which its parent holds open for as long as it lives; `orphaned` is called
+    before.
 
     A pipe tells it of a parent killed by SIGKILL too, on every system, which no signal does.
     """
@@ -49,6 +50,7 @@ def stop_with_parent(stop: asyncio.Event) -> None:
         while os.read(0, 1024):
             pass
         try:
+            loop.call_soon_threadsafe(orphaned)
             loop.call_soon_threadsafe(stop.set)
         except RuntimeError:
             return  # the loop is closed: the process is ending anyway

@@ -27,7 +27,7 @@ from .finishing import Finisher, make_finisher
 from .packages import import_behind, of_import, silence
 from .render import EngineLike, make_handler, usual_for
 from .settings import Configuration
-from .signals import stop_on_signals, stop_with_parent
+from .signals import ORPHAN_SECONDS, stop_on_signals, stop_with_parent
 from .tracing import open_spans
 from .worker_api import operator_api
 from .worker_figures import EngineFigures
@@ -125,11 +125,11 @@ def load_finisher(configuration: Configuration, *, judged: bool = True) -> Finis
 async def run_worker(configuration: Configuration, *, nats_url: str, device: str, with_parent: bool) -> None:
     """Work until told to stop, then finish what runs within `[render] drain_seconds` and hand back the rest."""
     stop = stop_on_signals()
+    found = _Found()
     if with_parent:
-        stop_with_parent(stop)
+        stop_with_parent(stop, found.hurry)
     check_weights(configuration.weights)
     meters, spans = WorkerMeters(), open_spans(configuration.settings.log.traces, f"worker {device}")
-    found = _Found()
     meters.registry.register(EngineFigures(lambda: found.engine))
     async with operator_api(configuration.settings.web, meters.registry, found.lacking):
         await _work(configuration, nats_url, device, stop, found, meters, spans)
@@ -143,6 +143,11 @@ class _Found:
 
     engine: EngineLike | None = None
     worker: Worker | None = None
+
+    def hurry(self) -> None:
+        """The parent is gone, and soon we are (signals.py): hand jobs back in time."""
+        if self.worker is not None:
+            self.worker.hurry(ORPHAN_SECONDS / 2)
 
     def lacking(self) -> str | None:
         """Why nothing can be drawn now."""

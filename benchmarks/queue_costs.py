@@ -29,7 +29,6 @@ from typing import Any
 
 import psutil
 
-from daguerre.app.event_loop import run
 from daguerre.queue.control.queue import Queue
 from daguerre.queue.control.service import open_queue
 from daguerre.queue.options import QueueOptions
@@ -312,8 +311,7 @@ def main() -> None:
     if asked.worker:
         asyncio.run(work(asked.worker, os.environ["BENCH_TOKEN"], asked.slots, asked.name))
         return
-    # On the loop that `daguerre serve` runs on.
-    found = run(measure(asked.quick))
+    found = asyncio.run(measure(asked.quick))
     for name, value in found.items():
         goal = f"  (goal {' '.join(map(str, GOALS[name]))})" if name in GOALS else ""
         print(f"{name:<26} {value:.2f}{goal}" if isinstance(value, float) else f"{name:<26} {value}")

@@ -14,7 +14,7 @@ import aiohttp
 import discord
 from discord import app_commands
 
-from ..queue.errors import NotShown, PictureGone, QueueFull, QueueUnavailable, StorageFull
+from ..queue.errors import AsLargeAsCanBe, NotShown, PictureGone, QueueFull, QueueUnavailable, StorageFull
 from ..queue.moderation import Forbidden
 from .error_log import log_error
 from .errors import ApiUnreachable, BadToken, BotError, GatewayRefused, IntentsRefused, Refused
@@ -125,6 +125,7 @@ _TEXTS: tuple[tuple[type[Exception], Callable[[Any, str], str]], ...] = (
     (Forbidden, _forbidden),
     (NotShown, lambda error, locale: text(f"shown.{error.why}", locale)),
     (PictureGone, _always("shown.gone")),
+    (AsLargeAsCanBe, lambda error, locale: text("button.largest", locale, limit=error.limit)),
     (QueueFull, _queue_full),
     (StorageFull, _always("refused.storage")),
     (QueueUnavailable, _always("refused.queue_away")),

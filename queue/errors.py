@@ -3,6 +3,7 @@
 QueueError
 ├── InvalidRequest        a field of the request is out of range; nothing was queued
 ├── InvalidPicture        what a member sent is no picture that can be used; nothing was stored
+├── AsLargeAsCanBe        a picture cannot be enlarged any more; nothing was queued
 ├── UnknownJob            no job has this id
 ├── NotShown              a picture may not be shown to this member, or not here
 ├── QueueFull             a limit is reached; says what is allowed and when more is; nothing was queued
@@ -49,6 +50,15 @@ class InvalidPicture(QueueError):
         super().__init__(message)
         #: `no_picture`, `heic`, `damaged`, `too_large` (bytes), `pixels`, `too_small` or `mask_empty`.
         self.kind = kind
+
+
+class AsLargeAsCanBe(QueueError):
+    """A picture cannot be enlarged any more."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"it is as large as can be: {limit} pixels a side")
+        #: Longest side in pixels.
+        self.limit = limit
 
 
 class UnknownJob(QueueError):

@@ -165,8 +165,7 @@ class _Door(asyncio.Protocol):
         self._stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # Not every event loop's are of asyncio's class.
-        transport = cast("asyncio.Transport", transport)
+        assert isinstance(transport, asyncio.Transport)
         peer = transport.get_extra_info("peername")
         self._address = str(cast("tuple[Any, ...]", peer)[0]) if isinstance(peer, tuple) else ""
         if not self._doors.enter(self, transport, self._address):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -37,7 +38,7 @@ def is_loopback(host: str | None) -> bool:
 
 def may_use_api(options: WebOptions, *, remote: str | None, host: str, origin: str | None) -> Problem | None:
     """None when the API answers, else why not. Pure."""
-    name = _host_name(host)
+    name = host_name(host)
     ours = is_loopback(name) or name in {allowed.lower() for allowed in options.allowed_hosts}
     if not ours:
         return Problem(
@@ -50,7 +51,7 @@ def may_use_api(options: WebOptions, *, remote: str | None, host: str, origin: s
     return None
 
 
-def _host_name(host: str) -> str:
+def host_name(host: str) -> str:
     """The name in a Host header, without its port; "" when it is none."""
     try:
         return urlsplit(f"//{host}").hostname or ""
@@ -102,13 +103,28 @@ async def answer_problems(request: web.Request, handler: Handler) -> web.StreamR
     except web.RequestPayloadError:
         # aiohttp's word for a body that is cut off, or chunked wrongly.
         refusal, headers = Problem(400, "invalid_body", "the body is cut off or damaged"), {}
+    except web.HTTPRedirection:
+        raise  # To where one signs in, and from there.
     except web.HTTPException as error:
         refusal, headers = _of_http(error), {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
     except Exception:
         log.exception("api failed path=%s", request.rel_url.path)
         refusal = Problem(500, "internal", "something went wrong; the log of `daguerre serve` says what")
         headers = {}
+    if (page := request.app.get(ERROR_PAGE)) is not None and wants_page(request):
+        return page(request, refusal)
     return web.json_response(refusal.body(), status=refusal.status, headers=headers)
+
+
+#: Shows a problem to somebody who looks at pages.
+ERROR_PAGE: web.AppKey[Callable[[web.Request, Problem], web.Response]] = web.AppKey("error page", Callable)  # pyright: ignore
+
+
+def wants_page(request: web.Request) -> bool:
+    """Whether whoever asks reads pages, not JSON."""
+    return not request.path.startswith(
+        ("/api/", *HEALTH, "/metrics", "/static/")
+    ) and "text/html" in request.headers.get("Accept", "")
 
 
 def _of_http(error: web.HTTPException) -> Problem:

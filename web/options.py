@@ -28,8 +28,8 @@ class WebOptions(BaseModel):
         default=(),
         max_length=32,
         description=(
-            "Names under which other machines may use the API, as they stand in their address bar. It has no login: "
-            "whoever reaches it can render. Empty: this machine only."
+            "Names under which other machines may use the studio, as they stand in their address bar; they sign in "
+            "with its token: DAGUERRE_WEB_TOKEN, or web-token in the data folder. Empty: this machine only."
         ),
     )
     worker_port: int = Field(
@@ -46,6 +46,12 @@ class WebOptions(BaseModel):
         ge=1_024,
         le=10_000_000,
         description="Largest request body that is read (1024 to 10000000 bytes).",
+    )
+    max_changes_per_minute: int = Field(
+        default=600,
+        ge=0,
+        le=100_000,
+        description="How often a minute one address may ask for something or change it (1 to 100000); 0: no limit.",
     )
     max_connections_per_address: int = Field(
         default=64,

@@ -6,8 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from ..queue.errors import (
+    AsLargeAsCanBe,
+    InvalidPicture,
     InvalidRequest,
     NotShown,
+    PictureGone,
     QueueError,
     QueueFull,
     QueueUnavailable,
@@ -20,17 +23,20 @@ from ..queue.records import FLAGS, ImageRequest
 
 
 class Problem(Exception):
-    """Answered as {"error": code, "message": …, "field": …} with this HTTP status."""
+    """Answered as {"error": code, "message": …, "field": …} with this HTTP status; `more` stands beside them."""
 
-    def __init__(self, status: int, code: str, message: str, field: str | None = None) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, field: str | None = None, more: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
         self.field = field
+        self.more = more or {}
 
-    def body(self) -> dict[str, str]:
-        body = {"error": self.code, "message": self.message}
+    def body(self) -> dict[str, Any]:
+        body = {"error": self.code, "message": self.message, **self.more}
         return body if self.field is None else {**body, "field": self.field}
 
 
@@ -53,6 +59,12 @@ def of_queue(error: QueueError) -> Problem:
             return Problem(404, "unknown_job", "no job has this id")
         case Forbidden():
             return Problem(403, "forbidden", f"this may not be asked for: {error}")
+        case InvalidPicture():
+            return Problem(400, f"picture_{error.kind}", str(error))
+        case AsLargeAsCanBe():
+            return Problem(400, "largest", str(error))
+        case PictureGone():
+            return Problem(404, "picture_gone", str(error))
         case QueueFull():
             return Problem(429, "queue_full", str(error))
         case StorageFull():

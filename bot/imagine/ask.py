@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 
 import discord
 
+from ...queue.asking import Order
 from ...queue.errors import InvalidRequest, QueueError
 from ...queue.observe import about_job
-from ...queue.records import ImageRequest, Job, Priority
+from ...queue.records import ImageRequest, Job
 from ...queue.store import Origin, ServerSettings, Ticket
 from ..faults import ALREADY_ACKNOWLEDGED, FAILURES, UNKNOWN_INTERACTION, explain
 from ..interaction import (
@@ -38,20 +39,6 @@ log = logging.getLogger(__name__)
 
 #: Seconds that looking and queueing may take before the answer is deferred: a member waits for the first sign only.
 DEFER_AFTER_SECONDS = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One job to be."""
-
-    request: ImageRequest
-    priority: Priority = "fast"
-    #: Picture from which it came: job, number from 0, and the action.
-    origin: tuple[str, int, str] | None = None
-    #: Names of the pictures that the member sent for it.
-    brought: tuple[str, ...] = ()
-    #: What they sent is blurred where it came from, so what comes of it is too.
-    blurred: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from ...queue.asking import refused_field
 from ...queue.errors import InvalidRequest
-from ...queue.prompt import Vocabulary, VocabularyReport, flag_of_field, unknown_name
-from ...queue.records import MAX_COUNT, MAX_PROMPT, MAX_SEED, ImageRequest, WorkerInfo
+from ...queue.prompt import Vocabulary, VocabularyReport, unknown_name
+from ...queue.records import ImageRequest, WorkerInfo
 from ...queue.store import ServerSettings
 from ..errors import Refused
 from ..text import shown, word_list
@@ -20,34 +21,8 @@ NAMES_SHOWN, NAME_SHOWN = 25, 40
 
 def refusal_of(problem: InvalidRequest, prompt: str) -> Refused:
     """What a member reads about a field that is out of range."""
-    match problem.field:
-        case "prompt" if problem.kind == "string_too_short":
-            return Refused("refused.prompt.empty")
-        case "prompt" if problem.kind == "string_too_long":
-            return Refused("refused.prompt.long", length=len(prompt.strip()), limit=MAX_PROMPT)
-        case "count":
-            return Refused("refused.count", low=1, high=MAX_COUNT)
-        case "seed":
-            return Refused("refused.seed", low=0, high=MAX_SEED)
-        case "source":
-            return Refused("picture.gone")
-        case _ if problem.kind == "pixels":
-            millions = f"{problem.limits['pixels'] / 1e6:.2g}"
-            return Refused("refused.pixels", side=problem.limits["side"], millions=millions)
-        case field:
-            return _out_of_range(problem, field)
-
-
-def _out_of_range(problem: InvalidRequest, field: str) -> Refused:
-    """Names the flag that a member sets the field by, with what is allowed."""
-    flag = flag_of_field(field)
-    if flag is None:
-        return Refused("refused.field", field="::" if field == "parts" else field)
-    if problem.kind == "string_too_long":
-        return Refused("refused.long", flag=flag.dashed, limit=problem.limits.get("max_length", MAX_PROMPT))
-    if flag.kind in ("whole", "number"):
-        return Refused("refused.range", flag=flag.dashed, low=f"{flag.low:g}", high=f"{flag.high:.12g}")
-    return Refused("refused.field", field=flag.dashed)
+    code, values = refused_field(problem, prompt)
+    return Refused(code, **values)
 
 
 def check_names(

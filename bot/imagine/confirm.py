@@ -7,10 +7,10 @@ from typing import Any
 
 import discord
 
+from ...queue.asking import Beginning
 from ...queue.records import Source
 from ..interaction import PROPOSAL, Component, Interaction, take_proposal
 from .prompt import handle_prompt
-from .wishes import Beginning
 
 
 class ConfirmButton(Component, discord.ui.DynamicItem[discord.ui.Button[Any]], template=rf"daguerre:yes:{PROPOSAL}"):

@@ -8,6 +8,7 @@ from typing import Any
 
 import discord
 
+from ...queue.asking import Beginning, Order
 from ...queue.pictures import size_of
 from ...queue.prompt import custom_alone
 from ...queue.records import MOST_REQUESTS
@@ -16,10 +17,10 @@ from ..errors import Refused
 from ..interaction import Interaction, keep_proposal, locale_of, proposal_button, queue_of
 from ..message import view_with
 from ..text import text
-from .ask import Order, ask
+from .ask import ask
 from .checks import check_amount
 from .pictures import is_blurred, keep_attachment, keep_emoji, keep_link
-from .wishes import UNCONFIRMED, Beginning, check_weight, orders, question, wishes
+from .wishes import UNCONFIRMED, check_weight, orders, question, wishes
 
 
 async def handle_prompt(

@@ -6,12 +6,12 @@ from typing import Any
 
 from discord.app_commands import Choice
 
+from ...queue.asking import said_again
 from ...queue.prompt import names, say
 from ..error_log import log_error
 from ..interaction import Interaction, queue_of, services_of
 from ..message import PRIVATE_SERVER
 from ..text import shorten
-from .wishes import said_again
 
 #: Discord shows at most 25 suggestions of 100 characters.
 SUGGESTIONS, SUGGESTION = 25, 100

@@ -1,45 +1,19 @@
-"""What a member typed, in words and in options, as orders. Pure but for the seed that is drawn."""
+"""What a member typed, in words and in options, as orders. Pure but for seeds that are drawn."""
 
 from __future__ import annotations
 
-import math
-import random
 import re
 from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
+from ...queue.asking import Beginning, Order, order_of
 from ...queue.errors import InvalidRequest
-from ...queue.prompt import (
-    STRENGTH,
-    MalformedPrompt,
-    Wish,
-    fields,
-    fill_in,
-    half,
-    parse,
-    plan,
-    pointer,
-    source,
-    value_of,
-    wish_of,
-)
-from ...queue.records import (
-    FLAGS,
-    MAX_SEED,
-    MOST_ASPECT,
-    ImageRequest,
-    Priority,
-    Source,
-    WorkerInfo,
-    image_request,
-    usual_of,
-)
+from ...queue.prompt import MalformedPrompt, Wish, fill_in, half, parse, plan, pointer, value_of
+from ...queue.records import FLAGS, WorkerInfo
 from ...queue.store import Preferences, ServerSettings
 from ..errors import Refused
 from ..text import code_safe, plain, text
-from .ask import Order
 from .checks import refusal_of
 
 #: More requests than this from one prompt are asked back about.
@@ -126,22 +100,6 @@ def check_weight(typed: str, options: Mapping[str, Any]) -> None:
             raise MalformedPrompt("weight.picture", max(0, place.start() - 2) if place else 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Beginning:
-    """What the jobs of one prompt begin from."""
-
-    #: Name in the picture store of what the member sent; empty: nothing.
-    picture: str = ""
-    #: Its width and height; None: not known, or nothing was sent.
-    shape: tuple[int, int] | None = None
-    #: It is behind a spoiler where it came from.
-    blurred: bool = False
-    #: What the job began from that is made anew with other words.
-    source: Source | None = None
-    #: That job, the number of its picture, and the action.
-    origin: tuple[str, int, str] | None = None
-
-
 def orders(
     found: Sequence[Wish],
     settings: ServerSettings,
@@ -154,61 +112,14 @@ def orders(
         Refused: a value is out of range.
     """
     made: list[Order] = []
-    begun = begun or Beginning()
     for wish in found:
         if not plain(wish.prompt):
             raise Refused("refused.prompt.empty")
-        seed = random.randrange(MAX_SEED + 1) if wish.seed is None else wish.seed
-        if begun.shape is not None and wish.ratio is None and not wish.fit:
-            wish = wish.saying(ratio=like(begun.shape))
-        given = fields(wish, **settings.over(usual_of(workers, wish.model)).fields)
         try:
-            request = image_request(seed=seed, source=_source(wish, begun), **given)
+            made.append(order_of(wish, settings, begun or Beginning(), workers))
         except InvalidRequest as problem:
             raise refusal_of(problem, wish.prompt) from None
-        brought = (begun.picture,) if begun.picture else ()
-        priority: Priority = "relax" if wish.relaxed else "fast"
-        made.append(Order(request, priority, begun.origin, brought, begun.blurred))
     return made
-
-
-def like(shape: tuple[int, int]) -> tuple[int, int]:
-    """The ratio nearest to a picture's width and height that may be asked for. Pure."""
-    width, height = shape
-    most = round(MOST_ASPECT)
-    if width > most * height:
-        return most, 1
-    return (1, most) if height > most * width else (width, height)
-
-
-def _source(wish: Wish, begun: Beginning) -> Source | None:
-    """A picture that was sent, by the weight that was said; else what was begun from before, by the new weight."""
-    if begun.picture:
-        return source(wish, begun.picture)
-    if begun.source is None or wish.image_weight is None or begun.source.use != "vary":
-        return begun.source
-    return begun.source.model_copy(update={"strength": source(wish, begun.source.picture).strength})
-
-
-def said_again(
-    request: ImageRequest,
-    settings: ServerSettings,
-    workers: Collection[WorkerInfo] = (),
-    *,
-    seed: bool = False,
-    relaxed: bool = False,
-) -> Wish:
-    """What would have to be typed for this request in a server with these defaults, its picture apart. Pure."""
-    wish = wish_of(request, **settings.over(usual_of(workers, request.model)).fields, seed=seed)
-    return wish.saying(relaxed=relaxed, image_weight=_weight(request.source))
-
-
-def _weight(begun: Source | None) -> float | None:
-    """The `--iw` that stands for how much of a picture that was sent stays; None where none was sent, or 1. Pure."""
-    if begun is None or begun.use != "vary" or not begun.picture.startswith("sources/") or begun.strength <= 0:
-        return None
-    weight = round(math.log(begun.strength) / math.log(STRENGTH), 2)
-    return None if weight == 1 else max(0.0, min(3.0, weight))
 
 
 def question(number: int, locale: str) -> str:

@@ -8,7 +8,7 @@ import discord
 
 from ...queue.control import Queue
 from ...queue.errors import NotShown, QueueError
-from ...queue.moderation import Permit, Report
+from ...queue.moderation import REMOVING, Permit, Report
 from ...queue.records import Job
 from ..faults import FAILURES
 from ..interaction import Services
@@ -54,6 +54,19 @@ async def files_of(queue: Queue, given: Permit, locale: str) -> tuple[Attached, 
     address = Address.of(job.reply)
     found = await fitted(parts, min(CARD_FILES, address.file_limit if address else CARD_FILES))
     return as_permitted(given, found[1] if found else ())
+
+
+async def carry_out(client: discord.Client, services: Services, report: Report, job: Job, action: str) -> None:
+    """Make a job's messages say what was decided about it: everywhere if it is of that server, else in it."""
+    home = report.server == job.server
+    if action in ("allow", "refuse"):
+        return
+    if action == "hide" or action in REMOVING:
+        await take_copies(client, services.queue, job, None if home else report.server)
+    if action in REMOVING:
+        await take_away(client, services, job, report, everywhere=home)
+    elif home:
+        await show_answer(services, job)
 
 
 async def show_answer(services: Services, job: Job) -> None:

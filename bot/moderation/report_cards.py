@@ -7,17 +7,11 @@ from typing import Any
 
 import discord
 
-from ...queue.moderation import Report, highest_score
+from ...queue.moderation import Report, highest_score, offered
 from ...queue.records import Job
 from ..message import Address, short_id, view_with
 from ..text import shown, text
 
-#: Buttons of an open card by its kind; `LABELS` says what stands on them.
-OFFERED: Mapping[str, tuple[str, ...]] = {
-    "report": ("hide", "delete", "ban1", "ban7", "allow"),
-    "review": ("release", "reject", "ban7"),
-    "appeal": ("restore", "refuse"),
-}
 #: What stands on the buttons.
 LABELS: Mapping[str, str] = {
     "hide": "report.button.hide",
@@ -32,11 +26,6 @@ LABELS: Mapping[str, str] = {
     "undo": "report.button.undo",
     "appeal": "report.button.appeal",
 }
-#: The state that each action leads to.
-LEADS_TO: Mapping[str, str] = {
-    "hide": "hidden", "delete": "deleted", "ban1": "banned", "ban7": "banned", "allow": "allowed",
-    "release": "allowed", "reject": "rejected", "restore": "allowed", "refuse": "rejected",
-}  # fmt: skip
 #: Actions whose end is a loss.
 _RED = ("delete", "ban1", "ban7", "reject")
 #: What a card is about.
@@ -53,19 +42,8 @@ STATES: Mapping[str, str] = {
     "rejected": "report.state.rejected",
     "allowed": "report.state.allowed",
 }
-#: Days of a ban.
-BAN_DAYS: Mapping[str, int] = {"ban1": 1, "ban7": 7}
-#: States of reports that can be taken back.
-UNDONE = ("hidden", "deleted", "banned")
 #: Characters of each prompt on a card, before escapes double them: with a reason of 300 it stays below Discord's 2,000.
 PROMPT = 240
-
-
-def offered(report: Report) -> tuple[str, ...]:
-    """The actions of a card's buttons."""
-    if report.state == "open":
-        return OFFERED[report.kind]
-    return ("undo",) if report.state in UNDONE else ()
 
 
 def report_button(action: str, report: int, locale: str) -> discord.ui.Button[Any]:
@@ -97,7 +75,6 @@ def card_words(report: Report, job: Job, locale: str, *, parent: str = "", decid
     if report.reason:
         lines.append(f"> {shown(report.reason)}")
     if report.state != "open":
-        lines.append(
-            text("report.decided.by", locale, state=text(STATES[report.state], locale), who=f"<@{decided_by}>")
-        )
+        who = f"<@{decided_by}>" if decided_by.isdigit() else decided_by
+        lines.append(text("report.decided.by", locale, state=text(STATES[report.state], locale), who=who))
     return "\n".join(lines)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Coroutine
+from typing import Any
 
 import discord
 
@@ -18,7 +20,7 @@ from ..error_log import log_error
 from ..faults import FAILURES
 from ..interaction import Services
 from ..message import Attached
-from .effects import card_of, files_of
+from .effects import card_of, carry_out, files_of
 
 log = logging.getLogger(__name__)
 
@@ -39,14 +41,24 @@ class ReportPoster:
     def open(self) -> None:
         """Post what is reported from now on."""
         self._moderation.reports.on_opened.append(self.post_pending)
+        self._moderation.reports.on_settled.append(self.follow)
 
     def post_pending(self) -> None:
         """There may be cards to post."""
-        task = asyncio.create_task(self._post_all(), name="moderators' cards")
+        self._start(self._post_all())
+
+    def follow(self, report: Report, action: str, who: str) -> None:
+        """It was decided elsewhere: messages and the card say so."""
+        self._start(self._follow(report, action, who))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name="moderators' cards")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
+        if self.follow in self._moderation.reports.on_settled:
+            self._moderation.reports.on_settled.remove(self.follow)
         if self.post_pending in self._moderation.reports.on_opened:
             self._moderation.reports.on_opened.remove(self.post_pending)
         for task in self._tasks:
@@ -62,6 +74,19 @@ class ReportPoster:
                 log.warning("cards of moderators cannot be posted now (%s)", type(error).__name__)
             except Exception as error:
                 log_error("posting a moderators' card broke", error)
+
+    async def _follow(self, report: Report, action: str, who: str) -> None:
+        try:
+            job = await self._services.queue.job(report.job)
+            await carry_out(self._client, self._services, report, job, action)
+            if report.channel and report.message:
+                words, view, _ = await card_of(self._services, report, job, who)
+                channel = self._client.get_partial_messageable(int(report.channel))
+                await channel.get_partial_message(int(report.message)).edit(content=words, view=view)
+        except (*FAILURES, QueueError) as error:
+            log.warning("messages about report %d cannot follow (%s)", report.number, type(error).__name__)
+        except Exception as error:
+            log_error("following a decision broke", error)
 
     async def _post(self, report: Report) -> None:
         settings = await self._services.settings.get(report.server)

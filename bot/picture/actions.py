@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import discord
 
+from ...queue.asking import PAN, STRONG, SUBTLE, new_seed, outpainted, upscaled, varied
 from ...queue.moderation import Use
 from ...queue.records import ImageRequest, Job, largest_of
 from ...queue.store import ServerSettings
@@ -18,7 +19,6 @@ from ..text import text
 from .expressions import open_expression_form
 from .region_form import open_region
 from .remix import open_remix
-from .requests import PAN, STRONG, SUBTLE, new_seed, outpainted, upscaled, varied
 
 
 @dataclass(frozen=True, slots=True)

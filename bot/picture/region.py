@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import io
-import random
 from collections.abc import Mapping
 from typing import Any
 
 import discord
 
+from ...queue.asking import new_seed, redrawn
 from ...queue.errors import InvalidPicture
 from ...queue.moderation import Use
 from ...queue.pictures import mask
-from ...queue.records import MAX_SEED, Job, Source, image_request
+from ...queue.records import Job
 from ...queue.store import ServerSettings
 from ..errors import Refused
 from ..imagine import Order, ask, keep_bytes, unusable
@@ -106,9 +106,7 @@ async def _job_and_picture(interaction: Interaction, content: Mapping[str, Any])
 def order_of(job: Job, picture: int, content: Mapping[str, Any]) -> Order:
     """The picture again, with its part drawn anew. Raises: InvalidRequest."""
     mask_name = str(content["mask"])
-    source = Source(use="inpaint", picture=job.pictures[picture], mask=mask_name, strength=1.0)
-    given = {**job.request.model_dump(exclude={"version", "source"}), "prompt": str(content["prompt"]), "parts": ()}
-    request = image_request(**{**given, "source": source, "seed": random.randrange(MAX_SEED + 1)})
+    request = redrawn(job.request, job.pictures[picture], mask_name, str(content["prompt"]), new_seed())
     origin = (job.id, picture, "region")
     return Order(request, job.priority, origin, brought=(mask_name,), blurred=bool(content.get("blurred")))
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from ..drawer.reading import Reader
 from ..drawer.shelf import Shelf
 from ..errors import BankRefused, EngineError, TooLarge, WeightsRefused
 from ..layout import NOTHING, names_of_weights
-from . import families
+from .about import ENGINE_VERSION, about_of
 from .adapters import Adapters
 from .attached import Attached, known_adapters
 from .begin import RenderContext
@@ -45,12 +44,10 @@ from .quantised import is_quantised
 from .requests import OnProgress, RenderRequest, RenderResult, no_progress
 from .samplers import chosen, name_of
 from .schedule import slots_for
+from .trials import footprint_of
 from .usual import Usual, usual_of
 
 log = logging.getLogger(__name__)
-
-#: Raised whenever the same request may give other pixels than before.
-ENGINE_VERSION = 5
 
 
 class Engine:
@@ -162,12 +159,7 @@ class Engine:
         if isinstance(loop, Loop) and not loop.draws_latents:
             return
         drawing = loop if isinstance(loop, Jobwise) else loop.network
-        try:
-            takes = drawing.footprint()
-        except torch.OutOfMemoryError as problem:
-            raise TooLarge(
-                f"The weights in {self.weights} leave no room for pictures in the memory of {self.device}."
-            ) from problem
+        takes = footprint_of(drawing)
         footprints.keep(takes)
         self._laid = self._laid.knowing(takes)
         drawing.decoded = self._laid.decoded
@@ -178,20 +170,7 @@ class Engine:
         if self.device == "cpu" and self._precision == "bfloat16" and together and can_bfloat16():
             pipeline.unet.to(torch.bfloat16)
         self._usual = usual_of(pipeline, self.weights)
-        self._about = {
-            "model": self.weights.stem if self.weights.is_file() else self.weights.name,
-            "model_digest": found,
-            "device": self.device,
-            "upscaler": "none",
-            "sampler": name_of(pipeline.scheduler),
-            "engine": ENGINE_VERSION,
-            "precision": _precision(pipeline),
-            "torch": torch.__version__,
-            "diffusers": version("diffusers"),
-            "family": type(pipeline).__name__,
-            "native": pipeline.denoiser.size if isinstance(pipeline, DrawerPipeline) else families.native_of(pipeline),
-            **({"quantised": how} if (how := self._laid.quantised or families.quantised_by(self.weights)) else {}),
-        }
+        self._about = about_of(pipeline, self.weights, found, self.device, self._laid)
         if isinstance(pipeline, DrawerPipeline):
             self._load_drawer(pipeline)
             return
@@ -221,10 +200,7 @@ class Engine:
                 cells = network.native // network.factor
                 self._slots = slots_for(paces.get(network, network.plain, cells, cells))
         except torch.OutOfMemoryError as problem:
-            raise TooLarge(
-                f"The weights in {self.weights} leave no room for pictures in the memory of {self.device}. Use a "
-                "smaller model."
-            ) from problem
+            raise TooLarge(f"{self.weights} leaves no room for pictures on {self.device}.") from problem
         self._loop = Loop(context, paces, exact=self._exact, about=self._about)
 
     def _load_drawer(self, pipeline: DrawerPipeline) -> None:
@@ -276,9 +252,8 @@ class Engine:
 
     def describe(self) -> Mapping[str, Any]:
         """What is written into every picture's metadata: enough, with the request, to make it again."""
-        if self._about:
-            return dict(self._about)
-        return {"model": self.weights.name, "model_digest": "", "device": self.device, "engine": ENGINE_VERSION}
+        nothing = {"model": self.weights.name, "model_digest": "", "device": self.device, "engine": ENGINE_VERSION}
+        return dict(self._about or nothing)
 
     def adapters(self) -> Sequence[str]:
         """Names of the fine-tunes that may be asked for just now, in order."""
@@ -371,9 +346,3 @@ class Engine:
         """
         request = RenderRequest(prompt, tuple(seeds), steps, guidance, width, height, negative=negative)
         return list(self.draw(request, lambda progress: on_step(progress.step, progress.steps)).pictures)
-
-
-def _precision(pipeline: Any) -> str:
-    """Of the part that draws, as torch calls it."""
-    part = next((found for name in ("unet", "transformer") if (found := pipeline.components.get(name))), None)
-    return str(getattr(part, "dtype", "")).removeprefix("torch.")

@@ -21,11 +21,9 @@ from . import sources
 from .attached import Attached
 from .drawing import last_step
 from .estimates import check_drawn, decoded, estimate_of, is_black
-from .footprint import measured, peak
 from .inbox import Inbox
 from .jobs import Cancelled, Job
 from .laying import take, widen
-from .memory import Activations
 from .previews import grid_file
 from .requests import Progress, RenderRequest, RenderResult
 from .samplers import chosen, for_members, name_of, spelt
@@ -56,9 +54,9 @@ class Jobwise(Inbox):
         that the codec decodes in one go; 0: any."""
         super().__init__(clock)
         self._pipeline = pipeline
-        self._calls = Calls(pipeline)
+        self.calls = Calls(pipeline)
         self._attached = attached
-        self._device = device
+        self.device = device
         self._about = dict(about)
         self._most_pixels = most_pixels
         self.decoded = decoded
@@ -77,7 +75,7 @@ class Jobwise(Inbox):
         Raises:
             WeightsRefused: it cannot; says why.
         """
-        calls = self._calls
+        calls = self.calls
         while True:
             side = max(2 * calls.multiple, calls.native // 4 // calls.multiple * calls.multiple)
             try:
@@ -85,7 +83,7 @@ class Jobwise(Inbox):
             except torch.OutOfMemoryError as problem:
                 raise TooLarge(
                     f"{calls.kind} is loaded, but not even {side} × {side} pixels can be drawn beside it in the memory "
-                    f"of {self._device}. Use a smaller model."
+                    f"of {self.device}. Use a smaller model."
                 ) from problem
             except Exception as problem:
                 if self._wider(problem):
@@ -102,35 +100,12 @@ class Jobwise(Inbox):
 
     def _try(self, side: int, pictures: int) -> None:
         request = RenderRequest("a", tuple(range(pictures)), TRIED, 2.0, side, side)
-        pipeline, told = self._calls.told(request, request.prompt, request.seeds, (side, side), None)
+        pipeline, told = self.calls.told(request, request.prompt, request.seeds, (side, side), None)
         found = pipeline(**told).images
         if len(found) != pictures:
             raise TypeError(f"asked for {pictures} pictures it gives {len(found)}")
         if not isinstance(found[0], Image.Image):
             raise TypeError("it gives no pictures")
-
-    @torch.inference_mode()
-    def footprint(self) -> Activations:
-        """What pictures take beside the weights, measured by two small ones; see `footprint.measured`.
-
-        Raises:
-            torch.OutOfMemoryError: not even these fit.
-        """
-        calls = self._calls
-        small = max(2 * calls.multiple, calls.native // 4 // calls.multiple * calls.multiple)
-
-        def draw(side: int) -> tuple[int, int]:
-            request = RenderRequest("a", (0,), TRIED, 2.0, side, side)
-            pipeline, told = calls.told(request, request.prompt, request.seeds, (side, side), None)
-            stepped: list[int] = []
-            with peak(self._device) as found:
-                # What follows the last step is the codec's.
-                if "callback_on_step_end" in takes(pipeline):
-                    told["callback_on_step_end"] = lambda _, __, ___, tensors: stepped.append(found.lap()) or tensors
-                pipeline(**told)
-            return max((*stepped, 1) if stepped else (found.bytes,)), found.bytes
-
-        return measured(draw, small, 2 * small)
 
     def tick(self) -> bool:
         """One whole request; False where none waits."""
@@ -145,7 +120,7 @@ class Jobwise(Inbox):
         except torch.OutOfMemoryError:
             job.fail(
                 Unrenderable(
-                    f"{job.request.width} × {job.request.height} does not fit into {self._device}; ask for less."
+                    f"{job.request.width} × {job.request.height} does not fit into {self.device}; ask for less."
                 )
             )
         except BaseException as error:
@@ -167,7 +142,7 @@ class Jobwise(Inbox):
 
     @torch.inference_mode()
     def _draw(self, job: Job) -> RenderResult:
-        request, calls = job.request, self._calls
+        request, calls = job.request, self.calls
         calls.check(request)
         size = self._size(request)
         canvas = sources.canvas_of(request.source, request.width, request.height) if request.source else None
@@ -218,14 +193,14 @@ class Jobwise(Inbox):
         return RenderResult(tuple(pictures), about)
 
     def _size(self, request: RenderRequest) -> tuple[int, int]:
-        return native_size(request.width, request.height, self._calls.native, self._calls.multiple, self._most_pixels)
+        return native_size(request.width, request.height, self.calls.native, self.calls.multiple, self._most_pixels)
 
     def _wider(self, problem: Exception) -> bool:
         """Whether the pipeline said that sides have to be multiples of more than was known; then that is known."""
         found = _DIVISIBLE.search(str(problem))
-        if found is None or int(found[1]) <= self._calls.multiple:
+        if found is None or int(found[1]) <= self.calls.multiple:
             return False
-        self._calls.multiple = int(found[1])
+        self.calls.multiple = int(found[1])
         return True
 
     def _groups(
@@ -241,7 +216,7 @@ class Jobwise(Inbox):
             try:
                 made += self._together(job, prompt, left[:most], size, canvas, (len(groups), -(-len(left) // most)))
             except torch.OutOfMemoryError:
-                if self._device != "cpu":
+                if self.device != "cpu":
                     torch.cuda.empty_cache()
                 if most == 1:
                     raise
@@ -265,7 +240,7 @@ class Jobwise(Inbox):
     ) -> list[Image.Image]:
         """One call; `turn`: how many came before it, and how many are left with it."""
         request = job.request
-        pipeline, told = self._calls.told(request, prompt, seeds, size, canvas)
+        pipeline, told = self.calls.told(request, prompt, seeds, size, canvas)
         known = takes(pipeline)
         end = (
             request.steps
@@ -293,9 +268,9 @@ class Jobwise(Inbox):
             # What it was loaded with draws; something of this request it cannot.
             if job.request.sampler:
                 raise Unsupported(
-                    f"{self._calls.kind} cannot be drawn by {job.request.sampler}: {problem}", "sampler"
+                    f"{self.calls.kind} cannot be drawn by {job.request.sampler}: {problem}", "sampler"
                 ) from problem
-            raise Unrenderable(f"{self._calls.kind} cannot draw this: {type(problem).__name__}: {problem}") from problem
+            raise Unrenderable(f"{self.calls.kind} cannot draw this: {type(problem).__name__}: {problem}") from problem
         return [one if isinstance(one, Image.Image) else one[0] for one in found]
 
 

@@ -30,6 +30,7 @@ from .previews import grid_file
 from .profile import Paces
 from .requests import Progress, RenderRequest, RenderResult
 from .schedule import Pace, RowLimit
+from .trials import canonical
 
 log = logging.getLogger(__name__)
 
@@ -171,14 +172,20 @@ class Loop(Inbox):
         if free:
             return limit.rows if limit is not None else 0
         network, picture = self._context.network, pairs[0][1]
-        if not isinstance(network, Network) or network.device != "cpu":
+        if not isinstance(network, Network) or not self._tried_out:
             return knee
         lane = picture.lane
-        return network.canonical(picture.variant, (lane.height, lane.width, lane.tile, lane.chunks), rows)
+        return canonical(network, picture.variant, (lane.height, lane.width, lane.tile, lane.chunks), rows)
 
     def _padded(self, canonical: int) -> str:
         """What pictures say: on a processor all the numbers that are filled up to give the same."""
-        return "padded to what agrees" if self._context.network.device == "cpu" else f"padded to {canonical}"
+        return "padded to what agrees" if self._tried_out else f"padded to {canonical}"
+
+    @property
+    def _tried_out(self) -> bool:
+        """Whether numbers of rows that agree are looked for: in half precision on a processor."""
+        network = self._context.network
+        return isinstance(network, Network) and network.device == "cpu" and network.kind == torch.bfloat16
 
     def _advance(self, pairs: list[tuple[Job, Picture]], canonical: int) -> None:
         drawing.advance(self._context.network, [picture for _, picture in pairs], canonical)

@@ -16,11 +16,8 @@ from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 from torch import Tensor
 
 from . import families
-from .canonical import agreeing, filled_to
 from .exact import circular, padded, rows_apart
-from .footprint import measured, peak
 from .laying import take
-from .memory import Activations
 from .program import MOST, Program
 from .samplers import Samplers
 from .wording import chunks, cut_tokens, plain_text, weighted
@@ -76,7 +73,8 @@ class Network:
         #: The plain U-Net compiled, where that is wanted and was found to be of use.
         self.program: Program | None = None
         self._words: OrderedDict[tuple[str, str, int], Words] = OrderedDict()
-        self._counts: dict[tuple[int, int, bool, int], tuple[int, ...]] = {}
+        #: Numbers of rows that agree, by shape; see `trials.canonical`.
+        self.counts: dict[tuple[int, int, bool, int], tuple[int, ...]] = {}
 
     @property
     def exact_rows(self) -> bool:
@@ -99,25 +97,6 @@ class Network:
         if program is None or variant is not self.plain or tile or canonical > MOST:
             return None
         return program if program.fits(height, width) else None
-
-    def canonical(self, variant: Variant, lane: tuple[int, int, bool, int], rows: int) -> int:
-        """How many rows a pass of `rows` is filled up to, so that no bit tells how many they were; tried out once.
-
-        For half precision on a processor. `lane`: height and width of the latents, whether edges fit together, chunks.
-        """
-        height, width, tile, chunks = lane
-        if lane not in self._counts:
-            words = [self.encode_prompt(variant, text, chunks) for text in ("a", "")]
-
-            def run(count: int, place: int) -> Tensor:
-                draw = [torch.Generator().manual_seed(0 if k == place else 100 * count + k + 1) for k in range(count)]
-                samples = torch.stack([torch.randn(self.channels, height, width, generator=each) for each in draw])
-                times = torch.tensor([500.0 if k == place else 37.0 * (k % 20) + 11 for k in range(count)])
-                texts = [words[k != place] for k in range(count)]
-                return self.forward(variant, samples, times, texts, tile=tile)[place]
-
-            self._counts[lane] = agreeing(run)
-        return filled_to(rows, self._counts[lane])
 
     # Words
 
@@ -318,24 +297,6 @@ class Network:
     def tiles(self, height: int, width: int) -> bool:
         """Whether latents of this size are decoded in tiles; the codec is told."""
         return bool(take(self.vae, height * width * self.factor**2, 1, self.decoded))
-
-    @torch.inference_mode()
-    def footprint(self) -> Activations:
-        """What pictures take beside the weights, measured by two small ones; see `footprint.measured`."""
-        multiple = 2 ** (len(self.plain.unet.config.block_out_channels) - 1) * self.factor
-        small = max(2 * multiple, self.native // 4 // multiple * multiple)
-        words = self.encode_prompt(self.plain, "")
-
-        def draw(side: int) -> tuple[int, int]:
-            cells = side // self.factor
-            samples = torch.zeros(2, self.channels, cells, cells, device=self.device)
-            with peak(self.device) as found:
-                self.forward(self.plain, samples, torch.full((2,), 500.0, device=self.device), [words] * 2)
-                stepped = found.lap()
-                self._decoded(samples[:1], tile=False)
-            return stepped, found.bytes
-
-        return measured(draw, small, 2 * small)
 
     def _measured(self) -> tuple[Tensor, Tensor] | None:
         """Mean and deviation of each channel, (1, C, 1, 1), where the codec tells them (Playground 2.5)."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from ..dispatch import Dispatcher, Intake, JobMemory
 from ..errors import UnknownJob
 from ..nats import EmbeddedServer, NatsControl
 from ..options import QueueOptions
-from ..records import Job, JobState, Limits, Standing, Usual, WorkerInfo, of_roles, parse_roles, usual_of
+from ..records import Entry, Job, JobState, Limits, Standing, Usual, WorkerInfo, of_roles, parse_roles, usual_of
 from ..store import Database, JobTable
 from .health import Health
 from .room import Room
@@ -72,6 +72,14 @@ class Operations:
     def paused_servers(self) -> frozenset[str]:
         """Servers whose jobs wait by a moderator's wish."""
         return frozenset(self._line.paused_servers)
+
+    def lined_up(self, limit: int) -> Sequence[Entry]:
+        """The jobs that wait, in the order in which they would be sent; at most `limit`."""
+        return self._line.lined_up(limit)
+
+    def with_workers(self) -> Mapping[str, str | None]:
+        """The jobs that are out, each with the group of workers that it was sent to."""
+        return dict(self._line.out)
 
     def server_counts(self, server: str) -> tuple[int, int]:
         """Jobs of one server that wait, and that are with workers."""

@@ -41,7 +41,7 @@ from ..records import (
     parse_roles,
     work,
 )
-from ..store import Database, JobTable, MemberStore, ServerSettingsStore, Ticket
+from ..store import Database, GalleryStore, JobTable, MemberStore, ServerSettingsStore, Statistics, Ticket
 from ..tasks import end, for_ever
 from .alike import Alike
 from .housekeeping import Housekeeping
@@ -97,6 +97,8 @@ class Queue(Operations):
         self.credentials = credentials
         self.server_settings = ServerSettingsStore(database)
         self.members = MemberStore(database)
+        self.gallery = GalleryStore(database)
+        self.statistics = Statistics(database)
         self.moderation = Moderation(database, self.server_settings, moderation or ModerationOptions(), self.meters)
         self.showing = Showing(table, self.moderation, pictures, self.server_settings)
         self.privacy = Privacy(database, pictures, self.members, self.moderation.options, self.showing)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from ..records import Entry, Limits, Needs, Standing, day
 from .fair import Ahead, FairQueue
@@ -95,6 +96,10 @@ class WaitingLine:
     def ahead(self, job: str) -> Ahead | None:
         """None when it does not wait."""
         return self.queue.ahead(job) if job in self.queue else None
+
+    def lined_up(self, limit: int) -> list[Entry]:
+        """What waits, the next first; at most `limit`."""
+        return list(islice(self.queue.order(), limit))
 
     def needs(self, job: str) -> Needs | None:
         entry = self.queue.get(job)

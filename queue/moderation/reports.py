@@ -44,6 +44,8 @@ class Reports:
         self._database = database
         #: Called when a report was opened: there is a card to be posted.
         self.on_opened: list[Callable[[], None]] = []
+        #: Called with what was decided outside Discord, its action and who did it: messages have to follow.
+        self.on_settled: list[Callable[[Report, str, str], None]] = []
 
     async def file(self, server: str, job: str, kind: Kind, who: str, reason: str = "") -> tuple[Report, bool]:
         """Open a report; gives the one that is open for this job already, and whether a new one was made."""
@@ -79,6 +81,17 @@ class Reports:
         where = (REPORTS.c.job == job, REPORTS.c.kind == "report", REPORTS.c.state == "open")
         query = select(REPORTS.c.number).where(*where).limit(1)
         return await self._database.view(lambda connection: connection.execute(query).first()) is not None
+
+    async def latest(self, limit: int) -> list[Report]:
+        """Those that wait for a decision, oldest first, and then the last decided ones that can be taken back."""
+        waiting = select(REPORTS).where(REPORTS.c.state == "open").order_by(REPORTS.c.number).limit(limit)
+        decided = select(REPORTS).where(REPORTS.c.state.in_(("hidden", "deleted", "banned")))
+        decided = decided.order_by(REPORTS.c.changed.desc()).limit(limit)
+
+        def work(connection: Connection) -> list[Report]:
+            return [Report(*row) for query in (waiting, decided) for row in connection.execute(query)]
+
+        return await self._database.view(work)
 
     async def posted(self, number: int, channel: int, message: int) -> None:
         """The card is there."""

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
-from structlog.contextvars import bound_contextvars
+#: The job that is at work in this task, and in tasks that it starts; empty: none. app/logs.py reads it for each line.
+#: Of its own, since structlog's context takes ten times as long to bind, four times for each job.
+JOB: ContextVar[str] = ContextVar("daguerre_job", default="")
 
 
-def about_job(job_id: str) -> AbstractContextManager[None]:
+@contextmanager
+def about_job(job_id: str) -> Generator[None]:
     """Every line that is logged inside, by whatever it calls and by tasks that it starts, names this job."""
-    return bound_contextvars(job=job_id)
+    token = JOB.set(job_id)
+    try:
+        yield
+    finally:
+        JOB.reset(token)

@@ -94,6 +94,12 @@ def size_of(data: bytes) -> tuple[int, int]:
         return picture.size
 
 
+def measured(data: bytes) -> tuple[int, int]:
+    """Width and height of a file that somebody sent, by its head alone. Raises: InvalidPicture."""
+    with _Readable(), _opened(data) as picture:
+        return picture.size
+
+
 def _opened(data: bytes) -> Image.Image:
     """The first picture of a file, not decoded yet and sure to fit into memory."""
     if len(data) > MAX_UPLOAD:
@@ -202,7 +208,10 @@ class _Readable:
                 raise InvalidPicture("no_picture", f"this is none of {', '.join(FORMATS)}") from None
             case Image.DecompressionBombError() | Image.DecompressionBombWarning():
                 raise _too_many("too many") from None
-            case OSError() | SyntaxError() | ValueError() | EOFError() | IndexError() | KeyError():
+            case InvalidPicture() | MemoryError():
+                pass
+            case Exception():
+                # Decoders tell of damage in whatever way they like: AVIF by RuntimeError, others by their parser's.
                 raise InvalidPicture("damaged", f"the picture cannot be read: {type(error).__name__}") from None
             case _:
                 pass

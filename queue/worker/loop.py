@@ -74,10 +74,15 @@ class Worker:
         #: (job, generation) of jobs whose outcome is stored.
         self._finished: OrderedDict[tuple[str, int], None] = OrderedDict()
         self._free = asyncio.Semaphore(settings.slots)
+        self._drain_seconds = settings.drain_seconds
         self._meters, self._spans = settings.meters, settings.spans
         self._meters.slots.set(settings.slots)
         self._meters.running.set_function(lambda: len(self._running))
         self._meters.connected.set_function(lambda: float(self.connected))
+
+    def hurry(self, seconds: float) -> None:
+        """Let running jobs go on for so long at most, once told to stop."""
+        self._drain_seconds = min(self._drain_seconds, seconds)
 
     @property
     def connected(self) -> bool:
@@ -322,8 +327,8 @@ class Worker:
                     unbegun = Running(delivery=delivery, attempt=delivery.attempt)
                     await self._finish(unbegun, outcome_of(unbegun, "returned"))
         if self._tasks:
-            log.info("stopping: %d running jobs may take %.0f s", len(self._tasks), self._settings.drain_seconds)
-            await asyncio.wait(self._tasks, timeout=self._settings.drain_seconds)
+            log.info("stopping: %d running jobs may take %.0f s", len(self._tasks), self._drain_seconds)
+            await asyncio.wait(self._tasks, timeout=self._drain_seconds)
         if not self._tasks:
             return
         for running in self._running.values():

@@ -69,7 +69,7 @@ def test_weights_that_cannot_draw_are_bad(tmp_path: Path) -> None:
     unet = folder / "unet" / "config.json"
     unet.write_text(json.dumps(json.loads(unet.read_text()) | {"in_channels": 9}))
     found = doctor.weights(here)
-    assert (found.level, "inpainting model" in found.text) == ("bad", True)
+    assert (found.level, "inpainting model" in found.text) == ("fail", True)
 
 
 @pytest.mark.parametrize(

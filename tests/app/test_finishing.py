@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -145,6 +146,7 @@ def test_every_picture_is_judged_before_it_is_labelled() -> None:
     pictures = [Image.new("RGBA", (64, 64), (255, 0, 0, 0)), Image.new("RGB", (64, 64), (0, 0, 9))]
     request = image_request(prompt="a", seed=1, count=2, label=True)
     _, found = Finisher(judge=judge).finish(pictures, request, job=JOB, model="m")
+    assert found.pop("pixels")
     assert found == {"scores": [0.1235, 0.1235]}
     assert [each.getpixel((0, 0)) for each in seen] == [(255, 255, 255), (0, 0, 9)]
 
@@ -205,4 +207,17 @@ def test_the_command_line_tells_ours_from_others(finisher: Finisher, tmp_path: P
 def test_findings_travel_as_json(finisher: Finisher) -> None:
     """They go through NATS and the job table."""
     _, found = finisher.finish([drawn(3, 256)], ASKED, job=JOB, model="m")
-    assert json.loads(json.dumps(found)) == {"watermarked": [True]}
+    told = json.loads(json.dumps(found))
+    assert re.fullmatch("[0-9a-f]{32}", *told.pop("pixels"))
+    assert told == {"watermarked": [True]}
+
+
+def test_the_same_pixels_have_the_same_digest_whatever_job_drew_them(finisher: Finisher) -> None:
+    """By this the studio proves that a picture was drawn again: watermarks differ from job to job, digests do not."""
+    files, found = zip(
+        *(finisher.finish([drawn(3, 256)], ASKED, job=job, model="m") for job in (JOB, "f" * 32)), strict=True
+    )
+    assert files[0] != files[1]
+    assert found[0]["pixels"] == found[1]["pixels"]
+    _, other = finisher.finish([drawn(4, 256)], ASKED, job=JOB, model="m")
+    assert other["pixels"] != found[0]["pixels"]

@@ -14,7 +14,8 @@ from standin.driver import StandIn
 from standin.tracks import InteractionRecord
 from standin.world import Channel, Member, Upload
 
-from daguerre.bot.imagine.wishes import Beginning, like, orders
+from daguerre.bot.imagine.wishes import orders
+from daguerre.queue.asking import Beginning, like
 from daguerre.queue.control.queue import Queue
 from daguerre.queue.prompt.grammar import MalformedPrompt, Wish, parse, say
 from daguerre.queue.records.jobs import Job

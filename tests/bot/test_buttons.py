@@ -14,10 +14,10 @@ from standin.permissions import bits
 from standin.tracks import InteractionRecord
 from standin.world import Channel, Member, Upload
 
-from daguerre.bot.errors import Refused
 from daguerre.bot.message.keys import EMOJI, more_rows
-from daguerre.bot.picture.requests import outpainted, upscaled, varied
+from daguerre.queue.asking import outpainted, upscaled, varied
 from daguerre.queue.control.queue import Queue
+from daguerre.queue.errors import AsLargeAsCanBe
 from daguerre.queue.records.jobs import Job
 from daguerre.queue.records.requests import ImageRequest, Source, image_request
 from daguerre.queue.records.usual import Usual
@@ -138,7 +138,7 @@ def test_a_picture_grows_as_far_as_the_models_here_draw(
     """Twice, up to 2048 pixels a side where they may be asked for, always in its own shape; else 1024 as ever."""
     request = image_request(prompt="a cat", seed=5, width=size[0], height=size[1])
     if larger is None:
-        with pytest.raises(Refused):
+        with pytest.raises(AsLargeAsCanBe):
             upscaled(request, "p", 0, most)
         return
     made = upscaled(request, "p", 0, most)

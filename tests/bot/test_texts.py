@@ -42,13 +42,21 @@ def _calls() -> list[ast.Call]:
 
 
 def _literals() -> set[str]:
-    """Every string constant in the bot's source."""
+    """Every string constant in the source of the bot, and of what the studio and it say alike."""
+    others = (*(BOT.parent / "queue/asking").glob("*.py"), *(BOT.parent / "web").glob("*.py"))
     return {
         node.value
-        for path in BOT.rglob("*.py")
+        for path in (*BOT.rglob("*.py"), *others)
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
+
+
+def _in_pages() -> set[str]:
+    """The codes that the studio's templates and scripts ask for."""
+    web = BOT.parent / "web"
+    files = [*web.glob("templates/*.html"), *web.glob("static/*.js")]
+    return {code for file in files for code in re.findall(r"""["'`](studio[\w.]*)["'`]""", file.read_text("utf-8"))}
 
 
 def _asked() -> set[str]:
@@ -136,13 +144,19 @@ def _composed() -> set[str]:
         *(f"album.{kind}{end}" for kind in ("history", "favourites") for end in ("", ".none")),
         *(f"shown.{why}" for why in get_args(Why) if why),
         *(f"prefer.{word}" for word in ("nothing", "yes", "no")),
+        *(f"studio.{page}" for page in ("ask", "gallery", "operate")),
+        *(f"studio.gallery.{name}" for name in ("server", "member", "style", "model")),
+        *(f"studio.operate.{span}" for span in ("hour", "day", "week")),
+        *(f"studio.operate.kind.{kind}" for kind in ("report", "review", "appeal")),
+        *(f"studio.operate.chart.{name}" for name in ("jobs", "asked", "drawn", "broken", "waited", "seconds")),
     }
 
 
 def test_no_text_is_left_over() -> None:
     """A text that nothing asks for is never seen, and is translated for nothing."""
     assert _composed() <= codes()
-    unused = {code for code in codes() - _literals() - _composed() if not code.startswith(COMPOSED)}
+    assert {code for code in _in_pages() if not code.endswith(".")} <= codes()
+    unused = {code for code in codes() - _literals() - _composed() - _in_pages() if not code.startswith(COMPOSED)}
     assert unused == set()
 
 

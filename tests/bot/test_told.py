@@ -180,7 +180,7 @@ def _older(job: str) -> Any:
 
 def test_the_weight_of_a_picture_can_be_said_again() -> None:
     """Of one that was sent; a variation has none, and 1 is what is usual."""
-    from daguerre.bot.imagine.wishes import said_again
+    from daguerre.queue.asking import said_again
 
     def weight(source: Source) -> float | None:
         return said_again(image_request(prompt="x", seed=1, source=source), ServerSettings()).image_weight

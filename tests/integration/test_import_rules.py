@@ -54,6 +54,7 @@ FEATURES = {
         "prompt": {"records"},
         "store": {"records"},
         "pictures": {"records", "store"},
+        "asking": {"prompt", "records", "store"},
         "dispatch": {"observe", "options", "pictures", "records", "store"},
         "nats": {"records"},
         "moderation": {"observe", "pictures", "prompt", "records", "store"},
@@ -61,7 +62,7 @@ FEATURES = {
         "control": {"dispatch", "moderation", "nats", "observe", "options", "pictures", "records", "store"},
     },
 }
-EVERYBODYS = {"discord_internals", "error_log", "errors", "faults", "logs", "tasks"}
+EVERYBODYS = {"discord_internals", "error_log", "errors", "faults", "logs", "tasks", "texts"}
 #: Folders that only those who build data, train and evaluate have the packages for.
 TRAINS = {"data", "training", "finetune", "evaluation"}
 #: Files that stand on those; everything else serves.

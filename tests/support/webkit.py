@@ -12,11 +12,13 @@ from typing import Any
 from aiohttp.test_utils import TestClient, TestServer
 from PIL import Image
 
+from daguerre.bot.text import LOCALES
 from daguerre.queue.control.queue import Queue
 from daguerre.queue.errors import RenderRefused
 from daguerre.queue.prompt.vocabulary import Vocabulary
 from daguerre.queue.records.jobs import Rendered
 from daguerre.queue.records.requests import ImageRequest
+from daguerre.queue.texts import Texts
 from daguerre.queue.worker.loop import Worker
 from daguerre.queue.worker.settings import JobContext, WorkerSettings
 from daguerre.web.options import WebOptions
@@ -28,7 +30,10 @@ Paint = Callable[[ImageRequest, JobContext], Awaitable[Rendered]]
 
 @asynccontextmanager
 async def api(queue: Queue, vocabulary: Vocabulary | None = None) -> AsyncIterator[Client]:
-    app = make_app(queue, WebOptions(max_body_bytes=2_048), vocabulary=vocabulary, about=lambda: {"bot": "off"})
+    app = make_app(
+        queue, WebOptions(max_body_bytes=2_048), texts=Texts(LOCALES), vocabulary=vocabulary,
+        about=lambda: {"bot": "off"},
+    )  # fmt: skip
     async with TestClient(TestServer(app)) as client:
         yield client
 

@@ -18,11 +18,13 @@ from hypothesis import strategies as st
 from webkit import Client, api
 
 from daguerre.app.machine import listen
+from daguerre.bot.text import LOCALES
 from daguerre.queue.control.queue import Queue
 from daguerre.queue.control.service import open_queue
 from daguerre.queue.errors import QueueFull
 from daguerre.queue.options import QueueOptions
 from daguerre.queue.records.requests import image_request
+from daguerre.queue.texts import Texts
 from daguerre.web import connections
 from daguerre.web.connections import Doors, origin_of, serve_app
 from daguerre.web.guard import may_use_api
@@ -49,7 +51,7 @@ async def served(queue: Queue, **options: Any) -> AsyncIterator[int]:
     """The API as `daguerre serve` serves it; gives its port."""
     settings = WebOptions(port=0, **options)
     with listen(settings) as listener:
-        async with serve_app(make_app(queue, settings), listener, settings):
+        async with serve_app(make_app(queue, settings, texts=Texts(LOCALES)), listener, settings):
             yield listener.getsockname()[1]
 
 
@@ -137,7 +139,7 @@ async def test_a_stream_of_events_is_not_idle(queue: Queue, monkeypatch: pytest.
 
 async def test_a_body_that_does_not_come_is_given_up(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     """A head without its body is answered 408 in the end."""
-    monkeypatch.setattr("daguerre.web.server.BODY_SECONDS", 0.3)
+    monkeypatch.setattr("daguerre.web.reading.BODY_SECONDS", 0.3)
     async with served(queue) as port:
         head = b"POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
         answer = await said(port, head + b"Content-Type: application/json\r\nContent-Length: 20\r\n\r\n{")

@@ -10,9 +10,11 @@ from aiohttp.test_utils import TestClient, TestServer
 from queuekit import until
 from webkit import api, worker
 
+from daguerre.bot.text import LOCALES
 from daguerre.queue.control.queue import Queue
 from daguerre.queue.control.service import open_queue
 from daguerre.queue.options import QueueOptions
+from daguerre.queue.texts import Texts
 from daguerre.web.operator import lacking_of
 from daguerre.web.options import WebOptions
 from daguerre.web.server import make_app
@@ -26,7 +28,7 @@ async def queue(tmp_path: Path) -> AsyncIterator[Queue]:
 
 async def test_metrics_can_be_read_by_prometheus(queue: Queue, tmp_path: Path) -> None:
     """Its text format; jobs by state, workers and their slots, what of the queue works, room on the disk."""
-    app = make_app(queue, WebOptions(), data_dir=tmp_path)
+    app = make_app(queue, WebOptions(), texts=Texts(LOCALES), data_dir=tmp_path)
     async with worker(queue, slots=3), TestClient(TestServer(app)) as client:
         await client.post("/api/v1/jobs", json={"prompt": "a red apple", "size": 64})
         job = (await (await client.post("/api/v1/jobs", json={"prompt": "a", "size": 64})).json())["id"]
@@ -61,10 +63,13 @@ async def test_ready_means_that_a_picture_can_be_drawn(queue: Queue) -> None:
 
 
 async def test_figures_are_for_this_machine_unless_it_is_opened(queue: Queue) -> None:
-    """A browser that was led here, and a stranger, get no figures; whom [web] allowed_hosts names does."""
-    async with TestClient(TestServer(make_app(queue, WebOptions()))) as client:
+    """A browser that was led here, and a stranger, get no figures; whom [web] allowed_hosts names does by the token."""
+    async with TestClient(TestServer(make_app(queue, WebOptions(), texts=Texts(LOCALES)))) as client:
         refused = await client.get("/metrics", headers={"Host": "evil.example"})
         assert (refused.status, (await refused.json())["error"]) == (403, "foreign_host")
     opened = WebOptions(allowed_hosts=("metrics.lan",))
-    async with TestClient(TestServer(make_app(queue, opened))) as client:
-        assert (await client.get("/metrics", headers={"Host": "metrics.lan"})).status == 200
+    async with TestClient(TestServer(make_app(queue, opened, texts=Texts(LOCALES), token="t"))) as client:
+        headers = {"Host": "metrics.lan"}
+        assert (await client.get("/metrics", headers=headers)).status == 401
+        headers["Authorization"] = "Bearer t"
+        assert (await client.get("/metrics", headers=headers)).status == 200

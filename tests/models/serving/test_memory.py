@@ -274,8 +274,7 @@ def test_activations_are_measured_once_and_kept(write: Any, tmp_path: Path, monk
     (known,) = json.loads((tmp_path / "memory.json").read_text()).values()
     assert known["decoded"] >= memory.BYTES_PER_PIXEL_DECODED / 4
     monkeypatch.setattr("daguerre.models.serving.footprint.measured", lambda *_: pytest.fail("measured again"))
-    monkeypatch.setattr("daguerre.models.serving.jobwise.measured", lambda *_: pytest.fail("measured again"))
-    monkeypatch.setattr("daguerre.models.serving.network.measured", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr("daguerre.models.serving.trials.measured", lambda *_: pytest.fail("measured again"))
     second = loaded(folder, GIB, profile=tmp_path / "paces.json")
     assert replace(second.laid, bytes=first.laid.bytes) == first.laid
     assert second.laid.bytes < first.laid.bytes

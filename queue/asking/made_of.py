@@ -1,12 +1,12 @@
-"""Requests made of a picture: varied, drawn on beyond its edges, enlarged. Pure but for `new_seed`."""
+"""Requests made of a picture: varied, drawn on beyond its edges, enlarged, redrawn in part. Pure but for `new_seed`."""
 
 from __future__ import annotations
 
 import random
 from math import gcd
 
-from ...queue.records import EVERY_SIDE, LONGEST_SIDE, MAX_SEED, ImageRequest, Source
-from ..errors import Refused
+from ..errors import AsLargeAsCanBe
+from ..records import EVERY_SIDE, LONGEST_SIDE, MAX_SEED, ImageRequest, Source, image_request
 
 #: Share of noise that a variation adds.
 SUBTLE, STRONG = 0.35, 0.7
@@ -59,7 +59,7 @@ def upscaled(request: ImageRequest, picture: str, index: int, most: int = 0) -> 
     """The same picture, twice as large, or as large as can be; `most` as of `outpainted`.
 
     Raises:
-        Refused: it is as large as can be.
+        AsLargeAsCanBe: it is.
     """
     width, height = request.width, request.height
     # Sizes of exactly this shape: nothing is cut off.
@@ -75,11 +75,22 @@ def upscaled(request: ImageRequest, picture: str, index: int, most: int = 0) -> 
         None,
     )
     if larger is None:
-        raise Refused("button.largest", limit=max(width, height))
+        raise AsLargeAsCanBe(max(width, height))
     # Nothing is added to it, so nothing is redrawn: the worker's upscaler makes it larger.
     kept = Source(use="vary", picture=picture, strength=0.0, seed=layout_seed(request, index))
     changes = {"seed": request.seeds[index], "count": 1, "width": larger[0], "height": larger[1], "source": kept}
     return request.model_copy(update=changes)
+
+
+def redrawn(request: ImageRequest, picture: str, mask: str, prompt: str, seed: int) -> ImageRequest:
+    """The picture of that name with what is white in the mask drawn anew from other words.
+
+    Raises:
+        InvalidRequest: the prompt is empty or too long.
+    """
+    source = Source(use="inpaint", picture=picture, mask=mask, strength=1.0)
+    given = {**request.model_dump(exclude={"version", "source"}), "prompt": prompt, "parts": ()}
+    return image_request(**{**given, "source": source, "seed": seed})
 
 
 def _side(pixels: float) -> int:
