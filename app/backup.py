@@ -128,6 +128,10 @@ def _left_out(configuration: Configuration, place: Place) -> Iterator[str]:
         yield "the pictures: [queue] pictures_url keeps them elsewhere; back them up there"
     if place.adapters is None and configuration.settings.render.adapters:
         yield f"adapters: {configuration.settings.render.adapters} is not in the data folder"
+    render = configuration.settings.render
+    for name, folder in (("embeddings", render.embeddings), ("ControlNets", render.controlnets)):
+        if folder and (configuration.folder / Path(folder).expanduser()).is_dir():
+            yield f"{name}: {folder} is a copy of what others publish"
     ours = {*MADE_AGAIN, "pictures", *(each.parts[0] for each in place.kept)}
     ours |= {path.name for path in (place.pictures, Path(place.database.database or "")) if path is not None}
     for entry in _entries(place.data):

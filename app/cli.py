@@ -77,6 +77,7 @@ def imagine(
     guidance: Annotated[float | None, typer.Option(help="How closely to follow the prompt; 1 is freely.")] = None,
     size: Annotated[int | None, typer.Option(help="Side in pixels; the model's own if left out.")] = None,
     negative: Annotated[str, typer.Option(help="What it should not show.")] = "",
+    model: Annotated[str, typer.Option(help="Who draws it; `daguerre models` lists them.")] = "",
     svg: Annotated[bool, typer.Option("--svg", help="Write an SVG beside each picture, too.")] = False,
     server: Annotated[bool, typer.Option("--server", help="Have a running `daguerre serve` render it.")] = False,
     address: Annotated[
@@ -92,7 +93,7 @@ def imagine(
     from .imagine_server import imagine_on_server
     from .machine import read_address
 
-    wish = Wish(prompt, out, negative, count, seed, steps, guidance, size, svg)
+    wish = Wish(prompt, out, negative, count, seed, steps, guidance, size, model, svg)
     console = Console(stderr=True)
     if server or address:
         url = address.rstrip("/") or read_address(configuration.data_dir, configuration.settings.web)
@@ -102,6 +103,27 @@ def imagine(
         files = imagine(configuration, wish, console)
     for file in files:
         typer.echo(file)
+
+
+@app.command()
+def models(
+    server: Annotated[bool, typer.Option("--server", help="Those of a running `daguerre serve`'s workers.")] = False,
+    address: Annotated[
+        str, typer.Option(metavar="URL", help="Where that serve answers; this machine's own if left out.")
+    ] = "",
+    config: ConfigFile = None,
+) -> None:
+    """List the models that --model may name: of these settings, or of the workers that are connected."""
+    configuration = _start(config, level="error")
+    from .listing import of_server, of_settings
+    from .machine import read_address
+
+    if server or address:
+        url = address.rstrip("/") or read_address(configuration.data_dir, configuration.settings.web)
+        lines = _run(of_server(url))
+    else:
+        lines = of_settings(configuration)
+    typer.echo("\n".join(lines))
 
 
 @app.command()

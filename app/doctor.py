@@ -41,20 +41,22 @@ async def examine(configuration: Configuration) -> AsyncIterator[Finding]:
     async for finding in look_at_discord(configuration.settings.discord, secret.get_secret_value() if secret else None):
         yield finding
     yield device(await asyncio.to_thread(gpus))
-    yield weights(configuration)
-    for finding in await asyncio.to_thread(drawings, configuration):
-        yield finding
+    for name in configuration.models:
+        yield weights(configuration, name)
+    every = list(configuration.models) if configuration.settings.render.devices else [""]
+    for model in every:
+        for finding in await asyncio.to_thread(drawings, configuration, model):
+            yield finding
 
 
-def weights(configuration: Configuration) -> Finding:
+def weights(configuration: Configuration, name: str = "") -> Finding:
+    path = configuration.models[name] if name else configuration.weights
     try:
-        check_weights(configuration.weights)
+        check_weights(path)
     except AppError as error:
         return Finding("fail", "weights", str(error))
-    place = configuration.weights
-    files = [place] if place.is_file() else [file for file in place.rglob("*") if file.is_file()]
-    size = sum(file.stat().st_size for file in files)
-    return Finding("ok", "weights", f"{configuration.weights}, {size / 2**20:.0f} MB")
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return Finding("ok", "weights", f"{path}, {sum(file.stat().st_size for file in files) / 2**20:.0f} MB")
 
 
 async def api(configuration: Configuration) -> Finding:
@@ -94,14 +96,15 @@ def token(configuration: Configuration) -> Finding:
     )
 
 
-def drawings(configuration: Configuration) -> list[Finding]:
+def drawings(configuration: Configuration, name: str = "") -> list[Finding]:
     """One small picture, drawn as a worker draws: in this environment, with these settings; and what the model is."""
     if not configuration.settings.render.devices:
         told = "[render] devices is empty: nothing is drawn here, workers elsewhere dial in"
         return [Finding("warn", "drawing", told)]
-    trial = try_drawing(configuration.file)
+    trial = try_drawing(configuration.file, name)
     if isinstance(trial, str):
-        return [Finding("fail", "drawing", trial)]
+        named = f"{name}: " if len(configuration.models) > 1 else ""
+        return [Finding("fail", "drawing", named + trial)]
     model = Finding("ok", "model", f"{trial.understood}; sha256 {trial.digest}")
     told = (
         f"a small picture in {trial.drawing:.2f} s on {trial.device}, after {trial.loading:.1f} s of loading; "

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from ..models.errors import EngineError, Unrenderable
 from ..queue.errors import InvalidRequest
-from ..queue.prompt import MalformedPrompt, Vocabulary, fields, parse, unknown_name
+from ..queue.prompt import MalformedPrompt, UnknownName, Vocabulary, fields, parse, unknown_name
 from ..queue.prompt import Wish as Typed
 from ..queue.records import ANY_MODEL, MAX_SEED, ImageRequest, Usual, image_request
 from ..web.problems import beyond_one_job, explain, failure, malformed, unknown_words
@@ -37,6 +37,7 @@ class Wish:
     steps: int | None = None
     guidance: float | None = None
     size: int | None = None
+    model: str = ""
     svg: bool = False
 
     def request(self, usual: Usual = ANY_MODEL, seed: int | None = None) -> ImageRequest:
@@ -55,6 +56,8 @@ class Wish:
             raise Refused(why)
         # An option wins over a flag in the prompt.
         size = usual.size if self.size is None else self.size
+        if typed.control:
+            raise Refused("--control needs a picture, which the command line cannot send: ask on Discord")
         meant = fields(typed, size=size, steps=usual.steps, guidance=usual.guidance)
         meant["seed"] = typed.seed if typed.seed is not None else random.randint(0, MAX_SEED) if seed is None else seed
         try:
@@ -75,6 +78,7 @@ class Wish:
             "seed": self.seed,
             "steps": self.steps,
             "guidance": self.guidance,
+            "model": self.model or None,
             "svg": self.svg or None,
         }
         return {name: value for name, value in options.items() if value is not None}
@@ -115,6 +119,18 @@ def check_words(vocabulary: Vocabulary | None, prompt: str, console: Console) ->
         console.print(f"the model does not know “{unknown.word}”{hint}", style="yellow", markup=False, highlight=False)
 
 
+def model_of(configuration: Configuration, name: str) -> str:
+    """The model of the settings that draws here; the first where none is named.
+
+    Raises:
+        Refused: there is none of that name; names those that there are.
+    """
+    known = tuple(configuration.models)
+    if name and name not in known:
+        raise Refused(unknown_here(UnknownName("model", name, known)).message)
+    return name or known[0]
+
+
 def imagine(configuration: Configuration, wish: Wish, console: Console) -> Sequence[Path]:
     """Render here and write the files; gives their names.
 
@@ -124,8 +140,10 @@ def imagine(configuration: Configuration, wish: Wish, console: Console) -> Seque
     request = wish.request()
     files = output_files(wish.out, request.count)
     check_writable(files)
-    check_weights(configuration.weights)
-    vocabulary = load_words(configuration.weights)
+    model = model_of(configuration, request.model)
+    weights = configuration.models[model]
+    check_weights(weights)
+    vocabulary = load_words(weights)
     if (name := unknown_name(request, vocabulary, ())) is not None:
         raise Refused(unknown_here(name).message)
     check_words(vocabulary, request.prompt, console)
@@ -135,7 +153,7 @@ def imagine(configuration: Configuration, wish: Wish, console: Console) -> Seque
     finisher = load_finisher(configuration, judged=False)
     with progress_bar(console) as bar:
         task = bar.add_task("loading the model", total=None)
-        engine = load_engine(configuration, device)
+        engine = load_engine(configuration, device, model=model)
         # Only now it is known what the model is made for.
         request = wish.request(usual_for(engine), request.seed)
         bar.update(task, description="rendering", total=request.steps)

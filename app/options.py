@@ -6,9 +6,14 @@ in config.toml.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+#: Longest name of a model; requests take no longer one.
+LONGEST_NAME = 100
 
 
 class RenderOptions(BaseModel):
@@ -20,6 +25,24 @@ class RenderOptions(BaseModel):
         default="models/weights/first-light",
         min_length=1,
         description="Folder of the diffusion pipeline; a relative path counts from the folder of this file.",
+    )
+    models: tuple[str, ...] = Field(
+        default=(),
+        max_length=32,
+        description=(
+            "More models that prompts may ask for by --model, each a folder or a .safetensors file; "
+            '"turbo = /srv/models/sdxl-turbo" gives one a name, which is otherwise that of its folder or file. What '
+            "names no model is drawn by the one of weights. Workers load what is asked for, one at a time."
+        ),
+    )
+    keep_gigabytes: float = Field(
+        default=8.0,
+        ge=0.0,
+        le=4096.0,
+        description=(
+            "Memory in gigabytes that models may take which are loaded and do not draw just now, in each worker "
+            "process; the ones used last stay. 0: a model is read from the disk whenever it has its turn."
+        ),
     )
     devices: tuple[str, ...] = Field(
         default=("auto",),
@@ -52,6 +75,28 @@ class RenderOptions(BaseModel):
         description=(
             "Folder of LoRA adapters that prompts may ask for by name, one folder or .safetensors file each; a "
             "relative path counts from the folder of this file."
+        ),
+    )
+    triggers: tuple[str, ...] = Field(
+        default=(),
+        max_length=200,
+        description=(
+            'Words that adapters listen to, which /info lists: "ink = ink drawing". What is not named here is read '
+            "from the adapters' own files, where those tell it."
+        ),
+    )
+    embeddings: str = Field(
+        default="models/embeddings",
+        description=(
+            "Folder of textual inversions (.safetensors) that prompts for Stable Diffusion and SDXL may name; a "
+            "relative path counts from the folder of this file."
+        ),
+    )
+    controlnets: str = Field(
+        default="models/controlnets",
+        description=(
+            "Folder of ControlNets for Stable Diffusion and SDXL, one folder each, that prompts may ask for by "
+            "--control; a relative path counts from the folder of this file."
         ),
     )
     slots: int = Field(
@@ -149,6 +194,57 @@ class RenderOptions(BaseModel):
             "and rendered later. Stopping takes up to fifteen seconds more: whoever stops it must wait so long."
         ),
     )
+
+    @field_validator("models")
+    @classmethod
+    def _different(cls, models: tuple[str, ...], before: ValidationInfo) -> tuple[str, ...]:
+        named_models(str(before.data.get("weights", "")), models)
+        return models
+
+    @field_validator("triggers")
+    @classmethod
+    def _readable(cls, triggers: tuple[str, ...]) -> tuple[str, ...]:
+        for line in triggers:
+            name, _, words = line.partition("=")
+            if not name.strip() or not words.strip():
+                raise ValueError(f'"{line}": write an adapter and its words, such as "ink = ink drawing"')
+        return triggers
+
+    @property
+    def words_of_adapters(self) -> Mapping[str, str]:
+        """Words by adapter."""
+        return {name.strip(): words.strip() for name, _, words in (line.partition("=") for line in self.triggers)}
+
+    @property
+    def named(self) -> Mapping[str, str]:
+        """Folder or file of each model by its name; the first draws what names none."""
+        return named_models(self.weights, self.models)
+
+
+def named_models(weights: str, models: tuple[str, ...]) -> Mapping[str, str]:
+    """`"turbo = /srv/models/x"` is turbo at /srv/models/x, `"/srv/models/x"` is x. Pure.
+
+    Raises:
+        ValueError: names the entry and what is wrong with it.
+    """
+    found: dict[str, str] = {}
+    for line in (weights, *models):
+        name, equals, path = line.partition("=")
+        if line == weights or not equals or "/" in name:
+            name, path = "", line
+        path = path.strip()
+        told = PurePath(path)
+        name = name.strip() or (told.stem if told.suffix == ".safetensors" else told.name)
+        if not path or not name:
+            raise ValueError(f'"{line}": write a folder or a .safetensors file, or "name = folder"')
+        if any(character.isspace() for character in name) and line != weights:
+            raise ValueError(f'"{line}": a name has no spaces, or nobody could ask for it; write "name = {path}"')
+        if len(name) > LONGEST_NAME:
+            raise ValueError(f'"{line}": a name has at most {LONGEST_NAME} characters')
+        if name in found:
+            raise ValueError(f'"{line}": there is a model {name} already; write "another-name = {path}"')
+        found[name] = path
+    return found
 
 
 class StorageOptions(BaseModel):

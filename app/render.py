@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 from PIL import Image
 
@@ -39,6 +39,19 @@ log = logging.getLogger(__name__)
 MOST_PIXELS = 32_000_000
 
 
+class OffersLike(Protocol):
+    """What a worker needs of `models.serving.offers.Offers`."""
+
+    def adapters(self) -> Sequence[str]: ...
+
+    @property
+    def triggers(self) -> Callable[[], Mapping[str, str]]: ...
+
+    def controls(self) -> Sequence[str]: ...
+
+    def embeddings(self) -> Sequence[str]: ...
+
+
 class EngineLike(Protocol):
     """What rendering needs of `models.serving.engine.Engine`."""
 
@@ -51,9 +64,13 @@ class EngineLike(Protocol):
     @property
     def largest(self) -> int: ...
 
+    @property
+    def image_prompts(self) -> bool: ...
+
     def describe(self) -> Mapping[str, Any]: ...
 
-    def adapters(self) -> Sequence[str]: ...
+    @property
+    def offers(self) -> OffersLike: ...
 
     def submit(self, request: RenderRequest, on_progress: OnProgress) -> Job: ...
 
@@ -62,6 +79,32 @@ class EngineLike(Protocol):
     def run(self) -> None: ...
 
     def close(self) -> None: ...
+
+
+class RackLike(EngineLike, Protocol):
+    """What a worker needs besides of `models.serving.rack.Rack`."""
+
+    #: Called in the engine's thread when another model was loaded.
+    on_change: Callable[[], object]
+
+    @property
+    def models(self) -> tuple[str, ...]: ...
+
+    @property
+    def active(self) -> str: ...
+
+    @property
+    def seconds(self) -> Mapping[str, float]: ...
+
+    @property
+    def most_slots(self) -> int: ...
+
+    def engine(self, name: str = "") -> EngineLike: ...
+
+
+def is_rack(engine: EngineLike) -> TypeGuard[RackLike]:
+    """Whether it has several models."""
+    return hasattr(engine, "models")
 
 
 def usual_for(engine: EngineLike) -> Usual:
@@ -98,6 +141,7 @@ def ask_of(
             source.expand,
             source.seed,
             source.fit,
+            source.scale,
         ),
     }
     return RenderRequest(seeds=request.seeds, member=member, seconds=seconds, **in_its_words)

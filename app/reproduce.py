@@ -75,11 +75,13 @@ def reproduce(
     old, making = read_picture(file)
     if making.request.source is not None and source is None:
         raise Refused(f"{file} began from another picture: name that one with --source (and its --mask).")
-    check_weights(configuration.weights)
+    drew = str(making.engine.get("model", ""))
+    model = drew if drew in configuration.models else next(iter(configuration.models))
+    check_weights(configuration.models[model])
     settings = configuration.settings.render
     device = settings.devices[0] if settings.devices else "auto"
     engine = load_engine(
-        configuration, device, precision=str(making.engine.get("precision", "")),
+        configuration, device, model=model, precision=str(making.engine.get("precision", "")),
         compiled=bool(making.engine.get("compiled")),
     )  # fmt: skip
     files = {name: path.read_bytes() for name, path in _named(making, source, mask).items()}

@@ -94,7 +94,7 @@ async def _serve_queue(
     configuration: Configuration, queue: Queue, listener: socket.socket, stop: asyncio.Event
 ) -> None:
     settings = configuration.settings
-    vocabulary = load_vocabulary(configuration.weights)
+    vocabulary = load_vocabulary(configuration.weights, next(iter(configuration.models)))
     devices = worker_devices(settings.render.devices, len(nvidia_gpus()) if "auto" in settings.render.devices else 0)
     supervisor = Supervisor(
         worker_commands(configuration, devices),
@@ -204,10 +204,10 @@ def web_token(configuration: Configuration) -> str:
     return file.read_text(encoding="utf-8").strip()
 
 
-def load_vocabulary(weights: Path) -> Vocabulary | None:
+def load_vocabulary(weights: Path, model: str) -> Vocabulary | None:
     """The words of the weights, or None: then prompts are not checked, which is no reason not to start."""
     try:
-        return Vocabulary.load(weights / "vocabulary.json")
+        return Vocabulary.load(weights / "vocabulary.json", model)
     except (OSError, ValueError) as error:
         log.warning("vocabulary not usable, prompts are not checked reason=%s", error)
         return None

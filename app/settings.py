@@ -121,6 +121,11 @@ class Configuration:
         return self.folder / Path(self.settings.render.weights).expanduser()
 
     @property
+    def models(self) -> Mapping[str, Path]:
+        """Folder or file of each model by its name; the first draws what names none."""
+        return {name: self.folder / Path(path).expanduser() for name, path in self.settings.render.named.items()}
+
+    @property
     def hidden(self) -> tuple[str, ...]:
         """Every secret that must not reach the log: tokens, and passwords in addresses."""
         texts = [text for section in self.sections.values() for text in section.model_dump().values()]

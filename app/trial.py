@@ -46,9 +46,9 @@ class Trial:
     cuda: str
 
 
-def try_drawing(config: Path | None) -> Trial | str:
-    """Blocking: the trial, or why no picture can be drawn here and what to do."""
-    command = [sys.executable, "-m", "daguerre.app.trial", *([str(config.resolve())] if config else [])]
+def try_drawing(config: Path | None, model: str = "") -> Trial | str:
+    """Blocking: the trial of a model, or why no picture can be drawn here and what to do; empty: the first one."""
+    command = [sys.executable, "-m", "daguerre.app.trial", str(config.resolve()) if config else "", model]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=TRIAL_TIMEOUT, check=False)  # noqa: S603
     except subprocess.TimeoutExpired:
@@ -66,13 +66,14 @@ def try_drawing(config: Path | None) -> Trial | str:
 def main() -> None:
     """One line of JSON on standard output: the fields of `Trial`, or `problem`."""
     try:
-        told = asdict(draw(Path(sys.argv[1]) if len(sys.argv) > 1 else None))
+        config, model = [*sys.argv[1:], "", ""][:2]
+        told = asdict(draw(Path(config) if config else None, model))
     except AppError as error:
         told = {"problem": str(error)}
     print(json.dumps(told))  # what the parent reads
 
 
-def draw(config: Path | None) -> Trial:
+def draw(config: Path | None, model: str = "") -> Trial:
     """Blocking: load the weights, draw, look at the picture and mark it.
 
     Raises:
@@ -81,9 +82,10 @@ def draw(config: Path | None) -> Trial:
     configuration = load(config)
     begun = time.monotonic()
     need("worker")
-    check_weights(configuration.weights)
+    model = model or next(iter(configuration.models))
+    check_weights(configuration.models[model])
     devices = configuration.settings.render.devices
-    engine = load_engine(configuration, devices[0] if devices else "auto")
+    engine = load_engine(configuration, devices[0] if devices else "auto", model=model)
     finisher = load_finisher(configuration)
     loaded = time.monotonic()
     request = ImageRequest(prompt="a red apple", seed=0, steps=STEPS, width=SIDE, height=SIDE)

@@ -15,22 +15,26 @@ import time
 from collections.abc import Callable
 from importlib.metadata import version as installed_version
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..models.errors import EngineError
 from ..queue.errors import BrokerUnavailable, QueueUnavailable
 from ..queue.nats import Credentials
 from ..queue.observe import Spans, WorkerMeters
-from ..queue.worker import Worker, WorkerSettings
+from ..queue.worker import Loaded, Worker, WorkerSettings
 from .engine_thread import EngineThread
 from .errors import WorkerError
 from .finishing import Finisher, make_finisher
 from .packages import import_behind, of_import, silence
-from .render import EngineLike, make_handler, usual_for
+from .render import EngineLike, RackLike, is_rack, make_handler, usual_for
 from .settings import Configuration
 from .signals import ORPHAN_SECONDS, stop_on_signals, stop_with_parent
 from .tracing import open_spans
 from .worker_api import operator_api
 from .worker_figures import EngineFigures
+
+if TYPE_CHECKING:
+    from ..models.serving.engine import Engine
 
 log = logging.getLogger(__name__)
 
@@ -59,14 +63,46 @@ def check_weights(weights: Path) -> None:
 
 
 def load_engine(
-    configuration: Configuration, device: str, *, precision: str = "", compiled: bool | None = None
+    configuration: Configuration, device: str, *, model: str = "", precision: str = "", compiled: bool | None = None
 ) -> EngineLike:
-    """Blocking, slow: import torch and read the weights. `precision` and `compiled`: other than the settings say.
+    """Blocking, slow: import torch and read the weights of one model; the first if none is named.
+
+    `precision` and `compiled`: other than the settings say.
 
     Raises:
         WorkerError: the weights or the device cannot be used; says what to do.
         PackagesMissing: names the package and what brings it.
     """
+    name = model or next(iter(configuration.models))
+    engine = _make_engine(configuration, device, name, precision, compiled)
+    try:
+        engine.load()
+    except EngineError as error:
+        raise WorkerError(str(error)) from None
+    return engine
+
+
+def load_rack(configuration: Configuration, device: str) -> RackLike:
+    """Blocking, slow: every model of the settings, the first one loaded; others that cannot be used are left out.
+
+    Raises:
+        WorkerError, PackagesMissing: as `load_engine`.
+    """
+    engines = {name: _make_engine(configuration, device, name) for name in configuration.models}
+    from ..models.serving.rack import Rack
+
+    rack = Rack(engines, budget=round(configuration.settings.render.keep_gigabytes * 1e9))
+    try:
+        rack.load()
+    except EngineError as error:
+        raise WorkerError(str(error)) from None
+    return rack
+
+
+def _make_engine(
+    configuration: Configuration, device: str, name: str, precision: str = "", compiled: bool | None = None
+) -> Engine:
+    """An engine that has loaded nothing yet."""
     silence()
     try:
         from diffusers.utils import logging as diffusers_logging
@@ -82,11 +118,15 @@ def load_engine(
     try:
         render = configuration.settings.render
         render_compiled = render.compile if compiled is None else compiled
-        engine = Engine(
-            configuration.weights,
+        return Engine(
+            configuration.models[name],
+            name=name,
             device=device,
             threads=render.threads or None,
             adapters=configuration.folder / Path(render.adapters).expanduser() if render.adapters else None,
+            triggers=render.words_of_adapters,
+            embeddings=configuration.folder / Path(render.embeddings).expanduser() if render.embeddings else None,
+            controls=configuration.folder / Path(render.controlnets).expanduser() if render.controlnets else None,
             profile=configuration.data_dir / "paces.json",
             exact=render.exact,
             precision=precision or render.precision,
@@ -99,10 +139,8 @@ def load_engine(
             memory=render.memory,
             quantize=render.quantize,
         )
-        engine.load()
     except EngineError as error:
         raise WorkerError(str(error)) from None
-    return engine
 
 
 def load_finisher(configuration: Configuration, *, judged: bool = True) -> Finisher:
@@ -128,7 +166,8 @@ async def run_worker(configuration: Configuration, *, nats_url: str, device: str
     found = _Found()
     if with_parent:
         stop_with_parent(stop, found.hurry)
-    check_weights(configuration.weights)
+    for weights in configuration.models.values():
+        check_weights(weights)
     meters, spans = WorkerMeters(), open_spans(configuration.settings.log.traces, f"worker {device}")
     meters.registry.register(EngineFigures(lambda: found.engine))
     async with operator_api(configuration.settings.web, meters.registry, found.lacking):
@@ -163,7 +202,8 @@ async def _work(
     render = configuration.settings.render
     begun = time.monotonic()
     thread = EngineThread()
-    loading = asyncio.ensure_future(thread.call(lambda: load_engine(configuration, device)))
+    load = load_rack if len(configuration.models) > 1 else load_engine
+    loading: asyncio.Future[EngineLike] = asyncio.ensure_future(thread.call(lambda: load(configuration, device)))
     stopping = asyncio.ensure_future(stop.wait())
     await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
     if not loading.done():
@@ -186,24 +226,54 @@ async def _work(
             credentials=worker_credentials(configuration),
             name=f"{socket.gethostname()}-{about['device']}",
             device=str(about["device"]),
-            models=(str(about["model"]),),
-            slots=render.slots or engine.slots,
             pool=render.pool,
             side=render.largest_side,
-            adapters=engine.adapters,
-            usual={str(about["model"]): usual_for(engine)},
+            adapters=engine.offers.adapters,
+            triggers=engine.offers.triggers,
+            embeddings=engine.offers.embeddings,
+            controls=engine.offers.controls,
             drain_seconds=render.drain_seconds,
+            **what_it_draws(engine, render.slots),
             version=installed_version("daguerre"),
             meters=meters,
             spans=spans,
         ),
     )
+    if is_rack(engine):
+        loop = asyncio.get_running_loop()
+        engine.on_change = lambda: loop.call_soon_threadsafe(worker.tell)
     try:
         await worker.run(stop, ready_logger(about["device"]))
     except BrokerUnavailable as error:
         raise WorkerError(
             f"{error} (address {nats_url}; the token is the environment variable DAGUERRE_NATS_TOKEN)"
         ) from None
+
+
+def what_it_draws(engine: EngineLike, slots: int) -> dict[str, Any]:
+    """The settings of a worker that say what it has loaded; `slots`: jobs at a time, 0: as many as are worth it."""
+    if not is_rack(engine):
+        model = str(engine.describe()["model"])
+        return {
+            "models": (model,),
+            "slots": slots or engine.slots,
+            "usual": {model: usual_for(engine)},
+            "digests": {model: str(engine.describe()["model_digest"])},
+            "image_prompts": (model,) if engine.image_prompts else (),
+        }
+    rack = engine
+
+    def loaded() -> Loaded:
+        return Loaded(rack.active, slots or rack.slots, rack.models, rack.seconds)
+
+    return {
+        "models": rack.models,
+        "slots": slots or rack.most_slots,
+        "usual": {name: usual_for(rack.engine(name)) for name in rack.models},
+        "digests": {name: str(rack.engine(name).describe()["model_digest"]) for name in rack.models},
+        "image_prompts": tuple(name for name in rack.models if rack.engine(name).image_prompts),
+        "loaded": loaded,
+    }
 
 
 def worker_credentials(configuration: Configuration) -> Credentials:

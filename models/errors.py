@@ -16,6 +16,8 @@ ModelError
     │   ├── NoPicture       what was computed is no picture: black, or no numbers
     │   └── Unfit           what it brings along (source, mask) does not fit
     │       ├── AdapterUnfit    an adapter is not there, damaged, or made for another model
+    │       ├── EmbeddingUnfit  a textual inversion is damaged, or made for another model
+    │       ├── ControlUnfit    a ControlNet is not there, damaged, or made for another model
     │       └── Unsupported     the model does not know something that is asked for
     └── TooLate             its deadline passed
 """
@@ -101,11 +103,23 @@ class AdapterUnfit(Unfit):
     code = "unfit_adapter"
 
 
+class EmbeddingUnfit(Unfit):
+    """A textual inversion is damaged, or made for another model."""
+
+    code = "unfit_embedding"
+
+
+class ControlUnfit(Unfit):
+    """A ControlNet is not there, damaged, or made for another model."""
+
+    code = "unfit_control"
+
+
 class Unsupported(Unfit):
     """The model does not know something that is asked for."""
 
     def __init__(self, message: str, what: str) -> None:
-        """`what`: parts, tile, draft, chaos, negative, stop, sampler, source or inpaint."""
+        """`what`: parts, tile, draft, chaos, negative, stop, sampler, source, inpaint or control."""
         super().__init__(message)
         self.code = f"unsupported_{what}"
 

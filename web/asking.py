@@ -31,7 +31,7 @@ from ..queue.errors import InvalidPicture, InvalidRequest, QueueError
 from ..queue.moderation import Use
 from ..queue.pictures import mask as made_mask
 from ..queue.pictures import measured, size_of
-from ..queue.prompt import MalformedPrompt, Wish, plan, unknown_name
+from ..queue.prompt import MalformedPrompt, Wish, lacks_picture, plan, unknown_name, words_of
 from ..queue.records import MAX_PROMPT, ImageRequest, Job, largest_of
 from ..queue.store import Origin
 from .context import MEMBER, REPLY, SERVER, Studio, number_of
@@ -239,12 +239,14 @@ class Asking:
             allowed = (*settings.styles, *settings.models)
             if (name := unknown_name(order.request, self._studio.vocabulary, workers, allowed)) is not None:
                 raise words.unknown_name(name)
+            if lacks_picture(order.request):
+                raise words.lacks_picture()
             orders.append(order)
         return orders
 
     async def _check_words(self, request: ImageRequest, words: Words) -> list[dict[str, Any]]:
         """The words that the model does not know. Raises: Problem: it knows none, and there is no picture."""
-        vocabulary = self._studio.vocabulary
+        vocabulary = words_of(self._studio.vocabulary, request.model)
         if vocabulary is None:
             return []
         report = await asyncio.to_thread(vocabulary.check, request.prompt)

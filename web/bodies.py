@@ -41,6 +41,20 @@ def parse_request(text: str, workers: Collection[WorkerInfo] = ()) -> tuple[Imag
     return image_request(**fields), drawn
 
 
+def models_body(workers: Collection[WorkerInfo]) -> list[Mapping[str, Any]]:
+    """Each model that a connected worker has: by how many, how often it is loaded, of which weights, what is usual."""
+    found: list[Mapping[str, Any]] = []
+    for name in sorted({model for worker in workers for model in worker.models}):
+        having = [worker for worker in workers if name in worker.models]
+        loaded = [worker for worker in having if worker.active in ("", name)]
+        told = [worker.usual[name] for worker in having if name in worker.usual]
+        usual = usual_of(having, name)
+        numbers = {"size": usual.size, "steps": usual.steps, "guidance": usual.guidance} if told else {}
+        digests = sorted({worker.digests[name] for worker in having if name in worker.digests})
+        found.append({"name": name, "workers": len(having), "loaded": len(loaded), "digests": digests, **numbers})
+    return found
+
+
 def left_open(text: str) -> frozenset[str]:
     """The fields that a body leaves to what is usual for the model. Raises: as `parse_request`."""
     fields, wish = _read(text)

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from ..queue.asking import said_again
 from ..queue.moderation import Asker, Place, Use
-from ..queue.prompt import say, unknown_name
+from ..queue.prompt import lacks_picture, say, unknown_name, words_of
 from ..queue.records import FINISHED, Job, JobState
 from .bodies import WITH_PICTURES, job_body, left_open, parse_request
 from .context import MEMBER, REPLY, SERVER, Studio
@@ -53,6 +53,9 @@ class JobsApi:
         asked, seed_drawn = parse_request(text, workers)
         if (name := unknown_name(asked, vocabulary, workers)) is not None:
             raise unknown(name)
+        if lacks_picture(asked):
+            raise Problem(400, "no_source", "control needs a picture: name one in source, to vary", "control")
+        vocabulary = words_of(vocabulary, asked.model)
         report = vocabulary.check(asked.prompt) if vocabulary else None
         if report and report.unknown and not report.anything_known and asked.source is None:
             raise unknown_words(report)

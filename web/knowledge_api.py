@@ -9,7 +9,8 @@ from typing import Any, cast
 from aiohttp import web
 
 from ..queue.prompt import Vocabulary, known_styles
-from ..queue.records import FLAGS, usual_of
+from ..queue.records import FLAGS
+from .bodies import models_body
 from .context import Studio
 from .problems import Problem
 from .reading import answer, query, whole
@@ -50,10 +51,9 @@ class KnowledgeApi:
         """Models of the connected workers, with what is usual for each; fine-tunes and styles."""
         query(request, {})
         workers = await self._studio.queue.workers()
-        names = sorted({model for worker in workers for model in worker.models})
         return answer(
             {
-                "models": [{"name": name, **usual_of(workers, name).fields} for name in names],
+                "models": models_body(workers),
                 "adapters": sorted({name for worker in workers for name in worker.adapters or ()}),
                 "styles": list(known_styles(self._studio.vocabulary) or ()),
             }

@@ -57,11 +57,15 @@ class Words:
 
     def unknown_name(self, unknown: UnknownName) -> Problem:
         code = f"refused.unknown.{unknown.kind}"
-        if unknown.kind == "lora" and not unknown.known:
-            message = self.text("refused.unknown.lora.none", name=unknown.name)
+        if unknown.kind in ("lora", "control") and not unknown.known:
+            message = self.text(f"{code}.none", name=unknown.name)
         else:
             message = self.text(code, name=unknown.name, known=", ".join(unknown.known[:25]))
         return Problem(400, f"unknown_{unknown.kind}", message, "prompt")
+
+    def lacks_picture(self) -> Problem:
+        """A ControlNet, and no picture for it."""
+        return Problem(400, "no_source", self.text("refused.control.picture"), "prompt")
 
     def unknown_words(self, report: VocabularyReport, concepts: tuple[str, ...]) -> Problem:
         """Nothing of the prompt is known."""

@@ -17,6 +17,7 @@ import discord
 from ...queue.asking import Order
 from ...queue.errors import InvalidRequest, QueueError
 from ...queue.observe import about_job
+from ...queue.prompt import words_of
 from ...queue.records import ImageRequest, Job
 from ...queue.store import Origin, ServerSettings, Ticket
 from ..faults import ALREADY_ACKNOWLEDGED, FAILURES, UNKNOWN_INTERACTION, explain
@@ -121,6 +122,7 @@ async def admit(interaction: Interaction, request: ImageRequest, settings: Serve
     workers = await queue_of(interaction).workers()
     check_names(request, vocabulary, workers, (*settings.styles, *settings.models))
     # A picture says what to draw, whatever the words beside it are.
+    vocabulary = words_of(vocabulary, request.model)
     if vocabulary is not None and request.source is None:
         await asyncio.to_thread(check_words, request.prompt, vocabulary)
     return request

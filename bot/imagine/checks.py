@@ -7,7 +7,7 @@ from typing import Any
 
 from ...queue.asking import refused_field
 from ...queue.errors import InvalidRequest
-from ...queue.prompt import Vocabulary, VocabularyReport, unknown_name
+from ...queue.prompt import Vocabulary, VocabularyReport, lacks_picture, unknown_name
 from ...queue.records import ImageRequest, WorkerInfo
 from ...queue.store import ServerSettings
 from ..errors import Refused
@@ -33,6 +33,8 @@ def check_names(
     Raises:
         Refused: names those that there are.
     """
+    if lacks_picture(request):
+        raise Refused("refused.control.picture")
     unknown = unknown_name(request, vocabulary, workers, allowed)
     if unknown is None:
         return
@@ -41,9 +43,13 @@ def check_names(
         known += ", …"
     if unknown.kind == "lora" and not known:
         raise Refused("refused.unknown.lora.none", name=shown(unknown.name, NAME_SHOWN))
-    code = {"style": "refused.unknown.style", "model": "refused.unknown.model", "lora": "refused.unknown.lora"}[
-        unknown.kind
-    ]
+    if unknown.kind == "control" and not known:
+        raise Refused("refused.unknown.control.none", name=shown(unknown.name, NAME_SHOWN))
+    codes = {
+        "style": "refused.unknown.style", "model": "refused.unknown.model", "lora": "refused.unknown.lora",
+        "control": "refused.unknown.control",
+    }  # fmt: skip
+    code = codes[unknown.kind]
     raise Refused(code, name=shown(unknown.name, NAME_SHOWN), known=known)
 
 

@@ -13,7 +13,7 @@ from ...queue.records import FLAGS, MAX_PROMPT, Flag
 from ..interaction import TYPED, CommandTree, Interaction, command, everywhere
 from ..text import text
 from .prompt import handle_prompt
-from .suggestions import known_models, known_styles, last_prompts, usual_aspects
+from .suggestions import known_adapters, known_controls, known_models, known_styles, last_prompts, usual_aspects
 
 #: Options of the command that are flags too, in the order in which Discord offers them; a new one comes last.
 ORDER = (
@@ -49,6 +49,8 @@ def add_imagine(tree: CommandTree) -> None:
     made.autocomplete("prompt")(last_prompts)
     made.autocomplete("style")(known_styles)
     made.autocomplete("model")(known_models)
+    made.autocomplete("lora")(known_adapters)
+    made.autocomplete("control")(known_controls)
     made.autocomplete("aspect")(usual_aspects)
 
 

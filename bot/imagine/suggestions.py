@@ -42,6 +42,18 @@ async def known_models(interaction: Interaction, typed: str) -> list[Choice[str]
     return _choices(sorted({model for worker in workers for model in worker.models}), typed)
 
 
+async def known_adapters(interaction: Interaction, typed: str) -> list[Choice[str]]:
+    """The fine-tunes of the connected workers."""
+    workers = await queue_of(interaction).workers()
+    return _choices(sorted({name for worker in workers for name in worker.adapters or ()}), typed)
+
+
+async def known_controls(interaction: Interaction, typed: str) -> list[Choice[str]]:
+    """The ControlNets of the connected workers."""
+    workers = await queue_of(interaction).workers()
+    return _choices(sorted({name for worker in workers for name in worker.controls or ()}), typed)
+
+
 async def usual_aspects(interaction: Interaction, typed: str) -> list[Choice[str]]:
     return _choices(ASPECTS, typed)
 

@@ -75,6 +75,15 @@ def approximate_time(seconds: float, locale: str) -> str:
     return text("card.hours", locale, count=round(seconds / 3600))
 
 
+def of_picture(request: ImageRequest, locale: str, metadata: Mapping[str, Any]) -> str:
+    """What became of a picture that was sent as a prompt, where the model could not read it as one."""
+    source = request.source
+    sent = source is not None and source.use == "vary" and source.picture.startswith("sources/")
+    if not sent or metadata.get("image_prompt") != "begun from":
+        return ""
+    return text("end.begun_from", locale)
+
+
 def details(request: ImageRequest, locale: str, metadata: Mapping[str, Any] | None = None) -> str:
     """What repeats the pictures: seeds, size, steps, guidance. A draft's as they were, which its worker has said."""
     steps, guidance = request.steps, request.guidance

@@ -10,7 +10,7 @@ from ...queue.dispatch import Ahead, Why
 from ...queue.prompt import UnknownWord, VocabularyReport
 from ...queue.records import ImageRequest, Job, JobState, Progress
 from ..text import ENGLISH, WORD_SHOWN, reason, shown, text
-from .card import Card, approximate_time, details, short_id
+from .card import Card, approximate_time, details, of_picture, short_id
 from .keys import grid_rows, picture_rows, waiting_rows
 
 WORDS_SHOWN = 5
@@ -65,7 +65,9 @@ def finished_card(
             smaller = text("end.smaller", locale, format=sent_as) if sent_as != "PNG" else ""
             several = job.request.count > 1
             rows = grid_rows(job.id, job.request.count) if several else picture_rows(job.id, 0)
-            content = _lines(title, details(job.request, locale, job.metadata), _unknown(report, locale), smaller)
+            told = details(job.request, locale, job.metadata)
+            begun = of_picture(job.request, locale, job.metadata)
+            content = _lines(title, told, begun, _unknown(report, locale), smaller)
             return Card(content, rows=rows, locale=locale)
         case JobState.CANCELLED:
             ended = text("end.cancelled", locale)

@@ -16,7 +16,7 @@ from ...queue.control import Queue
 from ...queue.errors import NotShown, QueueError, QueueUnavailable, UnknownJob
 from ...queue.moderation import Asker, Permit, Use
 from ...queue.observe import about_job
-from ...queue.prompt import Vocabulary, VocabularyReport
+from ...queue.prompt import Vocabulary, VocabularyReport, words_of
 from ...queue.records import LIVE, Job, JobState, Progress
 from ..error_log import log_error
 from ..errors import TooLarge
@@ -243,6 +243,7 @@ class Followers:
 
     async def _report(self, job: Job) -> VocabularyReport | None:
         """What the model does not know of the prompt. In a thread: comparing many words takes a while."""
-        if self._vocabulary is None:
+        vocabulary = words_of(self._vocabulary, job.request.model)
+        if vocabulary is None:
             return None
-        return await asyncio.to_thread(self._vocabulary.check, job.request.prompt)
+        return await asyncio.to_thread(vocabulary.check, job.request.prompt)

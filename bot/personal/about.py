@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from discord import app_commands
 
-from ...queue.records import day_ends
+from ...queue.records import WorkerInfo, day_ends
 from ..errors import Refused
 from ..interaction import (
     CommandTree,
@@ -24,6 +26,8 @@ from ..text import shown, text
 #: Jobs that one answer lists; each has a button, and there are five in a row.
 LISTED = 10
 PROMPT = 80
+#: Fine-tunes and embeddings that /info names, and characters of each.
+NAMES, NAME = 15, 60
 JobNumber = app_commands.Range[str, 4, 32]
 
 
@@ -76,5 +80,39 @@ async def show_info(interaction: Interaction) -> None:
         text("info.jobs", locale, count=pictures),
         text("info.workers", locale, count=len(workers), slots=sum(worker.slots for worker in workers)),
         text("info.models", locale, models=", ".join(shown(model, 60) for model in models[:20])) if models else "",
+        _adapters(workers, locale),
+        _embeddings(workers, locale),
+        _controls(workers, locale),
     ]  # fmt: skip
-    await answer(interaction, "\n".join(line for line in lines if line))
+    await answer(interaction, "\n".join(line for line in lines if line)[:2000])
+
+
+def _adapters(workers: Collection[WorkerInfo], locale: str) -> str:
+    """The fine-tunes that may be asked for, each with the words that it listens to."""
+    names = sorted({name for worker in workers for name in worker.adapters or ()})
+    words = {name: told for worker in workers for name, told in worker.triggers.items()}
+    told = [
+        text("info.adapter.words", locale, name=shown(name, NAME), words=shown(words[name], NAME))
+        if words.get(name)
+        else shown(name, NAME)
+        for name in names[:NAMES]
+    ]
+    return text("info.adapters", locale, names=_listed(told, len(names))) if names else ""
+
+
+def _embeddings(workers: Collection[WorkerInfo], locale: str) -> str:
+    """The names that prompts may hold for vectors of the operator's."""
+    names = sorted({name for worker in workers for name in worker.embeddings})
+    told = [shown(name, NAME) for name in names[:NAMES]]
+    return text("info.embeddings", locale, names=_listed(told, len(names))) if names else ""
+
+
+def _controls(workers: Collection[WorkerInfo], locale: str) -> str:
+    """The ControlNets that may be asked for."""
+    names = sorted({name for worker in workers for name in worker.controls or ()})
+    told = [shown(name, NAME) for name in names[:NAMES]]
+    return text("info.controls", locale, names=_listed(told, len(names))) if names else ""
+
+
+def _listed(told: list[str], number: int) -> str:
+    return ", ".join(told) + (", …" if number > len(told) else "")

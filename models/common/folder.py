@@ -92,7 +92,7 @@ def _check_beside(file: Path) -> None:
     if find_spec("gguf") is None:
         raise WeightsRefused(
             f"{file} is a GGUF file, and the package gguf is not installed here: pip install gguf, or "
-            "pip install 'daguerre[quantize]'."
+            "all three, in the project: .venv/bin/pip install -c requirements.lock -e '.[worker,quantize]'."
         )
     if not (beside / "model_index.json").is_file():
         raise WeightsRefused(

@@ -18,13 +18,13 @@ from .samplers import name_of
 ENGINE_VERSION = 5
 
 
-def about_of(pipeline: Any, weights: Path, digest: str, device: str, laid: Plan) -> dict[str, Any]:
-    """Of a loaded pipeline: enough, with the request, to make its pictures again."""
+def about_of(pipeline: Any, weights: Path, digest: str, device: str, laid: Plan, name: str) -> dict[str, Any]:
+    """Of a loaded pipeline, which members know as `name`: enough, with the request, to make its pictures again."""
     own = isinstance(pipeline, DrawerPipeline)
     how = laid.quantised or families.quantised_by(weights) if not own else ""
     told: Mapping[str, Any] = {"quantised": how} if how else {}
     return {
-        "model": weights.stem if weights.is_file() else weights.name,
+        "model": name,
         "model_digest": digest,
         "device": device,
         "upscaler": "none",

@@ -41,6 +41,10 @@ class Adapters:
         """What may be asked for, in order."""
         return known_adapters(self._folder)
 
+    def forget(self) -> None:
+        """Give back the merged copies; they are made again when they are asked for."""
+        self._made.clear()
+
     def variant(self, names: Sequence[str], *, draft: bool) -> Variant:
         """The networks with these adapters, and the student's where `draft`. `style:0.6` counts less than `style`.
 

@@ -14,9 +14,10 @@ from ..common import digest
 from ..common.adapter import WEIGHTS
 from ..errors import AdapterUnfit, explained
 
+LOKR = "a LoKr"
 #: Kinds of adapters that are no LoRA, by the ends of their tensors' names.
 _OTHERS: tuple[tuple[str, str], ...] = (
-    (".hada_w1_a", "a LoHa"), (".lokr_w1", "a LoKr"), (".lokr_w1_a", "a LoKr"), (".lokr_w2", "a LoKr"),
+    (".hada_w1_a", "a LoHa"), (".lokr_w1", LOKR), (".lokr_w1_a", LOKR), (".lokr_w2", LOKR),
     ("emb_params", "a textual inversion"), ("string_to_param", "a textual inversion"),
     ("clip_l", "a textual inversion"), (".oft_diag", "an OFT"), (".on_input", "an IA3"),
 )  # fmt: skip
@@ -36,10 +37,14 @@ def file_of(folder: Path, name: str) -> Path:
     return folder / name / WEIGHTS if (folder / name).is_dir() else folder / f"{name}.safetensors"
 
 
-def stamp(file: Path) -> tuple[int, int]:
-    """Changes when a file does."""
+#: How a file was found; another when it was changed or replaced.
+Stamp = tuple[int, ...]
+
+
+def stamp(file: Path) -> Stamp:
+    """Changes when a file does, also where a copy keeps the old one's time and size."""
     told = file.stat()
-    return told.st_mtime_ns, told.st_size
+    return told.st_mtime_ns, told.st_ctime_ns, told.st_size, told.st_ino
 
 
 def split_weight(name: str) -> tuple[str, float]:
@@ -55,8 +60,10 @@ def split_weight(name: str) -> tuple[str, float]:
     return name, 1.0
 
 
-def check_lora(file: Path) -> None:
-    """Refuse a file that is no LoRA, or whose numbers are none, by what it is.
+def check_lora(file: Path, *, lokr: bool = False) -> bool:
+    """Refuse a file that is no LoRA, or whose numbers are none, by what it is; gives whether it is a LoKr.
+
+    `lokr`: those may be: diffusers loads them for some families (FLUX.2, Z-Image).
 
     Raises:
         AdapterUnfit: says which.
@@ -64,16 +71,18 @@ def check_lora(file: Path) -> None:
     damaged = explained(AdapterUnfit, f"The adapter {file.stem} is damaged: {{problem}}. Copy it again.")
     with damaged, safe_open(file, "pt") as opened:
         names = list(opened.keys())
-        for ending, kind in _OTHERS:
-            if any(name.endswith(ending) for name in names):
+        kinds = {kind for ending, kind in _OTHERS if any(name.endswith(ending) for name in names)}
+        for kind in sorted(kinds):
+            if not (lokr and kind == LOKR):
                 raise AdapterUnfit(
                     f"The adapter {file.stem} is {kind}; only LoRA adapters can be used. Look for a LoRA of it."
                 )
-        if not any(sign in name for name in names for sign in _LORA):
+        if not kinds and not any(sign in name for name in names for sign in _LORA):
             raise AdapterUnfit(f"The file {file.name} holds no LoRA: its tensors are named as nothing that is known.")
         broken = [name for name in names if not bool(torch.isfinite(opened.get_tensor(name).float()).all())]
     if broken:
         raise AdapterUnfit(f"The adapter {file.stem} has values that are no numbers in {broken[0]}: it is damaged.")
+    return LOKR in kinds
 
 
 def reason_for(problem: BaseException) -> str:
@@ -92,8 +101,8 @@ class Attached:
     def __init__(self, pipeline: Any, folder: Path | None) -> None:
         self._pipeline = pipeline
         self._folder = folder
-        self._loaded: dict[str, tuple[str, tuple[int, int]]] = {}
-        self._digests: dict[tuple[str, tuple[int, int]], str] = {}
+        self._loaded: dict[str, tuple[str, Stamp]] = {}
+        self._digests: dict[tuple[str, Stamp], str] = {}
         self._count = 0
 
     def names(self) -> Sequence[str]:
@@ -125,7 +134,7 @@ class Attached:
         for name, weight in wanted:
             file = file_of(self._folder, name)
             now = stamp(file)
-            if self._loaded.get(name, ("", (0, 0)))[1] != now:
+            if self._loaded.get(name, ("", ()))[1] != now:
                 self._load(name, file, now)
             key = (name, now)
             self._digests.setdefault(key, digest(file))
@@ -144,10 +153,10 @@ class Attached:
         if self._loaded:
             self._pipeline.disable_lora()
 
-    def _load(self, name: str, file: Path, now: tuple[int, int]) -> None:
+    def _load(self, name: str, file: Path, now: Stamp) -> None:
         if name in self._loaded:
             self._pipeline.delete_adapters([self._loaded.pop(name)[0]])
-        check_lora(file)
+        is_lokr = check_lora(file, lokr=True)
         self._count += 1
         own = f"a{self._count}"
         try:
@@ -157,10 +166,20 @@ class Attached:
             here = {each for part in self._pipeline.get_list_adapters().values() for each in part}
         except Exception as problem:
             self._forget(own)
+            if is_lokr:
+                raise AdapterUnfit(self._no_lokr(name)) from problem
             raise AdapterUnfit(f"The adapter {name} does not fit this model: {reason_for(problem)}.") from problem
+        if own not in here and is_lokr:
+            raise AdapterUnfit(self._no_lokr(name))
         if own not in here:
             raise AdapterUnfit(f"The adapter {name} does not fit this model: nothing in it belongs to a layer of it.")
         self._loaded[name] = (own, now)
+
+    def _no_lokr(self, name: str) -> str:
+        return (
+            f"The adapter {name} is a LoKr that does not fit this model, or of a family for which diffusers loads none "
+            f"({type(self._pipeline).__name__}). Look for a LoRA of it."
+        )
 
     def _forget(self, own: str) -> None:
         try:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from PIL import Image
 from torch import Tensor
 
 from ..common import native_size, upscaler
+from ..errors import ControlUnfit
 from ..layout import NOTHING, Arrangement, Layout, Names, drawings, places, read, seed_of, taken_apart
 from . import drawing, solver, sources
 from .adapters import Adapters
+from .controls import Controls, map_of
 from .drawer_finish import DrawerSketch
 from .drawer_network import DrawerNetwork
 from .drawing import Known, Lane, Picture
+from .embeddings import Embeddings
+from .images import ImagePrompts
 from .network import Network, Variant, Words
 from .previews import Sketch
 from .requests import RenderRequest
@@ -39,6 +43,12 @@ class RenderContext:
     sketch: Sketch | DrawerSketch | None
     #: What prompts are read as layouts of; nothing: they are drawn as they stand.
     names: Names = NOTHING
+    #: None for what takes no textual inversions.
+    embeddings: Embeddings | None = None
+    #: None where no pictures can be read as prompts.
+    images: ImagePrompts | None = None
+    #: None where there can be no ControlNets.
+    controls: Controls | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +106,9 @@ def begin(context: RenderContext, request: RenderRequest, first: int) -> Begun:
     network = context.network
     assert isinstance(network, Network)
     assert context.adapters is not None
+    embedded: Mapping[str, str] = {}
+    if context.embeddings is not None:
+        request, embedded = context.embeddings.settled(request)
     sampler = network.samplers.of(request)
     how = sampling_of(request, context.adapters.student, sampler)
     variant = context.adapters.variant(request.adapters, draft=request.draft)
@@ -107,7 +120,17 @@ def begin(context: RenderContext, request: RenderRequest, first: int) -> Begun:
     cells = (height // network.factor, width // network.factor)
 
     # What is there before the first step.
-    canvas = sources.canvas_of(request.source, request.width, request.height) if request.source else None
+    source, seen = request.source, None
+    prompted = prompted_by(request) if context.images is not None else None
+    shown, controlled = None, dict[str, Any]()
+    if request.control:
+        shown, variant, controlled = _controlled(context, request, variant, (width, height))
+        source = prompted = None
+    if prompted is not None and context.images is not None and source is not None:
+        # Read as a prompt: drawn from noise alone, in as many steps as without it.
+        seen, variant = context.images.see(source.picture), context.images.variant(variant, prompted)
+        source = None
+    canvas = sources.canvas_of(source, request.width, request.height) if source else None
     begun_from = _begun_from(request, canvas, layout if several else None, network.native)
     known = [network.encode(sources.pixels(picture, (width, height))) for picture in begun_from]
     strength = canvas.strength if canvas else None
@@ -125,11 +148,17 @@ def begin(context: RenderContext, request: RenderRequest, first: int) -> Begun:
     cut = max(network.cut(variant, text) for text in spoken)
     lane = Lane(variant.name, *cells, request.tile, count)
     unasked = network.encode_prompt(variant, request.negative, count)
+    unasked = unasked if seen is None else seen.rows(unasked, asked=False)
+    unasked = unasked if shown is None else replace(unasked, shown=shown)
     shape = (network.channels, *cells)
     columns: list[list[Picture]] = []
     for k, texts in enumerate(drawn):
         latents = known[k] if known else None
         asked = [(network.encode_prompt(variant, text, count), weight) for text, weight in texts]
+        if seen is not None:
+            asked = [(seen.rows(words, asked=True), weight) for words, weight in asked]
+        if shown is not None:
+            asked = [(replace(words, shown=shown), weight) for words, weight in asked]
         words, shares = drawing.rows_and_shares(asked, unasked, how.guidance)
         seeds = [seed_of(seed, k) for seed in request.seeds]
         columns.append(
@@ -156,6 +185,9 @@ def begin(context: RenderContext, request: RenderRequest, first: int) -> Begun:
         **({"decoded": "in tiles"} if network.tiles(*cells) else {}),
         **({"first_step": course.begin} if course.begin else {}),
         **({"adapters": dict(used)} if (used := context.adapters.about(request.adapters, draft=request.draft)) else {}),
+        **({"embeddings": dict(embedded)} if embedded else {}),
+        **controlled,
+        **told_of_picture(request, context.images.digest if seen is not None and context.images else "", prompted),
         **({"layout": [layout.way, *(group.count for group in layout.groups)]} if layout is not None else {}),
     }
     if layout is None or layout.single:
@@ -163,6 +195,41 @@ def begin(context: RenderContext, request: RenderRequest, first: int) -> Begun:
     # Things are varied where they lie.
     laid_by = seeds_of_places(request)
     return Begun(tuple(pictures), None, about, Arrangement(layout, laid_by))
+
+
+def _controlled(
+    context: RenderContext, request: RenderRequest, variant: Variant, size: tuple[int, int]
+) -> tuple[Tensor, Variant, dict[str, Any]]:
+    """What the ControlNet that is asked for is shown, at the size that is drawn; the networks with it; the metadata.
+
+    Raises:
+        ControlUnfit: there is no picture for it, or it cannot be used.
+    """
+    source = request.source
+    if source is None or source.use != "vary":
+        raise ControlUnfit(f"The ControlNet {request.control} needs a picture that says where things are: send one.")
+    assert context.controls is not None
+    variant, digest = context.controls.variant(variant, request.control)
+    picture = sources.canvas_of(source, *size).picture
+    shown = map_of(request.control, picture).to(context.network.device)
+    return shown, variant, {"control": request.control, "control_digest": digest}
+
+
+def prompted_by(request: RenderRequest) -> float | None:
+    """How much its picture counts as a prompt; None where it has none that is one."""
+    source = request.source
+    return source.scale if source is not None and source.use == "vary" else None
+
+
+def told_of_picture(request: RenderRequest, digest: str = "", scale: float | None = None) -> Mapping[str, Any]:
+    """What the metadata say of a picture to vary: that it was read as a prompt, by which adapter, or begun from."""
+    if request.source is None or request.source.use != "vary" or request.control:
+        return {}
+    return (
+        {"image_prompt": "ip-adapter", "ip_adapter": digest, "image_scale": scale}
+        if digest
+        else {"image_prompt": "begun from"}
+    )
 
 
 def seeds_of_places(request: RenderRequest) -> tuple[int, ...]:

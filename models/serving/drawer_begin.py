@@ -11,10 +11,10 @@ from torch import Tensor
 from ..drawer.network import Context
 from ..drawer.pipeline import guidance_shares
 from ..drawer.shelf import Shown
-from ..errors import Unfit
+from ..errors import Unfit, Unsupported
 from ..layout import Arrangement, drawings, places, seed_of, taken_apart
 from . import drawing, sources
-from .begin import Begun, RenderContext, Sampling, layout_of, sampling_of, seeds_of_places
+from .begin import Begun, RenderContext, Sampling, layout_of, sampling_of, seeds_of_places, told_of_picture
 from .drawer_network import DrawerNetwork
 from .drawing import Known, Lane, Picture
 from .requests import RenderRequest
@@ -33,6 +33,8 @@ def begin(context: RenderContext, request: RenderRequest, first: int) -> Begun:
     assert isinstance(network, DrawerNetwork)
     if request.tile:
         raise Unfit("These weights draw one thing on clear ground, which has no edges to be continued: no tiles.")
+    if request.control:
+        raise Unsupported("These weights are drawn with drawings and take no ControlNet.", "control")
     if request.adapters:
         raise Unfit(f"These weights take no adapters ({', '.join(request.adapters)}); drawings are added to the bank.")
     network.shelf.refresh()
@@ -77,7 +79,7 @@ def begin(context: RenderContext, request: RenderRequest, first: int) -> Begun:
         "references": [[[i for one, _ in parts for i in one.ids] for parts in row] for row in zip(*shown, strict=True)],
         "found": [_told(one) for seen in shown for one, _ in seen[0]],
         **({"reference_guidance": network.reference_guidance} if network.reference_guidance else {}),
-        **({"first_step": course.begin} if course.begin else {}),
+        **({"first_step": course.begin} if course.begin else {}), **told_of_picture(request),
         **({"layout": [layout.way, *(group.count for group in layout.groups)]} if layout is not None else {}),
     }  # fmt: skip
     if layout is None or layout.single:

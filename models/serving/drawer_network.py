@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from ..common import cut_out
+from ..common import cut_out, digest_of
+from ..drawer import bank
 from ..drawer.network import Context, premultiplied
 from ..drawer.pipeline import DrawerPipeline, context_of, joined
 from ..drawer.reading import Reader
 from ..drawer.shelf import Shelf
+from ..errors import BankRefused
 from .exact import layers_apart, padded
 from .network import Variant
 from .program import Program
 from .samplers import Samplers
+
+log = logging.getLogger(__name__)
 
 #: Contexts that are remembered, some ten kilobytes each.
 REMEMBERED = 256
@@ -134,3 +140,17 @@ class DrawerNetwork:
     def decode(self, latents: Tensor) -> Tensor:
         """Latents (1, C, h, w) → (1, 4, S, S), premultiplied in [-1, 1]."""
         return self.denoiser.decode(latents)
+
+
+def drawer_network(pipeline: DrawerPipeline, device: str, weights: Path, own_bank: Path | None) -> DrawerNetwork:
+    """With the bank of the weights; where it cannot be used they draw from words alone."""
+    side = pipeline.denoiser.size
+    try:
+        shipped = bank.read(weights / bank.FOLDER, side=side)
+    except BankRefused as problem:
+        log.warning("pictures are drawn from words alone reason=%s", problem)
+        shipped = None
+    reader = Reader(pipeline.text_encoder, pipeline.tokenizer)
+    # Vectors of another encoder say nothing.
+    same = shipped is not None and shipped.encoder == digest_of(weights / "text_encoder")
+    return DrawerNetwork(pipeline, device, Shelf(shipped, own_bank, side, reader.vectors if same else None))

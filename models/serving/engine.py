@@ -8,40 +8,38 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 
-from ..common import ABOUT, digest, digest_of, upscaler
-from ..drawer import bank
+from ..common import digest, upscaler
 from ..drawer.pipeline import DrawerPipeline
-from ..drawer.reading import Reader
-from ..drawer.shelf import Shelf
-from ..errors import BankRefused, EngineError, TooLarge, WeightsRefused
+from ..errors import TooLarge, WeightsRefused
 from ..layout import NOTHING, names_of_weights
-from .about import ENGINE_VERSION, about_of
-from .adapters import Adapters
-from .attached import Attached, known_adapters
+from .about import about_of
+from .attached import Attached
 from .begin import RenderContext
 from .compiling import compiled
+from .context import context_of
 from .drawer_finish import DrawerSketch
-from .drawer_network import DrawerNetwork
+from .drawer_network import drawer_network
+from .embeddings import Embeddings
 from .exact import can_bfloat16
+from .face import Face
 from .footprint import Footprints
-from .jobs import Job
 from .jobwise import Jobwise
 from .loading import load_pipeline
 from .loop import Loop
 from .memory import GIB, Plan, Quantise
-from .network import Network, steps_together
+from .network import Network
+from .offers import offers_of
+from .parking import Held
+from .parts import steps_together
 from .planning import Room, budget_of, plan_of
-from .previews import Sketch
 from .profile import Paces
 from .quantised import is_quantised
-from .requests import OnProgress, RenderRequest, RenderResult, no_progress
 from .samplers import chosen, name_of
 from .schedule import slots_for
 from .trials import footprint_of
@@ -50,7 +48,7 @@ from .usual import Usual, usual_of
 log = logging.getLogger(__name__)
 
 
-class Engine:
+class Engine(Face):
     """Draws all requests it has together, one denoising step at a time."""
 
     def __init__(
@@ -60,6 +58,9 @@ class Engine:
         device: str = "auto",
         threads: int | None = None,
         adapters: Path | None = None,
+        triggers: Mapping[str, str] | None = None,
+        embeddings: Path | None = None,
+        controls: Path | None = None,
         profile: Path | None = None,
         exact: bool = True,
         precision: str = "float32",
@@ -69,10 +70,13 @@ class Engine:
         sampler: str = "",
         dtype: str = "",
         megapixels: float = 0.0,
+        name: str = "",
         memory: float = 0.0,
         quantize: Quantise = "auto",
     ) -> None:
-        """`adapters`: folder of LoRA adapters that may be asked for. `profile`: file that remembers measured speeds.
+        """`adapters`: folder of LoRA adapters that may be asked for; `triggers`: words that some of them listen to.
+        `embeddings`: folder of textual inversions that prompts may name. `controls`: folder of ControlNets. `profile`:
+        file that remembers measured speeds.
 
         Without `exact`, pictures on a GPU are drawn in batches as large as they happen to be: faster for few requests,
         and the same seed may differ in some bits with its neighbours. The metadata says so. `precision`: of the U-Net
@@ -85,13 +89,15 @@ class Engine:
         many are drawn as large as they are asked for; others at about the model's own size, and scaled. `memory`: GiB
         of the device that may be used; 0: what is free. `quantize`: whether weights are brought to fewer bits: "auto"
         where nothing else fits, "off", "int8" or "nf4". `own_bank`: folder of drawings of one's own, beside those of
-        weights that draw from drawings; looked at before each request.
+        weights that draw from drawings; looked at before each request. `name`: what
+        the model is called; empty: as its folder or file.
         """
         self.weights = weights
         self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         if threads is not None:
             torch.set_num_threads(threads)
-        self._adapters = adapters
+        #: What the operator's folders offer besides.
+        self.offers = offers_of(adapters, triggers, embeddings, controls)
         self._profile = profile
         self._exact = exact
         self._precision = precision
@@ -107,6 +113,10 @@ class Engine:
         self._slots = 2
         self._about: dict[str, Any] = {}
         self._usual: Usual | None = None
+        self._image_prompts = False
+        self._name = name or (weights.stem if weights.is_file() else weights.name)
+        #: What holds the weights.
+        self.held = Held(weights)
 
     def load(self) -> None:
         """Read the weights and measure how many rows are worth putting together; slow.
@@ -117,7 +127,7 @@ class Engine:
             DeviceMissing: torch has no such device here.
         """
         budget = budget_of(self.device, self._room.memory)
-        found = digest(self.weights) if self.weights.exists() else ""
+        found = self.held.digest() if self.weights.exists() else ""
         footprints = Footprints(
             self._machine(found, self._dtype or "own"),
             self._profile.with_name("memory.json") if self._profile else None,
@@ -170,7 +180,12 @@ class Engine:
         if self.device == "cpu" and self._precision == "bfloat16" and together and can_bfloat16():
             pipeline.unet.to(torch.bfloat16)
         self._usual = usual_of(pipeline, self.weights)
-        self._about = about_of(pipeline, self.weights, found, self.device, self._laid)
+        self._about = about_of(pipeline, self.weights, found, self.device, self._laid, self._name)
+        self.held.begin(pipeline)
+        self._load_parts(pipeline, together=together)
+        self.held.weigh()
+
+    def _load_parts(self, pipeline: Any, *, together: bool) -> None:
         if isinstance(pipeline, DrawerPipeline):
             self._load_drawer(pipeline)
             return
@@ -180,7 +195,8 @@ class Engine:
                 pipeline.scheduler = chosen(pipeline.scheduler, self._sampler)
                 self._about["sampler"] = name_of(pipeline.scheduler)
             jobwise = Jobwise(
-                pipeline, self.device, about=self._about, attached=Attached(pipeline, self._adapters),
+                pipeline, self.device, about=self._about, attached=Attached(pipeline, self.offers.adapter_folder),
+                embeddings=Embeddings(pipeline, self.offers.embedding_folder),
                 most_pixels=self._most_pixels, decoded=self._laid.decoded,
             )  # fmt: skip
             jobwise.try_out()
@@ -190,17 +206,22 @@ class Engine:
         self._about["sampler"] = network.samplers.usual.name
         enlarge = self._upscaler(network.vae.dtype)
         if self._programs is not None:
-            network.program = compiled(network, self._programs, found)
+            network.program = compiled(network, self._programs, self._about["model_digest"])
         try:
             with torch.inference_mode():
-                adapters = Adapters(network, self.weights, self._adapters)
                 names = names_of_weights(self.weights) if self._layout else NOTHING
-                context = RenderContext(network, adapters, enlarge, Sketch(network), names)
+                context = context_of(network, self.weights, self.offers, enlarge, names)
+                if context.images is not None:
+                    self._image_prompts = True
+                    self.held.parts.append(context.images.encoder)
                 paces = Paces(self._machine() + (" compiled" if network.program else ""), self._profile)
                 cells = network.native // network.factor
                 self._slots = slots_for(paces.get(network, network.plain, cells, cells))
         except torch.OutOfMemoryError as problem:
-            raise TooLarge(f"{self.weights} leaves no room for pictures on {self.device}.") from problem
+            raise TooLarge(
+                f"The weights in {self.weights} leave no room for pictures in the memory of {self.device}. Use a "
+                "smaller model."
+            ) from problem
         self._loop = Loop(context, paces, exact=self._exact, about=self._about)
 
     def _load_drawer(self, pipeline: DrawerPipeline) -> None:
@@ -208,17 +229,7 @@ class Engine:
         if self.device == "cpu" and self._precision == "bfloat16" and can_bfloat16():
             pipeline.unet.to(torch.bfloat16)
             self._about["precision"] = "bfloat16"
-        side = pipeline.denoiser.size
-        try:
-            shipped = bank.read(self.weights / bank.FOLDER, side=side)
-        except BankRefused as problem:
-            log.warning("pictures are drawn from words alone reason=%s", problem)
-            shipped = None
-        reader = Reader(pipeline.text_encoder, pipeline.tokenizer)
-        # Vectors of another encoder say nothing.
-        same = shipped is not None and shipped.encoder == digest_of(self.weights / "text_encoder")
-        shelf = Shelf(shipped, self._own_bank, side, reader.vectors if same else None)
-        network = DrawerNetwork(pipeline, self.device, shelf)
+        network = drawer_network(pipeline, self.device, self.weights, self._own_bank)
         with torch.inference_mode():
             names = names_of_weights(self.weights) if self._layout else NOTHING
             context = RenderContext(network, None, self._upscaler(torch.float32), DrawerSketch(network.denoiser), names)
@@ -232,7 +243,9 @@ class Engine:
         if not beside.is_dir():
             return None
         self._about["upscaler"] = digest(beside)
-        return upscaler.load(beside, kind=kind, device=self.device)
+        loaded = upscaler.load(beside, kind=kind, device=self.device)
+        self.held.parts.append(loaded)
+        return loaded
 
     def _network(self, pipeline: Any) -> Network | None:
         """The pipeline taken apart, or None where only its own loop knows how its scheduler is stepped."""
@@ -245,104 +258,7 @@ class Engine:
 
     def _machine(self, model: str = "", numbers: str = "") -> str:
         """What measurements hold for; without a word the loaded model as it computes."""
-        model, numbers = model or self._about["model_digest"], numbers or self._about.get("precision", "")
+        model, numbers = model or self._about.get("model_digest", ""), numbers or self._about.get("precision", "")
         name = torch.cuda.get_device_name(self.device) if self.device.startswith("cuda") else "cpu"
         threads = torch.get_num_threads() if self.device == "cpu" else 0
         return f"{model[:16]} {name} {threads} {torch.__version__} {numbers}"
-
-    def describe(self) -> Mapping[str, Any]:
-        """What is written into every picture's metadata: enough, with the request, to make it again."""
-        nothing = {"model": self.weights.name, "model_digest": "", "device": self.device, "engine": ENGINE_VERSION}
-        return dict(self._about or nothing)
-
-    def adapters(self) -> Sequence[str]:
-        """Names of the fine-tunes that may be asked for just now, in order."""
-        return known_adapters(self._adapters)
-
-    @property
-    def usual(self) -> Usual:
-        """What requests are drawn with that say nothing else.
-
-        Raises:
-            EngineError: `load` was not called.
-        """
-        if self._usual is None:
-            raise EngineError("The engine has no weights yet: call load() first.")
-        return self._usual
-
-    @property
-    def laid(self) -> Plan:
-        """How the weights lie on the device."""
-        return self._laid
-
-    @property
-    def largest(self) -> int:
-        """Pixels of the largest picture that is drawn as large as it is asked for; larger ones are scaled."""
-        native = int(self._about.get("native", 0))
-        return max(int(native * native * (1 + ABOUT)), self._most_pixels)
-
-    @property
-    def slots(self) -> int:
-        """Jobs that should be here at a time, by what was measured."""
-        return self._slots
-
-    @property
-    def loop(self) -> Loop | Jobwise:
-        """What draws.
-
-        Raises:
-            EngineError: `load` was not called.
-        """
-        if self._loop is None:
-            raise EngineError("The engine has no weights yet: call load() first.")
-        return self._loop
-
-    def submit(self, request: RenderRequest, on_progress: OnProgress = no_progress) -> Job:
-        """Put a request in, from any thread; `run` draws it. `on_progress` is called in the engine's thread.
-
-        `Job.result` ends with the pictures, or with Cancelled, Unrenderable or TooLate.
-        """
-        return self.loop.submit(request, on_progress)
-
-    def run(self) -> None:
-        """Draw what is submitted until `close`. Blocks."""
-        self.loop.run()
-
-    def close(self) -> None:
-        """Let `run` return after its step."""
-        self.loop.close()
-
-    def draw(self, request: RenderRequest, on_progress: OnProgress = no_progress) -> RenderResult:
-        """Submit and wait. `on_progress` may raise to leave at a step boundary; what it raised comes out of here.
-
-        Raises:
-            EngineError: `load` was not called.
-            Unrenderable: not enough memory, or something that the model cannot draw.
-            TooLate: the deadline passed.
-        """
-        return self.loop.draw(request, on_progress)
-
-    def generate(
-        self,
-        prompt: str,
-        *,
-        negative: str = "",
-        seeds: Sequence[int],
-        steps: int,
-        guidance: float,
-        width: int,
-        height: int,
-        on_step: Callable[[int, int], None] = lambda step, steps: None,
-    ) -> list[Image.Image]:
-        """Render one picture for each seed.
-
-        `width` and `height` are the delivered size in pixels: the model draws at its own size with that aspect, the
-        result goes through the upscaler, where the weights have one, and is scaled. `on_step(k, n)` is called after
-        each step and may raise `Cancelled`. A seed gives the same pixels alone and among others.
-
-        Raises:
-            EngineError: `load` was not called.
-            Unrenderable: not enough memory, or a shape that the model cannot draw.
-        """
-        request = RenderRequest(prompt, tuple(seeds), steps, guidance, width, height, negative=negative)
-        return list(self.draw(request, lambda progress: on_step(progress.step, progress.steps)).pictures)

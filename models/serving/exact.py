@@ -31,11 +31,11 @@ def rows_apart(unet: nn.Module) -> None:
     forward = unet.forward
 
     def enough(sample: Tensor, timestep: Any, encoder_hidden_states: Tensor, **others: Any) -> Any:
-        rows, least = len(sample), max(torch.get_num_threads(), 1 if _onednn() else 2)
+        rows, least = len(sample), least_rows()
         if rows >= least:
             return forward(sample, timestep, encoder_hidden_states, **others)
-        more = {name: _filled(value, least) for name, value in others.items()}
-        times = _filled(timestep, least) if isinstance(timestep, Tensor) and timestep.ndim else timestep
+        more = {name: filled(value, least) for name, value in others.items()}
+        times = filled(timestep, least) if isinstance(timestep, Tensor) and timestep.ndim else timestep
         made = forward(padded(sample, least), times, padded(encoder_hidden_states, least), **more)
         return (made[0][:rows],)
 
@@ -109,9 +109,17 @@ class PackedLinear:
         return torch.ops.mkldnn._linear_pointwise(rows, self._weight, self._bias, "none", [], "")
 
 
-def _filled(value: Any, rows: int) -> Any:
+def least_rows() -> int:
+    """Of a network on a processor at least: with fewer, a row's last bits depend on how many there are."""
+    return max(torch.get_num_threads(), 1 if _onednn() else 2)
+
+
+def filled(value: Any, rows: int) -> Any:
+    """Every tensor in it with its first row repeated up to so many rows."""
     if isinstance(value, Mapping):
-        return {name: _filled(inner, rows) for name, inner in value.items()}
+        return {name: filled(inner, rows) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [filled(inner, rows) for inner in value]
     return padded(value, rows) if isinstance(value, Tensor) else value
 
 

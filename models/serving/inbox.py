@@ -10,7 +10,7 @@ import logging
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent import futures
 from contextlib import suppress
 
@@ -58,6 +58,12 @@ class Inbox(ABC):
                 self._inbox.append(job)
                 self._news.notify_all()
         return job
+
+    def take(self, jobs: Iterable[Job]) -> None:
+        """Put requests in that came elsewhere."""
+        with self._news:
+            self._inbox.extend(jobs)
+            self._news.notify_all()
 
     def close(self) -> None:
         """Let `run` return after its step; what is not finished ends with `Cancelled`."""

@@ -13,21 +13,22 @@ from typing import Any
 
 import torch
 from PIL import Image
-from torch import Tensor
 
 from ..common import cut_out, native_size
 from ..errors import NoPicture, TooLarge, Unrenderable, Unsupported, WeightsRefused
 from . import sources
 from .attached import Attached
+from .begin import told_of_picture
 from .drawing import last_step
-from .estimates import check_drawn, decoded, estimate_of, is_black
+from .each_step import EachStep
+from .embeddings import Embeddings
+from .estimates import check_drawn, is_black
 from .inbox import Inbox
 from .jobs import Cancelled, Job
 from .laying import take, widen
-from .previews import grid_file
-from .requests import Progress, RenderRequest, RenderResult
+from .requests import RenderRequest, RenderResult
 from .samplers import chosen, for_members, name_of, spelt
-from .schedule import RowLimit, preview_due
+from .schedule import RowLimit
 from .stock_calls import Calls, takes
 
 #: How pipelines say what sides have to be.
@@ -46,6 +47,7 @@ class Jobwise(Inbox):
         *,
         about: Mapping[str, Any],
         attached: Attached | None = None,
+        embeddings: Embeddings | None = None,
         most_pixels: int = 0,
         decoded: int = 0,
         clock: Callable[[], float] = time.monotonic,
@@ -56,6 +58,7 @@ class Jobwise(Inbox):
         self._pipeline = pipeline
         self.calls = Calls(pipeline)
         self._attached = attached
+        self._embeddings = embeddings
         self.device = device
         self._about = dict(about)
         self._most_pixels = most_pixels
@@ -144,6 +147,10 @@ class Jobwise(Inbox):
     def _draw(self, job: Job) -> RenderResult:
         request, calls = job.request, self.calls
         calls.check(request)
+        embedded: Mapping[str, str] = {}
+        if self._embeddings is not None:
+            job.request, embedded = self._embeddings.settled(request)
+            request = job.request
         size = self._size(request)
         canvas = sources.canvas_of(request.source, request.width, request.height) if request.source else None
         prompt = request.prompt if not request.style else f"{request.prompt}, {request.style} style"
@@ -188,6 +195,8 @@ class Jobwise(Inbox):
             "canonical": f"job of {', then '.join(str(each) for each in groups)}",
             **job.about,
             **({"adapters": dict(used)} if used else {}),
+            **({"embeddings": dict(embedded)} if embedded else {}),
+            **told_of_picture(request),
             **({"cut": f"{cut} tokens at the end were not read"} if (cut := calls.cut(prompt)) else {}),
         }  # fmt: skip
         return RenderResult(tuple(pictures), about)
@@ -247,7 +256,7 @@ class Jobwise(Inbox):
             if request.stop == 100
             else min(request.steps, max(2, last_step(0, request.steps, request.stop)))
         )
-        each = _EachStep(self, job, end, size, len(seeds), turn)
+        each = EachStep(self, job, end, size, len(seeds), turn)
         if (codec := getattr(pipeline, "vae", None)) is not None and take(
             codec, size[0] * size[1], len(seeds), self.decoded
         ):
@@ -272,60 +281,3 @@ class Jobwise(Inbox):
                 ) from problem
             raise Unrenderable(f"{self.calls.kind} cannot draw this: {type(problem).__name__}: {problem}") from problem
         return [one if isinstance(one, Image.Image) else one[0] for one in found]
-
-
-class _EachStep:
-    """What happens after each step of one pipeline call."""
-
-    def __init__(
-        self, loop: Jobwise, job: Job, end: int, size: tuple[int, int], rows: int, turn: tuple[int, int]
-    ) -> None:
-        self._loop, self._job, self._end, self._size, self._rows, self._turn = loop, job, end, size, rows, turn
-        self._before: list[tuple[float, Tensor]] = []
-
-    def __call__(self, pipeline: Any, index: int, _: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        loop, job, end = self._loop, self._job, self._end
-        if index >= end:
-            return tensors  # Nothing is drawn any more; some pipelines still call.
-        loop.forwards += 1
-        loop.rows += self._rows
-        loop._check(job)
-        now = loop._clock()
-        preview = None
-        # Image to image takes fewer steps than it was told.
-        steps = min(end, int(getattr(pipeline, "num_timesteps", 0) or end))
-        due = index + 1 < steps and preview_due(now, job.shown, others=bool(loop._waiting))
-        latents = tensors.get("latents")
-        if index + 1 == steps and isinstance(latents, Tensor) and not bool(torch.isfinite(latents).all()):
-            raise NoPicture(
-                "The model computed no picture: its numbers overflowed, or its weights are damaged. Try another seed; "
-                "the operator may set [render] dtype to bfloat16 or float32."
-            )
-        estimate = estimate_of(pipeline, index, latents, self._before) if isinstance(latents, Tensor) else None
-        if due and estimate is not None and loop._previews and self._turn == (0, 1):
-            preview = self._preview(pipeline, estimate)
-        try:
-            steps = max(steps, index + 1)
-            before, left = self._turn
-            job.on_progress(Progress(before * steps + index + 1, (before + left) * steps, preview))
-        except Exception:
-            job.cancelled = True
-        loop._check(job)
-        if index + 1 == end < job.request.steps:
-            assert estimate is not None, "two steps were taken"
-            tensors["latents"] = estimate
-            pipeline._interrupt = True  # It goes on to its codec.
-        return tensors
-
-    def _preview(self, pipeline: Any, estimate: Tensor) -> bytes | None:
-        """A courtesy: nobody loses a picture by it, and who cannot give one is not asked again."""
-        job = self._job
-        try:
-            made = grid_file(decoded(pipeline, estimate, self._size), (job.request.width, job.request.height))
-        except torch.OutOfMemoryError:
-            return None
-        except Exception:
-            self._loop._previews = False
-            return None
-        job.shown = self._loop._clock()
-        return made

@@ -83,6 +83,15 @@ class Loop(Inbox):
 
     # The engine's thread
 
+    def forget(self) -> None:
+        """Give back what is remembered of requests: copies with adapters merged in."""
+        if self._context.adapters is not None:
+            self._context.adapters.forget()
+        if self._context.images is not None:
+            self._context.images.forget()
+        if self._context.controls is not None:
+            self._context.controls.forget()
+
     @torch.inference_mode()
     def tick(self) -> bool:
         """One step of one lane; False where there was nothing to do."""

@@ -153,7 +153,7 @@ def check_installed(how: Quantise, installed: Collection[str]) -> None:
     if package not in installed:
         raise WeightsRefused(
             f'[render] quantize = "{how}" needs the package {package}, which is not installed here: {command}, or '
-            "pip install 'daguerre[quantize]'."
+            "all three, in the project: .venv/bin/pip install -c requirements.lock -e '.[worker,quantize]'."
         )
 
 

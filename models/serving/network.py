@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -18,29 +17,14 @@ from torch import Tensor
 from . import families
 from .exact import circular, padded, rows_apart
 from .laying import take
+from .parts import encoders_of, finite, tokenizers_of, weigh
 from .program import MOST, Program
+from .rows import Variant, Words
 from .samplers import Samplers
 from .wording import chunks, cut_tokens, plain_text, weighted
 
 #: Prompts whose vectors are remembered.
 REMEMBERED = 512
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """One text: (1, length, width), and for SDXL the pooled vector (1, width)."""
-
-    states: Tensor
-    pooled: Tensor | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """A U-Net and text encoders with some adapters merged in. The empty name is the plain one."""
-
-    name: str
-    pipeline: Any
-    unet: Any
 
 
 class Network:
@@ -104,11 +88,11 @@ class Network:
         """How many chunks a text is read in: more than one only of CLIP encoders, which read 77 tokens at a time."""
         if not self._reads_clip(variant.pipeline):
             return 1
-        return max(len(chunks(each, text).ids) for each in _tokenizers(variant.pipeline))
+        return max(len(chunks(each, text).ids) for each in tokenizers_of(variant.pipeline))
 
     def cut(self, variant: Variant, text: str) -> int:
         """Tokens at the end of a text that are not read."""
-        tokenizers = _tokenizers(variant.pipeline)
+        tokenizers = tokenizers_of(variant.pipeline)
         if self._reads_clip(variant.pipeline):
             return max(chunks(each, text).cut for each in tokenizers)
         return max(cut_tokens(each, text, each.model_max_length) for each in tokenizers)
@@ -147,17 +131,17 @@ class Network:
             self._words.popitem(last=False)
 
     def _reads_clip(self, pipeline: Any) -> bool:
-        return all("CLIPText" in type(encoder).__name__ for _, encoder in _encoders(pipeline))
+        return all("CLIPText" in type(encoder).__name__ for _, encoder in encoders_of(pipeline))
 
     def _plain(self, pipeline: Any, text: str) -> bool:
-        return all(chunks(each, text).plain for each in _tokenizers(pipeline))
+        return all(chunks(each, text).plain for each in tokenizers_of(pipeline))
 
     def _weighted(self, pipeline: Any, text: str, count: int) -> Words:
         """A text with weights, or of more than one chunk; as the stock pipeline reads each chunk."""
         if self.xl and not text and pipeline.config.force_zeros_for_empty_prompt:
             one = self._states_xl(pipeline, [text])[0]
             return Words(one.states.repeat(1, count, 1), one.pooled)
-        both = _encoders(pipeline)
+        both = encoders_of(pipeline)
         count = max(count, *(len(chunks(tokenizer, text).ids) for tokenizer, _ in both))
         pooled: list[Tensor] = []
 
@@ -250,6 +234,15 @@ class Network:
             ids = torch.tensor([[height, width, 0, 0, height, width]], dtype=states.dtype).to(self.device)
             pooled = padded(torch.cat([each.pooled for each in words if each.pooled is not None]), canonical)
             others["added_cond_kwargs"] = {"text_embeds": pooled, "time_ids": ids.expand(len(pooled), -1)}
+        if variant.control is not None:
+            shown = padded(torch.cat([each.shown for each in words if each.shown is not None]), canonical)
+            others |= variant.control.residuals(
+                inputs, padded(times, canonical), states, shown.to(states.dtype), others.get("added_cond_kwargs")
+            )
+        if variant.scale is not None:
+            images = [each.image for each in words if each.image is not None]
+            others.setdefault("added_cond_kwargs", {})["image_embeds"] = [padded(torch.cat(images), canonical)]
+            weigh(unet, variant.scale)
         if program is not None:
             added = others.get("added_cond_kwargs", {})
             return program(inputs, padded(times, canonical), states, *added.values())[:rows].float()
@@ -277,7 +270,7 @@ class Network:
     def decode(self, latents: Tensor, *, tile: bool = False) -> Tensor:
         """Latents (1, C, h, w) → (1, 3, H, W), about [-1, 1]."""
         made = self._decoded(latents, tile=tile)
-        if self.vae.dtype != torch.float32 and bool(torch.isfinite(latents).all()) and not _finite(made):
+        if self.vae.dtype != torch.float32 and bool(torch.isfinite(latents).all()) and not finite(made):
             # Half precision overflows in codecs that were not made for it; from now on this one is not asked to.
             self.vae.float()
             made = self._decoded(latents, tile=tile)
@@ -306,26 +299,3 @@ class Network:
             return None
         mean, deviation = (torch.tensor(each, device=self.device).view(1, -1, 1, 1) for each in told)
         return mean, deviation
-
-
-def _encoders(pipeline: Any) -> list[tuple[Any, Any]]:
-    """Tokenizers and text encoders that belong together."""
-    names = (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))
-    found = [(getattr(pipeline, one, None), getattr(pipeline, other, None)) for one, other in names]
-    return [(tokenizer, encoder) for tokenizer, encoder in found if tokenizer is not None and encoder is not None]
-
-
-def _tokenizers(pipeline: Any) -> list[Any]:
-    return [tokenizer for tokenizer, _ in _encoders(pipeline)]
-
-
-def _finite(values: Tensor) -> bool:
-    return bool(torch.isfinite(values).all())
-
-
-def steps_together(pipeline: Any) -> bool:
-    """Whether rows of this pipeline can share a step: a U-Net that wants no more than text, time and latents."""
-    if not isinstance(pipeline, StableDiffusionPipeline | StableDiffusionXLPipeline):
-        return False
-    unet, vae = pipeline.unet.config, pipeline.vae.config
-    return unet.in_channels == vae.latent_channels and unet.time_cond_proj_dim is None

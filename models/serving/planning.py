@@ -18,7 +18,7 @@ from .memory import WAYS, WAYS_OF_BITS, Activations, Plan, Quantise, Way, check_
 from .quantised import installed
 from .sizes import sizes_in
 
-#: Pipelines whose pictures share steps; see `network.steps_together`.
+#: Pipelines whose pictures share steps; see `parts.steps_together`.
 _TOGETHER = frozenset({"StableDiffusionPipeline", "StableDiffusionXLPipeline"})
 
 

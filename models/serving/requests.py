@@ -30,6 +30,9 @@ class Source:
     seed: int | None = None
     #: Into another shape: `crop` cuts off what is too much, `pad` keeps all of it and fills up by its edges.
     fit: Fit = "crop"
+    #: Of a picture to `vary`: read as a prompt where the model has an IP-Adapter, counting so much beside the words
+    #: (0 to 1); None: begun from in any case.
+    scale: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +63,13 @@ class RenderRequest:
     #: One of `samplers.SAMPLERS`; empty: the model's own.
     sampler: str = ""
     adapters: tuple[str, ...] = ()
+    #: Name of a ControlNet in the worker's folder, which is shown the picture of `source`; empty: none is.
+    control: str = ""
     source: Source | None = None
     #: Of each drawing of each picture: ids of the bank's drawings, in place of those that the prompt and seed choose.
     references: tuple[tuple[str, ...], ...] = ()
+    #: Name of the model that shall draw it, where there are several; empty: the first.
+    model: str = ""
     #: Whose it is: members share the engine.
     member: str = ""
     #: Seconds from now after which nobody waits any more.

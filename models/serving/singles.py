@@ -117,7 +117,9 @@ def family_of(file: Path) -> Any:
         raise WeightsRefused(f"{file} is an SDXL refiner: it finishes pictures of another model. Use the base model.")
     if _FIRST in names:
         with safe_open(file, framework="pt") as found:
-            families.check_channels(int(found.get_slice(_FIRST).get_shape()[1]), 4)
+            shape = list(found.get_slice(_FIRST).get_shape())
+        if len(shape) == 4:
+            families.check_channels(int(shape[1]), 4)
     beside = file.with_suffix("")
     if (beside / "model_index.json").is_file():
         # Several families name their tensors alike.

@@ -20,8 +20,8 @@ from .requests import RenderRequest
 from .wording import cut_tokens
 
 #: Fields of a request that stock pipelines know nothing of, and their names where those differ.
-UNKNOWN = ("parts", "tile", "draft", "chaos")
-NAMES = {"parts": "parts with weights (::)", "negative": "negative prompt"}
+UNKNOWN = ("parts", "tile", "draft", "chaos", "control")
+NAMES = {"parts": "parts with weights (::)", "negative": "negative prompt", "control": "ControlNet"}
 
 
 class Calls:

@@ -69,6 +69,8 @@ def canonical(network: Network, variant: Variant, lane: tuple[int, int, bool, in
     For half precision on a processor. `lane`: height and width of the latents, whether edges fit together, chunks.
     """
     height, width, tile, chunks = lane
+    # The network that reads pictures has the plain one's weights, and these rows read none.
+    variant = network.plain if variant.reads_pictures else variant
     if lane not in network.counts:
         words = [network.encode_prompt(variant, text, chunks) for text in ("a", "")]
 

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from ..prompt import STRENGTH, Wish, source, wish_of
-from ..records import MOST_ASPECT, ImageRequest, Source, WorkerInfo, usual_of
+from ..records import MOST_ASPECT, ImageRequest, Source, WorkerInfo, reads_pictures, usual_of
 from ..store import ServerSettings
 
 
@@ -26,13 +26,14 @@ class Beginning:
     #: That job, the number of its picture, and the action.
     origin: tuple[str, int, str] | None = None
 
-    def of(self, wish: Wish) -> Source | None:
+    def of(self, wish: Wish, workers: Collection[WorkerInfo] = ()) -> Source | None:
         """A picture that was sent, by the weight that was said; else what was begun from before, by the new weight."""
         if self.picture:
-            return source(wish, self.picture)
+            return source(wish, self.picture, read=reads_pictures(workers, wish.model))
         if self.source is None or wish.image_weight is None or self.source.use != "vary":
             return self.source
-        return self.source.model_copy(update={"strength": source(wish, self.source.picture).strength})
+        anew = source(wish, self.source.picture, read=self.source.scale is not None)
+        return self.source.model_copy(update={"strength": anew.strength, "scale": anew.scale})
 
 
 def like(shape: tuple[int, int]) -> tuple[int, int]:

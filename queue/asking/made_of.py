@@ -1,4 +1,7 @@
-"""Requests made of a picture: varied, drawn on beyond its edges, enlarged, redrawn in part. Pure but for `new_seed`."""
+"""Requests made of a picture: varied, drawn on beyond its edges, enlarged, redrawn in part. Pure but for `new_seed`.
+
+A ControlNet that drew it was shown another picture, so it has no part in them.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ PAN = 50
 def varied(request: ImageRequest, picture: str, index: int, strength: float, seed: int) -> ImageRequest:
     """The picture of that name and number, noised and drawn again."""
     made = Source(use="vary", picture=picture, strength=strength, seed=layout_seed(request, index))
-    return request.model_copy(update={"seed": seed, "source": made})
+    return request.model_copy(update={"seed": seed, "source": made, "control": ""})
 
 
 def layout_seed(request: ImageRequest, index: int) -> int | None:
@@ -40,7 +43,8 @@ def outpainted(
         width = _grown(width, across, height, most)
         height = _grown(height, down, width, most)
     made = Source(use="outpaint", picture=picture, expand=expand, strength=1.0)
-    return request.model_copy(update={"seed": seed, "count": 1, "width": width, "height": height, "source": made})
+    changes = {"seed": seed, "count": 1, "width": width, "height": height, "source": made, "control": ""}
+    return request.model_copy(update=changes)
 
 
 def _grown(side: int, percent: int, other: int, most: int) -> int:
@@ -78,7 +82,10 @@ def upscaled(request: ImageRequest, picture: str, index: int, most: int = 0) -> 
         raise AsLargeAsCanBe(max(width, height))
     # Nothing is added to it, so nothing is redrawn: the worker's upscaler makes it larger.
     kept = Source(use="vary", picture=picture, strength=0.0, seed=layout_seed(request, index))
-    changes = {"seed": request.seeds[index], "count": 1, "width": larger[0], "height": larger[1], "source": kept}
+    width, height = larger
+    changes = {
+        "seed": request.seeds[index], "count": 1, "width": width, "height": height, "source": kept, "control": "",
+    }  # fmt: skip
     return request.model_copy(update=changes)
 
 
@@ -89,7 +96,7 @@ def redrawn(request: ImageRequest, picture: str, mask: str, prompt: str, seed: i
         InvalidRequest: the prompt is empty or too long.
     """
     source = Source(use="inpaint", picture=picture, mask=mask, strength=1.0)
-    given = {**request.model_dump(exclude={"version", "source"}), "prompt": prompt, "parts": ()}
+    given = {**request.model_dump(exclude={"version", "source", "control"}), "prompt": prompt, "parts": ()}
     return image_request(**{**given, "source": source, "seed": seed})
 
 

@@ -36,6 +36,6 @@ def order_of(wish: Wish, settings: ServerSettings, begun: Beginning, workers: Co
     if begun.shape is not None and wish.ratio is None and not wish.fit:
         wish = wish.saying(ratio=like(begun.shape))
     given = fields(wish, **settings.over(usual_of(workers, wish.model)).fields)
-    request = image_request(seed=seed, source=begun.of(wish), **given)
+    request = image_request(seed=seed, source=begun.of(wish, workers), **given)
     brought = (begun.picture,) if begun.picture else ()
     return Order(request, "relax" if wish.relaxed else "fast", begun.origin, brought, begun.blurred)

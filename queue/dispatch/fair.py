@@ -78,6 +78,8 @@ class _Class:
     servers: OrderedDict[str, _Server] = field(default_factory=OrderedDict[str, _Server])
     jobs: int = 0
     needs: Counter[Needs] = field(default_factory=Counter[Needs])
+    #: Cost of its waiting jobs by what they need.
+    work: dict[Needs, float] = field(default_factory=dict[Needs, float])
 
 
 class FairQueue:
@@ -169,6 +171,10 @@ class FairQueue:
                         return entry
         return None
 
+    def work(self, fits: Callable[[Needs], bool]) -> float:
+        """Cost of all waiting jobs whose needs fit."""
+        return sum(cost for each in self._classes.values() for needs, cost in each.work.items() if fits(needs))
+
     def order(self) -> Iterator[Entry]:
         """All jobs as they would be sent if nothing changed. Slow: for tests and small queues."""
         for job in sorted(self._entries, key=lambda job: (self.ahead(job).jobs, job)):
@@ -256,6 +262,7 @@ class FairQueue:
         insort(member.keys, key)
         server.needs[entry.needs] += 1
         priority.needs[entry.needs] += 1
+        priority.work[entry.needs] = priority.work.get(entry.needs, 0.0) + entry.cost
         priority.jobs += 1
 
     def _remove(self, entry: Entry) -> None:
@@ -268,6 +275,10 @@ class FairQueue:
             counted[entry.needs] -= 1
             if not counted[entry.needs]:
                 del counted[entry.needs]
+        # What is summed begins afresh when nothing is left, so that rounding errors do not pile up.
+        left = max(0.0, priority.work.pop(entry.needs) - entry.cost)
+        if entry.needs in priority.needs:
+            priority.work[entry.needs] = left
         priority.jobs -= 1
         if not len(server.order):
             del priority.active[bisect_left(priority.active, (server.start, server.name))]

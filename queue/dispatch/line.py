@@ -12,6 +12,7 @@ from itertools import islice
 
 from ..records import Entry, Limits, Needs, Standing, day
 from .fair import Ahead, FairQueue
+from .turns import Chooser, Next, Turn
 from .worker_registry import Group
 
 
@@ -27,6 +28,8 @@ class Pick:
 class _Out:
     entry: Entry
     group: str | None
+    #: Seconds of loading that it was charged with besides.
+    swap: float = 0.0
 
 
 class WaitingLine:
@@ -37,6 +40,8 @@ class WaitingLine:
         self.limits = limits
         self._relax_share = relax_share
         self._out: dict[str, _Out] = {}
+        #: Of each group with several models, by its name.
+        self._turns: dict[str, Turn] = {}
         #: Jobs that wait, and that are out, by member and by server.
         self._waiting: Counter[tuple[str, str]] = Counter()
         self._running: Counter[tuple[str, str]] = Counter()
@@ -128,17 +133,60 @@ class WaitingLine:
         if self.paused:
             return []
         busy = Counter(out.group for job, out in self._out.items() if job not in apart)
+        work: Counter[str] = Counter()
+        for out in self._out.values():
+            work[out.group or ""] += out.entry.cost  # type: ignore[assignment]
+        self._meet(groups, busy)
+        chooser = Chooser(self.queue, tuple(groups), self._turns, work, self.paused_servers, self._full)
         picks: list[Pick] = []
-        for group in groups:
+        free: dict[str, int] = {}
+
+        def send(group: Group, found: Next) -> None:
+            self._send(found.entry, group.name)
+            free[group.name] -= 1
+            work[group.name] += found.entry.cost  # type: ignore[assignment]
+            picks.append(Pick(found.entry, group.name))
+            if group.several:
+                self._turns[group.name].sent(found.model, found.entry.cost)
+                self._charge(found)
+
+        # 1. What can be drawn without loading anything.
+        for number, group in enumerate(groups):
             # Jobs whose group nobody remembers any more are charged to the first, so that no slot is filled twice.
-            taken = busy[group.name] + (busy[None] if group is next(iter(groups)) else 0)
-            for _ in range(group.slots - taken):
-                entry = self.queue.next(group.capability.fits, held=self.paused_servers, full=self._full)
-                if entry is None:
+            free[group.name] = group.slots - busy[group.name] - (0 if number else busy[None])
+            while free[group.name] > 0:
+                found = chooser.loaded(group) if group.several else self._first(group)
+                if found is None:
                     break
-                self._send(entry, group.name)
-                picks.append(Pick(entry, group.name))
-        return picks
+                send(group, found)
+        # 2. What another model has to be loaded for, where that is done soonest.
+        while True:
+            able = [group for group in groups if group.several and free[group.name] > 0]
+            asked = [(group, found) for group in able if (found := chooser.any(group)) is not None]
+            if not asked:
+                return picks
+            send(*min(asked, key=lambda pair: (pair[1].swap, busy[pair[0].name], pair[0].name)))
+
+    def _first(self, group: Group) -> Next | None:
+        entry = self.queue.next(group.capability.fits, held=self.paused_servers, full=self._full)
+        return None if entry is None else Next(entry, "")
+
+    def _meet(self, groups: Collection[Group], busy: Mapping[str | None, int]) -> None:
+        """What each has loaded, by its own word where it has nothing to do, else by what it was sent last."""
+        known = {group.name: self._turns.get(group.name) for group in groups if group.several}
+        self._turns = {
+            group.name: turn
+            if (turn := known[group.name]) is not None and (busy[group.name] or turn.model == group.active)
+            else Turn(group.active)
+            for group in groups
+            if group.several
+        }
+
+    def _charge(self, found: Next) -> None:
+        """Whoever is next when another model has to be loaded pays for that too."""
+        if found.swap:
+            self._out[found.entry.id].swap = found.swap
+            self.queue.settle(found.entry, found.entry.cost + found.swap)
 
     def take(self, entry: Entry, group: str) -> None:
         """A job turned out to be with a worker, or its group to be another."""
@@ -157,6 +205,8 @@ class WaitingLine:
             self.enter(entry)
             return
         self._count(self._running, out.entry, -1)
+        if out.swap:
+            self.queue.settle(out.entry, out.entry.cost - out.swap)
         self.queue.back(out.entry)
         self._count(self._waiting, out.entry, 1)
 

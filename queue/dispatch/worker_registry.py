@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..records import Capability, Heartbeat, WorkerInfo
 
@@ -15,6 +15,14 @@ class Group:
     name: str
     capability: Capability
     slots: int
+    #: Of a worker with several models: the one that it has loaded, and seconds until another would be.
+    active: str = ""
+    swaps: Mapping[str, float] = field(default_factory=dict[str, float])
+
+    @property
+    def several(self) -> bool:
+        """Whether its jobs may need one model after the other."""
+        return bool(self.capability.line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +61,17 @@ class WorkerRegistry:
         """Those with slots, the narrower abilities first."""
         slots: dict[str, int] = {}
         abilities: dict[str, Capability] = {}
+        loaded: dict[str, Heartbeat] = {}
         for heard in self._live(now):
             capability = heard.heartbeat.capability
             abilities[capability.group] = capability
+            loaded.setdefault(capability.group, heard.heartbeat)
             slots[capability.group] = slots.get(capability.group, 0) + heard.heartbeat.slots
-        found = [Group(name, abilities[name], number) for name, number in slots.items() if number]
+        found = [
+            Group(name, abilities[name], number, loaded[name].active, loaded[name].swaps)
+            for name, number in slots.items()
+            if number
+        ]
         return tuple(sorted(found, key=lambda group: (group.capability.breadth, group.name)))
 
     def silent(self, group: str, now: float) -> float:
@@ -93,7 +107,13 @@ class WorkerRegistry:
                 side=heard.heartbeat.side,
                 instance=heard.heartbeat.instance,
                 adapters=heard.heartbeat.adapters,
+                triggers=heard.heartbeat.triggers,
+                embeddings=heard.heartbeat.embeddings,
+                controls=heard.heartbeat.controls,
                 usual=heard.heartbeat.usual,
+                digests=heard.heartbeat.digests,
+                image_prompts=heard.heartbeat.image_prompts,
+                active=heard.heartbeat.active,
                 version=heard.heartbeat.version,
             )
             for heard in self._live(now)

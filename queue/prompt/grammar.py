@@ -42,6 +42,8 @@ STYLIZE_PER_GUIDANCE = 50.0
 MOST_GUIDANCE = 20.0
 #: Share of noise for `--iw 1`; each further unit multiplies by it, so 0 forgets the picture.
 STRENGTH = 0.6
+#: How much a picture of weight 1 counts beside the words where it is read as a prompt (`--iw` multiplies it).
+SCALE = 0.6
 _WEIGHT = re.compile(r"[+-]?(?:\d+(?:\.\d+)?|\.\d+)")
 #: Signs behind a flag's value after which the prompt goes on, and such that only end it.
 _GOES_ON, _ENDS = ",，、;；。", ",，、;；。.!！"
@@ -149,11 +151,12 @@ def fields(wish: Wish, *, size: int, steps: int, guidance: float) -> dict[str, A
     }
 
 
-def source(wish: Wish, picture: str) -> Source:
-    """The picture, by its name in the store, with the weight that was wished for."""
+def source(wish: Wish, picture: str, *, read: bool = False) -> Source:
+    """The picture, by its name in the store, with the weight that was wished for; `read`: as a prompt, where it can."""
     weight = 1.0 if wish.image_weight is None else wish.image_weight
     fit = "pad" if wish.fit == "pad" else "crop"
-    return Source(use="vary", picture=picture, strength=round(STRENGTH**weight, 3), fit=fit)
+    scale = round(min(1.0, SCALE * weight), 3) if read else None
+    return Source(use="vary", picture=picture, strength=round(STRENGTH**weight, 3), fit=fit, scale=scale)
 
 
 def wish_of(request: ImageRequest, *, size: int, steps: int, guidance: float, seed: bool = False) -> Wish:

@@ -17,7 +17,7 @@ STYLES = ("blob", "emojione", "firefox", "fluent", "noto", "streamline", "twemoj
 class UnknownName:
     """A name that nobody here has, and those that there are."""
 
-    kind: Literal["style", "model", "lora"]
+    kind: Literal["style", "model", "lora", "control"]
     name: str
     known: tuple[str, ...]
 
@@ -38,6 +38,7 @@ def unknown_name(
     says what it has.
     """
     permitted = frozenset(allowed)
+    vocabulary = words_of(vocabulary, request.model)
     styles = known_styles(vocabulary)
     if request.style and styles is not None and request.style not in permitted:
         assert vocabulary is not None
@@ -49,8 +50,28 @@ def unknown_name(
     adapters = _all(worker.adapters for worker in workers)
     if adapters is not None:
         missing = next((adapter for adapter in request.adapters if adapter not in adapters), None)
-        return UnknownName("lora", missing, adapters) if missing is not None else None
+        if missing is not None:
+            return UnknownName("lora", missing, adapters)
+    controls = _all(worker.controls for worker in workers)
+    if request.control and controls is not None and plain_name(request.control) not in controls:
+        return UnknownName("control", plain_name(request.control), controls)
     return None
+
+
+def lacks_picture(request: ImageRequest) -> bool:
+    """Whether it asks for a ControlNet and brings no picture that one could be shown."""
+    return bool(request.control) and (request.source is None or request.source.use != "vary")
+
+
+def plain_name(name: str) -> str:
+    """`canny:0.6` → canny: how much it counts stands behind."""
+    plain, colon, weight = name.rpartition(":")
+    return plain if colon and weight.replace(".", "", 1).isdigit() else name
+
+
+def words_of(vocabulary: Vocabulary | None, model: str) -> Vocabulary | None:
+    """The words that a model was taught; None where nobody knows them."""
+    return vocabulary if vocabulary is not None and vocabulary.reads(model) else None
 
 
 def known_styles(vocabulary: Vocabulary | None) -> tuple[str, ...] | None:

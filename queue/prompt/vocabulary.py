@@ -55,7 +55,9 @@ class VocabularyReport:
 class Vocabulary:
     """Names of things and other words that the captions used."""
 
-    def __init__(self, concepts: Iterable[str], names: Iterable[str], words: Iterable[str]) -> None:
+    def __init__(self, concepts: Iterable[str], names: Iterable[str], words: Iterable[str], model: str = "") -> None:
+        """`model`: whose words they are; empty: of whatever draws."""
+        self.model = model
         #: What it draws, one English name each, for "it knows: …".
         self.concepts = tuple(concepts)
         self._names = frozenset(_plain(name) for name in names) | frozenset(_plain(name) for name in self.concepts)
@@ -66,7 +68,7 @@ class Vocabulary:
         self._longest = max((len(word) for word in self._words), default=0)
 
     @classmethod
-    def load(cls, file: Path) -> Vocabulary | None:
+    def load(cls, file: Path, model: str = "") -> Vocabulary | None:
         """Read `vocabulary.json`, or None where there is none (nothing is checked then).
 
         Raises:
@@ -76,7 +78,7 @@ class Vocabulary:
             return None
         content: Any = json.loads(file.read_text(encoding="utf-8"))
         try:
-            return cls(content["concepts"], content["names"], content["words"])
+            return cls(content["concepts"], content["names"], content["words"], model)
         except (KeyError, TypeError) as problem:
             raise ValueError(f"{file} is not a vocabulary; export the weights again.") from problem
 
@@ -84,6 +86,10 @@ class Vocabulary:
         """Read the table of meanings, so that the first unknown word is answered as quickly as others. Blocking."""
         if meanings.load() is not None:
             _ = self._meant
+
+    def reads(self, model: str) -> bool:
+        """Whether a request for that model is drawn by whose words these are."""
+        return not model or not self.model or model == self.model
 
     def check(self, prompt: str) -> VocabularyReport:
         """Say which words are unknown; each is listed once, in order."""

@@ -1,7 +1,8 @@
 """What a job needs of a worker, and what a worker can do. Pure.
 
 Workers of one pool with the same abilities form a group and pull from one line, each when it is free: a fast card
-simply pulls more often. Jobs are put into the line of a group that can render them.
+simply pulls more often. Jobs are put into the line of a group that can render them. A worker with several models is a
+group of its own, so that jobs go to where their model is loaded (dispatch/turns.py).
 """
 
 from __future__ import annotations
@@ -35,6 +36,12 @@ class Capability:
     models: tuple[str, ...] = ()
     #: Longest side that it renders, in pixels; 0: any.
     side: int = 0
+    #: Of one with several models: the name of its own line; its models may then become fewer. Empty: it shares one.
+    line: str = ""
+
+    def model_for(self, needs: Needs) -> str:
+        """The model that draws such a job here: its own, or the first one's; empty: nobody knows."""
+        return needs.model or (self.models[0] if self.models else "")
 
     def fits(self, needs: Needs) -> bool:
         """Whether it can render such a job."""
@@ -50,7 +57,7 @@ class Capability:
         pool = re.sub(r"[^A-Za-z0-9_-]", "-", self.pool)[:30] or POOL
         if pool == POOL == self.pool and not self.models and not self.side:
             return POOL
-        told = f"{self.pool}\n{self.side}\n" + "\n".join(sorted(self.models))
+        told = f"{self.pool}\n{self.side}\n" + (f"\n{self.line}" if self.line else "\n".join(sorted(self.models)))
         return f"{pool}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
 
     @property

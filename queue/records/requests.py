@@ -60,6 +60,10 @@ class Part(BaseModel):
     weight: Annotated[float, Field(ge=-10.0, le=10.0, allow_inf_nan=False)] = 1.0
 
 
+#: Fields of a source that came later, as they are where nobody said them.
+UNSAID = (("seed", None), ("fit", "crop"), ("scale", None))
+
+
 class Source(BaseModel):
     """A picture that the request begins from. Files are names in the picture store; the worker is sent their bytes."""
 
@@ -78,12 +82,15 @@ class Source(BaseModel):
     fit: Literal["crop", "pad"] = "crop"
     #: Of a picture that was drawn here: the seed by which its things were set out, so that each is varied in its place.
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = None
+    #: Of a picture to `vary`: read as a prompt where the model has an IP-Adapter, counting so much beside the words;
+    #: None: begun from by `strength` in any case, as it is where the model has none.
+    scale: Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)] | None = None
 
     @model_serializer(mode="wrap")
     def _without_what_is_not_said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """As below: workers of an earlier version know of neither."""
+        """As below: workers of an earlier version know none of them."""
         told: dict[str, Any] = handler(self)
-        return {name: value for name, value in told.items() if (name, value) not in (("seed", None), ("fit", "crop"))}
+        return {name: value for name, value in told.items() if (name, value) not in UNSAID}
 
 
 class ImageRequest(BaseModel):
@@ -133,6 +140,9 @@ class ImageRequest(BaseModel):
         tuple[Name, ...], Field(max_length=4, strict=False),
         Flag("name", ("lora",), "--lora stamps", times=4, option="lora"),
     ] = ()  # fmt: skip
+    #: Name of a ControlNet in the worker's folder, which is shown the picture of `source`: that says where things are
+    #: then, and is not begun from.
+    control: Annotated[Name, Flag("name", ("control",), "--control canny", option="control")] = ""
     source: Source | None = None
     #: With a visible mark that it was made by a trained model.
     label: bool = False

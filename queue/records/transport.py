@@ -77,8 +77,22 @@ class Heartbeat(_Message):
     side: int = 0
     #: Names of the fine-tunes that it can draw with; None: it does not say, as workers of an earlier version.
     adapters: tuple[str, ...] | None = None
+    #: Words that these listen to, by name; names of the embeddings that prompts may name.
+    triggers: Mapping[str, str] = Field(default_factory=dict[str, str])
+    embeddings: tuple[str, ...] = ()
+    #: Names of its ControlNets; None: it does not say.
+    controls: tuple[str, ...] | None = None
     #: What is usual for its models, by name; workers of an earlier version do not say.
     usual: Mapping[str, Usual] = Field(default_factory=dict[str, Usual])
+    #: Digests of its models' weights, by name.
+    digests: Mapping[str, str] = Field(default_factory=dict[str, str])
+    #: Those of its models that read pictures as prompts.
+    image_prompts: tuple[str, ...] = ()
+    #: Of one with several models: its own line, the model that it has loaded, and the seconds that it takes to have
+    #: each of the others loaded.
+    line: str = ""
+    active: str = ""
+    swaps: Mapping[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(default_factory=dict[str, float])
     #: The attempt of each job that it works on.
     running: Mapping[str, int]
     #: Of its program; workers of an earlier version do not say.
@@ -97,7 +111,7 @@ class Heartbeat(_Message):
 
     @property
     def capability(self) -> Capability:
-        return Capability(pool=self.pool, models=self.models, side=self.side)
+        return Capability(pool=self.pool, models=self.models, side=self.side, line=self.line)
 
 
 class Outcome(_Message):
@@ -142,8 +156,19 @@ class WorkerInfo:
     instance: str = ""
     #: Names of its fine-tunes; None: it does not say.
     adapters: tuple[str, ...] | None = None
+    #: Words that these listen to, by name; names of the embeddings that prompts may name.
+    triggers: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
+    embeddings: tuple[str, ...] = ()
+    #: Names of its ControlNets; None: it does not say.
+    controls: tuple[str, ...] | None = None
     #: What is usual for its models, by name; empty: it does not say.
     usual: Mapping[str, Usual] = field(default_factory=dict[str, Usual], hash=False)
+    #: Digests of its models' weights, by name.
+    digests: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
+    #: Those of its models that read pictures as prompts.
+    image_prompts: tuple[str, ...] = ()
+    #: The model that it has loaded, of several.
+    active: str = ""
     #: Of its program; empty: it does not say.
     version: str = ""
 

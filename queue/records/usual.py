@@ -49,10 +49,12 @@ class _Worker(Protocol):
     def models(self) -> tuple[str, ...]: ...
     @property
     def usual(self) -> Mapping[str, Usual]: ...
+    @property
+    def image_prompts(self) -> tuple[str, ...]: ...
 
 
 def usual_of(workers: Iterable[_Worker], model: str = "") -> Usual:
-    """What is usual now for the model of that name; without a name for whatever the connected workers have.
+    """What is usual now for the model of that name; without a name for the first model of each connected worker.
 
     `ANY_MODEL` where nobody is connected that has it, where workers differ, and where one does not tell.
     """
@@ -61,6 +63,13 @@ def usual_of(workers: Iterable[_Worker], model: str = "") -> Usual:
     if first is None or any(one is None or one.fields != first.fields for one in told):
         return ANY_MODEL
     return first
+
+
+def reads_pictures(workers: Iterable[_Worker], model: str = "") -> bool:
+    """Whether some worker that may draw for the model of that name reads a picture as a prompt (by an IP-Adapter)."""
+    staying = [worker for worker in workers if worker.slots]
+    drawn_by = [(worker, model or next(iter(worker.models), "")) for worker in staying]
+    return any(name in worker.image_prompts for worker, name in drawn_by if not model or model in worker.models)
 
 
 def largest_of(workers: Iterable[_Worker], model: str = "") -> int:
@@ -91,11 +100,12 @@ def check_size(request: ImageRequest, workers: Iterable[_Worker]) -> None:
 
 
 def _told(workers: Iterable[_Worker], model: str) -> Iterator[Usual | None]:
-    """What each worker that may draw it tells of each of its models; None: nothing."""
+    """What each worker that may draw it tells of the model that would; None: nothing."""
     every = list(workers)
     # One that is going takes no new job, unless there are no others yet.
     staying: Sequence[_Worker] = [worker for worker in every if worker.slots] or every
     for worker in staying:
-        for name in worker.models or (model,):
+        # What names no model is drawn by the first one.
+        for name in (worker.models if model else worker.models[:1]) or (model,):
             if not model or name == model:
                 yield worker.usual.get(name)

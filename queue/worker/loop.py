@@ -33,7 +33,7 @@ from ..records import (
 )
 from ..tasks import end
 from .running import Running, outcome_of
-from .settings import Handler, JobContext, WorkerSettings
+from .settings import Handler, JobContext, WorkerSettings, heartbeat_of
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,13 @@ class Worker:
         self._settings = settings
         #: Two processes may bear one name; subjects allow few characters.
         self._instance = f"{re.sub(r'[^A-Za-z0-9_-]', '-', settings.name)[:60]}-{token_hex(4)}"
-        self._capability = Capability(pool=settings.pool, models=tuple(settings.models), side=settings.side)
+        self._capability = Capability(
+            pool=settings.pool,
+            models=tuple(settings.models),
+            side=settings.side,
+            line="\n".join((settings.name, *settings.models)) if settings.loaded is not None else "",
+        )
+        self._news = asyncio.Event()
         self._told_to_drain = asyncio.Event()
         self._nats = NatsWorker(
             settings.nats_url,
@@ -122,6 +128,10 @@ class Worker:
         finally:
             await end({stopping, *background, *self._tasks})
             await self._nats.connection.close()
+
+    def tell(self) -> None:
+        """Say at once how things stand, as after a model was loaded. From the loop's thread."""
+        self._news.set()
 
     async def _connected(self, stopping: asyncio.Task[None]) -> bool:
         """Wait for the first connection; False when told to stop before."""
@@ -295,24 +305,17 @@ class Worker:
 
     async def _report_life(self) -> None:
         while True:
+            self._news.clear()
             await self._transport.heartbeat(self._heartbeat())
-            await asyncio.sleep(HEARTBEAT_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(HEARTBEAT_SECONDS):
+                    await self._news.wait()
 
     def _heartbeat(self, *, bye: bool = False) -> Heartbeat:
-        return Heartbeat(
-            name=self._settings.name,
-            instance=self._instance,
-            slots=0 if self._draining else self._settings.slots,
-            device=self._settings.device,
-            models=self._capability.models,
-            pool=self._capability.pool,
-            side=self._capability.side,
-            adapters=None if self._settings.adapters is None else tuple(self._settings.adapters()),
-            usual=self._settings.usual,
+        return heartbeat_of(
+            self._settings, self._capability, self._instance, draining=self._draining, bye=bye,
             running={job: running.attempt for job, running in self._running.items()},
-            version=self._settings.version,
-            bye=bye,
-        )
+        )  # fmt: skip
 
     # Stopping
 

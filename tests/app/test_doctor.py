@@ -57,7 +57,7 @@ async def test_what_is_missing_is_told_with_the_remedy(tmp_path: Path) -> None:
     assert (server.level, "nats-server" in server.text) == ("ok", True)
 
 
-def test_weights_that_cannot_draw_are_bad(tmp_path: Path) -> None:
+def test_weights_that_cannot_draw_fail(tmp_path: Path) -> None:
     """By what the folder tells: an inpainting U-Net; a checker beside a whole model is none of our business."""
     folder = tmp_path / "models/weights/first-light"
     familykit.write_sd15(folder)

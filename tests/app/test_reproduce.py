@@ -100,7 +100,8 @@ def test_the_engine_computes_as_it_did_then(engine: Engine, tmp_path: Path, monk
     assert reproduce(configuration, file).lines()[1:] == (
         "although whether the network was compiled is another: True then, none now",
     )
-    assert asked == [{"precision": "float32", "compiled": False}, {"precision": "float32", "compiled": True}]
+    named = {"model": "first-light", "precision": "float32"}
+    assert asked == [{**named, "compiled": False}, {**named, "compiled": True}]
 
 
 def test_files_that_say_nothing_are_refused_with_what_to_do(engine: Engine, tmp_path: Path) -> None:

@@ -113,6 +113,10 @@ def test_variations_know_how_things_were_set_out() -> None:
     second = varied(first, "q", 1, 0.5, 901)
     assert second.source is not None
     assert second.source.seed == 6
+    guided = first.model_copy(update={"source": Source(picture="sources/p"), "control": "canny"})
+    assert not varied(guided, "q", 0, 0.5, 1).control
+    assert not upscaled(guided, "q", 0).control
+    assert not outpainted(guided, "q", (0, 0, 50, 0), 1, grow=False).control
     assert upscaled(first, "q", 0).source == Source(picture="q", strength=0.0, seed=6)
     wider = varied(outpainted(request, "p", (25, 25, 25, 25), 902, grow=False), "q", 0, 0.5, 903)
     assert wider.source == Source(picture="q", strength=0.5)

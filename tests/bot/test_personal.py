@@ -125,6 +125,57 @@ async def test_a_request_begins_from_a_picture(
     assert len(easel.begun) == 3
 
 
+async def test_a_picture_is_a_prompt_where_the_model_reads_one(
+    standin: StandIn, queue: Queue, easel: Easel, tmp_path: Path, studio: Channel, ada: Member
+) -> None:
+    """A model with an IP-Adapter is told how much the picture counts; the card of one without says what was done with
+    it, and a request to workers that read none is as it ever was."""
+    file = Upload(png(1, 96, 64), "mine.png")
+    line = "it has no IP-Adapter"
+    models = ("plain", "reading")
+    async with a_worker(queue, easel, models=models, image_prompts=("reading",)), a_bot(standin, queue, tmp_path):
+        for typed, scale, told_as in (
+            ("a red apple --model reading", 0.6, "ip-adapter"),
+            ("a red apple --iw 0.5 --model reading", 0.3, "ip-adapter"),
+            ("a red apple", None, "begun from"),
+        ):
+            easel.metadata = {"model": "test", "image_prompt": told_as}
+            asked = await standin.slash(ada, studio, "imagine", prompt=typed, image=file)
+            seen = await asked.wait_for(lambda seen: bool(seen.attachments), timeout=30)
+            source = easel.begun[-1].source
+            assert source is not None
+            assert (source.use, source.scale) == ("vary", scale)
+            assert (line in seen.content) == (told_as == "begun from")
+        await told(queue)
+
+
+async def test_a_picture_says_where_things_are(
+    standin: StandIn, queue: Queue, easel: Easel, tmp_path: Path, studio: Channel, ada: Member
+) -> None:
+    """--control with a picture reaches the worker, weighted or not; without a picture, or by another name, it is
+    refused at once. /info and the option list what there is."""
+    file = Upload(png(1, 96, 64), "mine.png")
+    async with a_worker(queue, easel, controls=("canny", "depth")), a_bot(standin, queue, tmp_path):
+        for typed, picture, says in (
+            ("an apple --control canny", None, "needs a picture"),
+            ("an apple --control pose", file, "ControlNet pose. There are: canny, depth"),
+        ):
+            given = {} if picture is None else {"image": picture}
+            refused = await answer(standin, ada, studio, "imagine", prompt=typed, **given)
+            assert says in refused.content
+        for typed in ("canny", "depth:0.5"):
+            asked = await standin.slash(ada, studio, "imagine", prompt=f"an apple --control {typed}", image=file)
+            await asked.wait_for(lambda seen: bool(seen.attachments), timeout=30)
+            assert easel.begun[-1].control == typed
+            assert easel.begun[-1].source is not None
+        info = (await answer(standin, ada, studio, "info")).content
+        assert "with a picture): canny, depth" in info
+        found = await standin.autocomplete(ada, studio, "imagine", focused="control", prompt="x", control="de")
+        assert [choice.value for choice in await found.choices()] == ["depth"]
+        await told(queue)
+    assert len(easel.begun) == 2
+
+
 async def test_lists_show_what_is_theirs(
     standin: StandIn, queue: Queue, easel: Easel, tmp_path: Path, studio: Channel, ada: Member
 ) -> None:
@@ -180,6 +231,28 @@ async def test_lists_show_what_is_theirs(
             assert [choice.value for choice in await typed.choices()] == ["apple 3 --style noto"]
             aspects = await standin.autocomplete(ada, studio, "imagine", focused="aspect", prompt="x", aspect="16")
             assert [choice.value for choice in await aspects.choices()] == ["16:9", "9:16"]
+
+
+async def test_info_lists_what_can_be_named(
+    standin: StandIn, queue: Queue, easel: Easel, tmp_path: Path, studio: Channel, ada: Member
+) -> None:
+    """Models, fine-tunes with the words that they listen to, embeddings; a stranger's file writes no markup. The same
+    names are suggested while typing."""
+    worker = a_worker(
+        queue, easel, models=("first", "turbo"), adapters=("ink", "oil"), triggers={"ink": "ink drawing @everyone"},
+        embeddings=("easynegative",),
+    )  # fmt: skip
+    async with worker, a_bot(standin, queue, tmp_path):
+        info = (await answer(standin, ada, studio, "info")).content
+        assert "Models: first, turbo" in info
+        assert "ink (say “ink drawing" in info
+        assert "oil" in info.split("ink drawing")[1]
+        assert "drawing @everyone" not in info
+        assert "Embeddings, to be named in a prompt: easynegative" in info
+        for option, typed, expected in (("model", "tur", ["turbo"]), ("lora", "", ["ink", "oil"])):
+            asked = {"prompt": "x", option: typed}
+            found = await standin.autocomplete(ada, studio, "imagine", focused=option, **asked)
+            assert [choice.value for choice in await found.choices()] == expected
 
 
 async def test_preferences_are_followed(

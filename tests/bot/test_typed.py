@@ -35,12 +35,15 @@ async def test_what_cannot_be_meant_is_answered_with_what_to_use(
         ({"prompt": "an apple", "image_weight": 2.0}, "there is none to begin from", ""),
         ({"prompt": "an apple --style moebius"}, "no style moebius. There are: noto", ""),
         ({"prompt": "an apple", "style": "moebius"}, "no style moebius. There are: noto", ""),
-        ({"prompt": "an apple --model huge"}, "has a model huge. There are: small", ""),
+        ({"prompt": "an apple --model huge"}, "has a model huge. There are: small, tall", ""),
         ({"prompt": "an apple --lora oil"}, "has a fine-tune oil. There are: ink", ""),
         ({"prompt": "an apple --no " + "x" * 1001}, "behind --no has more than 1000 characters", ""),
     ]
     taught = Vocabulary(["apple"], ["apple"], ["an", "raw", "noto"])
-    async with a_worker(queue, easel, models=("small",), adapters=("ink",)), a_bot(standin, queue, tmp_path, taught):
+    async with (
+        a_worker(queue, easel, models=("small", "tall"), adapters=("ink",)),
+        a_bot(standin, queue, tmp_path, taught),
+    ):
         for options, words, mark in asked:
             seen = await answer(standin, ada, studio, **options)
             assert words in seen.content, (options, seen.content)
@@ -48,6 +51,21 @@ async def test_what_cannot_be_meant_is_answered_with_what_to_use(
             assert "negative" not in seen.content
             assert seen.ephemeral
     assert easel.begun == []
+
+
+async def test_words_are_looked_up_for_the_model_that_was_taught_them(
+    standin: StandIn, queue: Queue, easel: Easel, tmp_path: Path, studio: Channel, ada: Member
+) -> None:
+    """What the first model never saw another one may draw: nothing is refused, or said of it, when that is named."""
+    taught = Vocabulary(["apple"], ["apple"], ["an"], "small")
+    async with a_worker(queue, easel, models=("small", "tall")), a_bot(standin, queue, tmp_path, taught):
+        refused = await answer(standin, ada, studio, prompt="zeppelin --model small")
+        assert refused.ephemeral
+        asked = await standin.slash(ada, studio, "imagine", prompt="zeppelin --model tall")
+        seen = await asked.wait_for(lambda seen: bool(seen.attachments), timeout=30)
+        assert "not learnt" not in seen.content
+        await told(queue)
+    assert [request.model for request in easel.begun] == ["tall"]
 
 
 async def test_it_is_drawn_as_it_was_meant(

@@ -77,6 +77,7 @@ def test_later_fields_travel_only_when_they_say_something() -> None:
     full = image_request(
         prompt="a", seed=1, model="m", parts=[{"text": "a", "weight": -0.5}], style="noto", chaos=10, stop=50,
         tile=True, draft=True, transparent=True, raw=True, label=True, svg=True, adapters=["x"], sampler="euler",
+        control="canny",
         source={"use": "outpaint", "picture": "p", "expand": [0, 10, 0, 10]},
     )  # fmt: skip
     assert set(full.model_dump()) == set(ImageRequest.model_fields)

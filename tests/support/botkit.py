@@ -55,6 +55,8 @@ class Easel:
         self.preview: bytes | None = None
         #: Raised instead of drawing.
         self.error: Exception | None = None
+        #: What is said about the pictures.
+        self.metadata: dict[str, Any] = {"model": "test"}
 
     async def __call__(self, request: ImageRequest, context: JobContext) -> Rendered:
         self.begun.append(request)
@@ -66,9 +68,7 @@ class Easel:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.go.wait(), 0.1)
                 break
-        return Rendered(
-            tuple(png(seed, request.width, request.height) for seed in request.seeds), {"model": "test"}, 0.1
-        )
+        return Rendered(tuple(png(seed, request.width, request.height) for seed in request.seeds), self.metadata, 0.1)
 
     def refuse(self, code: str) -> None:
         self.error = RenderRefused(code, "the test says so")
@@ -90,6 +90,10 @@ async def a_worker(
     models: Sequence[str] = (),
     adapters: Sequence[str] | None = None,
     usual: Mapping[str, Usual] | None = None,
+    triggers: Mapping[str, str] | None = None,
+    embeddings: Sequence[str] = (),
+    image_prompts: Sequence[str] = (),
+    controls: Sequence[str] | None = None,
 ) -> AsyncGenerator[None]:
     """A worker in this process, connected when the block begins; it tells of `models` and `adapters` if given any."""
     stop, ready = asyncio.Event(), asyncio.Event()
@@ -104,6 +108,10 @@ async def a_worker(
             models=models,
             adapters=None if adapters is None else lambda: adapters,
             usual=usual or {},
+            triggers=lambda: triggers or {},
+            embeddings=lambda: embeddings,
+            image_prompts=image_prompts,
+            controls=None if controls is None else lambda: controls,
         ),
     )
     task = asyncio.create_task(worker.run(stop, ready.set))

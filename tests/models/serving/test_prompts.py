@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import familykit
+import familykit_more
 import pytest
 import torch
 from diffusers import DiffusionPipeline
@@ -20,6 +22,7 @@ from daguerre.models.serving.engine import Engine
 from daguerre.models.serving.jobwise import Jobwise
 from daguerre.models.serving.requests import RenderRequest
 from daguerre.models.serving.schedule import Pace
+from daguerre.models.serving.triggers import Triggers
 from daguerre.models.serving.wording import pieces, settled
 
 ASK = RenderRequest("a red apple", (3,), 2, 3.0, 32, 32)
@@ -207,3 +210,82 @@ def test_a_grid_that_memory_does_not_hold_is_drawn_in_parts(tmp_path: Path, monk
         engine.draw(ask)
     assert asked[0] == 2
     assert asked[-1] == 4
+
+
+def test_adapters_tell_their_words(tmp_path: Path) -> None:
+    """What the operator wrote, then what the file says: a phrase, tags of nearly every picture, the pictures' folder.
+    Another file of the name is read anew; what says nothing, or is torn, has none."""
+    tags = {"10_sks dog": {"sks dog": 20, "photo": 19, "grass": 3}}
+    files = {
+        "phrase": {"modelspec.trigger_phrase": "ink\n drawing", "ss_tag_frequency": json.dumps(tags)},
+        "tags": {"ss_tag_frequency": json.dumps(tags)},
+        "folder": {"ss_tag_frequency": json.dumps({"4_my_cat": {}})},
+        "odd": {"ss_tag_frequency": "[1, 2"},
+        "told": {"modelspec.trigger_phrase": "other"},
+        "plain": {},
+    }
+    for name, metadata in files.items():
+        save_file({"x": torch.zeros(1)}, tmp_path / f"{name}.safetensors", metadata)
+    (tmp_path / "torn.safetensors").write_bytes(b"torn")
+    triggers = Triggers(tmp_path, {"told": "as written"})
+    expected = {"phrase": "ink drawing", "tags": "sks dog, photo", "folder": "my cat", "told": "as written"}
+    assert triggers() == expected
+    save_file({"x": torch.zeros(1)}, tmp_path / "tags.safetensors", {"modelspec.trigger_phrase": "new " * 99})
+    os.utime(tmp_path / "tags.safetensors", ns=(1, 1))
+    assert triggers()["tags"].startswith("new new")
+    assert len(triggers()["tags"]) <= 120
+    assert Triggers(None)() == {}
+
+
+def test_a_lora_that_was_replaced_is_another(tmp_path: Path) -> None:
+    """Merged ones too: other pixels and digest for the next request, also where the new file has the old one's size
+    and time; the old one put back draws the old picture."""
+    adapters = tmp_path / "adapters"
+    module = "unet.mid_block.attentions.0.transformer_blocks.0.attn2.to_k"
+    file = lora(adapters, "ink", module=module, rows=32, columns=32, seed=1)
+    old, told = file.read_bytes(), file.stat()
+    engine = loaded(familykit.write_sd15(tmp_path / "toy"), adapters=adapters)
+    ask = replace(ASK, adapters=("ink",))
+    first = engine.draw(ask)
+    lora(adapters, "ink", module=module, rows=32, columns=32, seed=9)
+    os.utime(file, ns=(told.st_atime_ns, told.st_mtime_ns))
+    assert (file.stat().st_mtime_ns, file.stat().st_size) == (told.st_mtime_ns, told.st_size)
+    second = engine.draw(ask)
+    assert first.pictures[0].tobytes() != second.pictures[0].tobytes()
+    assert first.about["adapters"] != second.about["adapters"]
+    file.write_bytes(old)
+    third = engine.draw(ask)
+    assert third.pictures[0].tobytes() == first.pictures[0].tobytes()
+    assert third.about["adapters"] == first.about["adapters"]
+
+
+def test_a_lokr_is_drawn_where_diffusers_loads_it(tmp_path: Path) -> None:
+    """Z-Image takes them as its stock pipeline does; elsewhere they are refused by what they are (above)."""
+    torch.manual_seed(1)
+    folder, adapters = tmp_path / "toy", tmp_path / "adapters"
+    familykit_more.z_image().save_pretrained(folder, safe_serialization=True)
+    adapters.mkdir()
+    chance = torch.Generator().manual_seed(5)
+    module = "diffusion_model.layers.0.attention.to_q"
+    save_file(
+        {
+            f"{module}.lokr_w1": torch.randn(4, 4, generator=chance),
+            f"{module}.lokr_w2": torch.randn(8, 8, generator=chance),
+            f"{module}.alpha": torch.tensor(8.0),
+        },
+        adapters / "kron.safetensors",
+    )
+    engine = loaded(folder, adapters=adapters)
+    plain = engine.draw(ASK).pictures[0].tobytes()
+    made = engine.draw(replace(ASK, adapters=("kron",)))
+    assert made.pictures[0].tobytes() != plain
+    assert engine.draw(ASK).pictures[0].tobytes() == plain
+    stock: Any = DiffusionPipeline.from_pretrained(folder, local_files_only=True)
+    stock.set_progress_bar_config(disable=True)
+    stock.load_lora_weights(adapters, weight_name="kron.safetensors", adapter_name="kron", local_files_only=True)
+    width, height = made.about["drawn"]
+    expected = stock(
+        "a red apple", num_inference_steps=2, guidance_scale=3.0, width=width, height=height, negative_prompt="",
+        generator=torch.Generator().manual_seed(3),
+    ).images[0]  # fmt: skip
+    assert made.pictures[0].tobytes() == expected.resize((32, 32), 1).tobytes()

@@ -35,6 +35,10 @@ info-share = Your share: { $weight }. Jobs of this server that wait: { $waiting 
 info-jobs = Requests of yours with pictures: { $count }
 info-workers = Workers: { $count }; jobs at a time: { $slots }
 info-models = Models: { $models }
+info-adapters = Fine-tunes (`--lora`): { $names }
+info-adapter-words = { $name } (say “{ $words }”)
+info-controls = ControlNets (`--control`, with a picture): { $names }
+info-embeddings = Embeddings, to be named in a prompt: { $names }
 prefer-all =
     {""}**What you prefer**
     Behind each prompt: { $suffix }
@@ -96,6 +100,7 @@ help-flag-transparent = without a background
 help-flag-svg = with an SVG beside each picture
 help-flag-raw = in one go: things are not drawn one by one
 help-flag-model = which model draws
+help-flag-control = your picture says where things are, by this ControlNet; `canny` goes by its edges
 help-flag-sampler = what steps the picture, such as `euler-a` or `dpm++-2m-karras`
 help-flag-adapters = a fine-tune, up to four of them
 help-flag-count = pictures of the request, 1 to 4

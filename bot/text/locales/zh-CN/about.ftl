@@ -31,6 +31,10 @@ info-share = 你的份额：{ $weight }。本服务器有 { $waiting } 个任务
 info-jobs = 你已有图片的请求：{ $count } 个
 info-workers = 绘图机器：{ $count } 台，可同时画 { $slots } 个任务
 info-models = 模型：{ $models }
+info-adapters = LoRA（`--lora`）：{ $names }
+info-adapter-words = { $name }（提示词里写“{ $words }”）
+info-controls = ControlNet（`--control`，需附图片）：{ $names }
+info-embeddings = 可以写进提示词的嵌入：{ $names }
 prefer-all =
     {""}**你的偏好**
     每个提示词后面：{ $suffix }
@@ -84,6 +88,7 @@ help-flag-transparent = 不要背景
 help-flag-svg = 每张图片附带一个 SVG
 help-flag-raw = 整张一次画成，不逐个摆放
 help-flag-model = 由哪个模型画
+help-flag-control = 用这个 ControlNet 按你的图片安排位置；`canny` 依据它的边缘
 help-flag-sampler = 用哪种采样器画，如 `euler-a` 或 `dpm++-2m-karras`
 help-flag-adapters = 微调模型，最多四个
 help-flag-count = 一个请求的张数，1 到 4

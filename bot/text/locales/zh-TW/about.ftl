@@ -31,6 +31,10 @@ info-share = 你的份額：{ $weight }。本伺服器有 { $waiting } 個任務
 info-jobs = 你已有圖片的請求：{ $count } 個
 info-workers = 繪圖機器：{ $count } 臺，可同時畫 { $slots } 個任務
 info-models = 模型：{ $models }
+info-adapters = LoRA（`--lora`）：{ $names }
+info-adapter-words = { $name }（提示詞裡寫「{ $words }」）
+info-controls = ControlNet（`--control`，需附圖片）：{ $names }
+info-embeddings = 可以寫進提示詞的嵌入：{ $names }
 prefer-all =
     {""}**你的偏好**
     每個提示詞後面：{ $suffix }
@@ -84,6 +88,7 @@ help-flag-transparent = 不要背景
 help-flag-svg = 每張圖片附帶一個 SVG
 help-flag-raw = 整張一次畫成，不逐個擺放
 help-flag-model = 由哪個模型畫
+help-flag-control = 用這個 ControlNet 按你的圖片安排位置；`canny` 依據它的邊緣
 help-flag-sampler = 用哪種取樣器畫，如 `euler-a` 或 `dpm++-2m-karras`
 help-flag-adapters = 微調模型，最多四個
 help-flag-count = 一個請求的張數，1 到 4
