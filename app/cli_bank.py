@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -62,9 +61,10 @@ def _place(config: Path | None) -> tuple[Path, int]:
 
     configuration = settings_of(config)
     need("worker")
+    from ..models.drawer import own
+
     try:
-        told = json.loads((configuration.weights / "denoiser" / "config.json").read_text(encoding="utf-8"))
-        side = int(told["size"])
+        side = own.side_of(configuration.weights)
     except (OSError, ValueError, KeyError, TypeError):
         raise Refused(
             f"The weights in {configuration.weights} do not draw from drawings: there is nothing to add any to."

@@ -111,7 +111,7 @@ def train(given: argparse.Namespace, began: float) -> dict[str, float]:
         moments.clear()
         recipe = replace(wanted.drawer, steps=steps, batch=given.batch or wanted.drawer.batch, save_minutes=1.5)
         train_drawer(
-            recipe, wanted.feed, sprites, text, tokenizer, given.work, Lines(every=15), stop, each_save, start,
+            recipe, wanted.feed, sprites, text, tokenizer, start, given.work, Lines(every=15), stop, each_save,
             "cuda" if cuda else "cpu",
         )  # fmt: skip
 

@@ -16,18 +16,18 @@ COARSE = 128
 Floats = NDArray[np.float32]
 
 
-def cut_out(picture: Image.Image) -> Image.Image:
+def cut_out(picture: Image.Image, ground: tuple[int, int, int] | None = None) -> Image.Image:
     """RGB → RGBA of the same size.
 
-    The background is the commonest colour of the border. Of what resembles it only that is cut which hangs together
-    with the border: the white of an eye stays. Edge pixels lose the background's share of their colour:
-    C = (P − (1 − α) B) / α. Where the border shows no even colour, everything stays opaque.
+    The background is `ground`, or else the commonest colour of the border. Of what resembles it only that is cut
+    which hangs together with the border: the white of an eye stays. Edge pixels lose the background's share of their
+    colour: C = (P − (1 − α) B) / α. Where the border shows no even colour, everything stays opaque.
     """
     values = np.asarray(picture.convert("RGB"), np.float32) / 255
-    ground = _border_colour(values)
-    if ground is None:
+    colour = _border_colour(values) if ground is None else np.asarray(ground, np.float32) / 255
+    if colour is None:
         return picture.convert("RGBA")
-    distance = np.abs(values - ground).max(-1)
+    distance = np.abs(values - colour).max(-1)
     # At an edge the drawing's own colour is that of the neighbour farthest from the background.
     reach = 2 * max(1, round(EDGE * min(picture.size))) + 1
     whole = Image.fromarray((distance * 255).round().astype(np.uint8)).filter(ImageFilter.MaxFilter(reach))
@@ -35,7 +35,7 @@ def cut_out(picture: Image.Image) -> Image.Image:
     alpha = np.clip((distance - GROUND) / np.maximum(farthest - GROUND, DRAWING - GROUND), 0, 1)
     alpha[~_outside(distance < DRAWING, picture.size)] = 1.0
     # An edge's own colour.
-    shown = np.clip((values - (1 - alpha[..., None]) * ground) / np.maximum(alpha[..., None], 1e-3), 0, 1)
+    shown = np.clip((values - (1 - alpha[..., None]) * colour) / np.maximum(alpha[..., None], 1e-3), 0, 1)
     values = np.concatenate([shown, alpha[..., None]], -1)
     return Image.fromarray((values * 255).round().astype(np.uint8))
 

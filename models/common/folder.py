@@ -15,8 +15,6 @@ from ..errors import WeightsMissing, WeightsRefused, explained
 #: Libraries whose classes a pipeline folder may name, beside the packages of diffusers' own pipelines; anything else
 #: would be code from a checkpoint.
 TRUSTED = frozenset({"diffusers", "transformers"})
-#: Classes of our own that a folder may name; they are opened by our own code (drawer/pipeline.py).
-OWN = (["daguerre.models.drawer.network", "DrawerDenoiser"],)
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle")
 #: Parts that a picture can be drawn without: never loaded, whatever they are.
 UNUSED = frozenset({"safety_checker", "feature_extractor", "image_encoder", "watermarker"})
@@ -65,7 +63,7 @@ def check_folder(weights: Path) -> None:
             raise WeightsRefused(f"{weights} is no .safetensors file; only such files are opened. Convert it.")
         return
     for name, (library, kind) in parts_of(weights).items():
-        if library not in TRUSTED and [library, kind] not in OWN and not _own_package(library):
+        if library not in TRUSTED and not _own_package(library):
             raise WeightsRefused(
                 f"{weights / 'model_index.json'} wants code of its own for {name} ({library}). That is never run."
             )

@@ -21,7 +21,7 @@ from ..errors import WeightsRefused, explained
 from . import bank
 from .bank import Bank
 from .colour_words import SPOKEN
-from .network import DrawerDenoiser
+from .network import opened
 from .pipeline import DrawerPipeline, scheduler
 from .reading import Reader
 from .search import SILENT, Vectors
@@ -60,7 +60,7 @@ def assemble(
     """Write the folder `out`; an older one is replaced at the end only, what people wrote in it stays.
 
     Args:
-        denoiser: an exported `DrawerDenoiser`.
+        denoiser: an exported denoiser, `unet/` and `vae/`.
         words: weights whose text encoder, tokenizer and upscaler are taken over.
         references: folder of the bank.
         reference_guidance: 0: as much as that of the words.
@@ -69,10 +69,10 @@ def assemble(
         WeightsRefused, BankRefused: a part is missing, damaged, or of another size.
     """
     with explained(WeightsRefused, f"There is no denoiser in {denoiser}: {{problem}}"):
-        model = DrawerDenoiser.from_pretrained(denoiser, local_files_only=True, use_safetensors=True)
+        model = opened(denoiser, torch.float16)
     encoder, tokenizer = _words(words)
-    shipped = bank.read(references, side=int(model.config.size))
-    pipeline = DrawerPipeline(encoder, tokenizer, model.to(torch.float16), scheduler(), reference_guidance)
+    shipped = bank.read(references, side=model.size)
+    pipeline = DrawerPipeline(encoder, tokenizer, model.unet, model.vae.half(), scheduler(), reference_guidance)
     with replacing(out, keep="*.md") as part:
         pipeline.save_pretrained(part, safe_serialization=True, max_shard_size=SHARD)
         # The text encoder as it is, to the bit: what it says of names is in the bank.

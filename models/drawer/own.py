@@ -39,6 +39,22 @@ class OwnPicture:
     picture: Image.Image
 
 
+def side_of(weights: Path) -> int:
+    """Side of the drawings that a weights folder draws from, in pixels; opens no weights.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError: it does not draw from drawings, or is damaged.
+    """
+
+    def told(file: str) -> Any:
+        return json.loads((weights / file).read_text(encoding="utf-8"))
+
+    if (kind := told("model_index.json")["_class_name"]) != "DrawerPipeline":
+        raise ValueError(kind)
+    halvings = len(told("vae/config.json")["block_out_channels"]) - 1
+    return int(told("unet/config.json")["sample_size"]) * 2**halvings
+
+
 def add(folder: Path, side: int, pictures: Sequence[OwnPicture]) -> Bank:
     """Add pictures to the own bank in `folder`; it is replaced at once, or not at all.
 

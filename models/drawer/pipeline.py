@@ -1,28 +1,27 @@
 """The denoiser with its text encoder, as a diffusers pipeline: RGBA pictures of one thing from words and drawings.
 
-`save_pretrained` and `from_pretrained` are diffusers' own. The folder's index names our denoiser, so other programs
-need this project to open it; here it is opened by `load`, which runs no class but the ones below.
+`save_pretrained` and `from_pretrained` are diffusers' own, and so are the classes of all parts: other programs open
+each of them. Here a folder is opened by `load`, which runs no class but the ones below.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from diffusers import DiffusionPipeline, DPMSolverMultistepScheduler
+from diffusers import AutoencoderKL, DiffusionPipeline, DPMSolverMultistepScheduler, UNet2DConditionModel
 from diffusers.pipelines.pipeline_utils import ImagePipelineOutput
 from PIL import Image
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
-from .network import STYLE, THING, Context, DrawerDenoiser
-from .reading import Reader, Said
-from .shelf import MOST, Shelves, premultiplied
+from .network import MOST, SLOTS, Context, DrawerDenoiser, opened, premultiplied
+from .reading import Reader
+from .shelf import Shelves
 
 NAME = "DrawerPipeline"
 
@@ -36,17 +35,24 @@ def scheduler() -> DPMSolverMultistepScheduler:
 
 
 class DrawerPipeline(DiffusionPipeline):
-    """text_encoder, tokenizer, denoiser, scheduler; `reference_guidance` 0 means: as much as the words'."""
+    """text_encoder, tokenizer, unet, vae, scheduler; `reference_guidance` 0 means: as much as the words'."""
 
-    model_cpu_offload_seq = "text_encoder->denoiser"
+    model_cpu_offload_seq = "text_encoder->vae->unet->vae"
 
     def __init__(
-        self, text_encoder: T5EncoderModel, tokenizer: PreTrainedTokenizerFast, denoiser: DrawerDenoiser,
-        scheduler: DPMSolverMultistepScheduler, reference_guidance: float = 0.0,
+        self, text_encoder: T5EncoderModel, tokenizer: PreTrainedTokenizerFast, unet: UNet2DConditionModel,
+        vae: AutoencoderKL, scheduler: DPMSolverMultistepScheduler, reference_guidance: float = 0.0,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.register_modules(text_encoder=text_encoder, tokenizer=tokenizer, denoiser=denoiser, scheduler=scheduler)
+        self.register_modules(
+            text_encoder=text_encoder, tokenizer=tokenizer, unet=unet, vae=vae, scheduler=scheduler
+        )  # fmt: skip
         self.register_to_config(reference_guidance=reference_guidance)
+
+    @property
+    def denoiser(self) -> DrawerDenoiser:
+        """U-Net and codec together."""
+        return DrawerDenoiser(self.unet, self.vae)
 
     @torch.no_grad()
     def __call__(
@@ -60,19 +66,18 @@ class DrawerPipeline(DiffusionPipeline):
 
         Args:
             prompt: as training says it: `<caption>, <style> style`.
-            references: up to three drawings of the thing in other styles, RGBA.
+            references: up to two drawings of the thing in other styles, RGBA.
             style_reference: another thing in the style wanted.
             guidance_scale: of the words; `reference_guidance`: of the drawings, as much if None.
             output_type: "pil" gives RGBA pictures, "pt" straight RGBA (B, 4, S, S) in [0, 1].
         """
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
         prompts = [each for each in prompts for _ in range(num_images_per_prompt)]
-        denoiser: DrawerDenoiser = self.denoiser
-        side = int(denoiser.config.size)
+        denoiser = self.denoiser
         given = reference_guidance if reference_guidance is not None else self.config.reference_guidance
         shares = guidance_shares(guidance_scale, given or guidance_scale)
         reader = Reader(self.text_encoder, self.tokenizer)
-        shown = stacked(references, style_reference, side)
+        shown = stacked(references, style_reference, denoiser.size)
         rows = [
             [context_of(denoiser, reader(each), shown) for each in prompts],
             [context_of(denoiser, reader(negative_prompt), shown)] * len(prompts),
@@ -80,15 +85,16 @@ class DrawerPipeline(DiffusionPipeline):
         ]
         contexts = [joined(row) for row, share in zip(rows, shares, strict=True) if share]
         generators = list(generator) if isinstance(generator, list | tuple) else [generator] * len(prompts)
-        noise = [torch.randn((1, 4, side, side), generator=each) for each in generators]
+        shape = (1, denoiser.channels, denoiser.latent, denoiser.latent)
+        noise = [torch.randn(shape, generator=each) for each in generators]
         sample = torch.cat(noise).to(denoiser.device)
         self.scheduler.set_timesteps(num_inference_steps)
         for time in self.progress_bar(self.scheduler.timesteps):
             times = torch.full((len(sample),), float(time) / 1000, device=sample.device)
-            made = [denoiser(sample.to(denoiser.dtype), times, each).float() for each in contexts]
-            clean = torch.stack([s * x for s, x in zip(filter(None, shares), made, strict=True)]).sum(0).clamp(-1, 1)
+            made = [denoiser(sample, times, each) for each in contexts]
+            clean = torch.stack([s * x for s, x in zip(filter(None, shares), made, strict=True)]).sum(0)
             sample = self.scheduler.step(clean, time, sample).prev_sample
-        pictures = straight(sample)
+        pictures = straight(denoiser.decode(sample))
         if output_type == "pt":
             return ImagePipelineOutput(pictures)  # type: ignore[arg-type]
         return ImagePipelineOutput([to_rgba(each) for each in pictures])
@@ -102,38 +108,30 @@ def guidance_shares(words: float, references: float) -> tuple[float, float, floa
     return words, references - words, 1 - references
 
 
-def context_of(denoiser: DrawerDenoiser, said: Said, shown: Shelves | None) -> Context:
+def context_of(denoiser: DrawerDenoiser, states: Tensor, shown: Shelves | None) -> Context:
     """What one picture is drawn from; of the same shape with and without references, so that rows can share a step."""
-    side, kind, device = int(denoiser.config.size), denoiser.dtype, denoiser.device
+    device = denoiser.device
     if shown is None:
-        shown = stacked((), None, side)
-    return denoiser.read(
-        said.states.to(device, kind), said.known.to(device), said.pooled.to(device, kind),
-        shown.pictures.to(device, kind), shown.roles.to(device), shown.known.to(device),
-    )  # fmt: skip
+        return denoiser.read(states.to(device))
+    return denoiser.read(states.to(device), shown.pictures.to(device), shown.known.to(device))
 
 
 def joined(contexts: Sequence[Context]) -> Context:
     """Contexts of rows, one under the other."""
     if len(contexts) == 1:
         return contexts[0]
-    parts: dict[str, Any] = {}
-    for each in fields(Context):
-        values = [getattr(context, each.name) for context in contexts]
-        layered = isinstance(values[0], tuple)
-        parts[each.name] = tuple(map(torch.cat, zip(*values, strict=True))) if layered else torch.cat(values)
-    return Context(**parts)
+    return Context(torch.cat([each.states for each in contexts]), torch.cat([each.drawn for each in contexts]))
 
 
 def stacked(references: Sequence[Image.Image], style: Image.Image | None, side: int) -> Shelves:
     """Pictures as the denoiser reads them; what has no alpha is opaque."""
-    pictures = torch.full((1, MOST + 1, 4, side, side), -1.0)
-    known = torch.zeros(1, MOST + 1, dtype=torch.bool)
+    pictures = torch.full((1, SLOTS, 4, side, side), -1.0)
+    known = torch.zeros(1, SLOTS, dtype=torch.bool)
     for place, each in [*enumerate(references[:MOST]), (MOST, style)]:
         if each is not None:
             pictures[0, place] = premultiplied(torch.from_numpy(np.array(fitted(each, side))))
             known[0, place] = True
-    return Shelves(pictures, known, torch.tensor([[THING] * MOST + [STYLE]]))
+    return Shelves(pictures, known)
 
 
 def fitted(picture: Image.Image, side: int) -> Image.Image:
@@ -176,13 +174,13 @@ def load(weights: Path, kind: torch.dtype) -> DrawerPipeline:
     """
     told: dict[str, Any] = json.loads((weights / "model_index.json").read_text(encoding="utf-8"))
     only = {"local_files_only": True}
-    denoiser = DrawerDenoiser.from_pretrained(weights / "denoiser", use_safetensors=True, torch_dtype=kind, **only)
+    denoiser = opened(weights, kind)
     # The words are read in full precision, as in training: they are few.
     encoder = T5EncoderModel.from_pretrained(
         weights / "text_encoder", use_safetensors=True, dtype=torch.float32, **only
     )
     return DrawerPipeline(
-        encoder, PreTrainedTokenizerFast.from_pretrained(weights / "tokenizer", **only), denoiser,
+        encoder, PreTrainedTokenizerFast.from_pretrained(weights / "tokenizer", **only), denoiser.unet, denoiser.vae,
         DPMSolverMultistepScheduler.from_pretrained(weights / "scheduler", **only),
         float(told.get("reference_guidance") or 0.0),
     )  # fmt: skip

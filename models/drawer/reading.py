@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,15 +15,6 @@ from torch import Tensor
 REMEMBERED = 512
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """One text: states (1, L, W), which of them are words (1, L), and their mean (1, W)."""
-
-    states: Tensor
-    known: Tensor
-    pooled: Tensor
-
-
 class Reader:
     """Reads texts as training did: padded to the tokenizer's length, padding masked."""
 
@@ -32,14 +22,12 @@ class Reader:
         """A T5EncoderModel and its tokenizer."""
         self._encoder = encoder.eval().requires_grad_(False)
         self._tokenizer = tokenizer
-        self._texts: OrderedDict[str, Said] = OrderedDict()
+        self._texts: OrderedDict[str, Tensor] = OrderedDict()
 
-    def __call__(self, text: str) -> Said:
-        """One text; encoded alone, so that no bit depends on another."""
+    def __call__(self, text: str) -> Tensor:
+        """One text as states (1, L, W); encoded alone, so that no bit depends on another."""
         if text not in self._texts:
-            states, known = self._states([text], masked=True)
-            share = known[:, :, None] / known.sum(1).clamp(min=1)[:, None, None]
-            self._texts[text] = Said(states, known, (states * share).sum(1))
+            self._texts[text] = self._states([text], masked=True)
             while len(self._texts) > REMEMBERED:
                 self._texts.popitem(last=False)
         self._texts.move_to_end(text)
@@ -52,19 +40,17 @@ class Reader:
         other languages lie nearest to their own thing than with padding masked).
         """
         parts = [
-            self._states(texts[k : k + 64], masked=False)[0].mean(1).float().cpu().numpy()
+            self._states(texts[k : k + 64], masked=False).mean(1).float().cpu().numpy()
             for k in range(0, len(texts), 64)
         ]
         return np.concatenate(parts)
 
     @torch.no_grad()
-    def _states(self, texts: Sequence[str], *, masked: bool) -> tuple[Tensor, Tensor]:
+    def _states(self, texts: Sequence[str], *, masked: bool) -> Tensor:
         found = self._tokenizer(
             list(texts), padding="max_length", max_length=self._tokenizer.model_max_length, truncation=True,
             return_tensors="pt",
         )  # fmt: skip
-        device = self._encoder.device
-        ids = found.input_ids.to(device)
-        known = ids != self._tokenizer.pad_token_id
-        states = self._encoder(ids, attention_mask=known.long() if masked else None)[0]
-        return states, known
+        ids = found.input_ids.to(self._encoder.device)
+        words = (ids != self._tokenizer.pad_token_id).long()
+        return self._encoder(ids, attention_mask=words if masked else None)[0]

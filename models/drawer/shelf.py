@@ -17,14 +17,12 @@ from torch import Tensor
 from ..errors import BankRefused, Unfit
 from . import bank
 from .bank import Bank, BankThing, Reference
-from .network import STYLE, THING
+from .network import MOST, SLOTS, premultiplied
 from .search import Found, Search, Vectors
 from .spelling import worded
 
 log = logging.getLogger(__name__)
 
-#: Most drawings of the thing; one more shows the style. The denoiser was taught with so many.
-MOST = 3
 #: Where no style is asked for, each picture has one of these, by its seed.
 HOUSE = ("noto", "twemoji", "fluent", "3d")
 #: How the drawing that shows the style is marked among the ids.
@@ -45,10 +43,9 @@ class Shown:
 class Shelves:
     """References as the denoiser reads them, always of the same shape."""
 
-    #: (1, MOST + 1, 4, S, S) premultiplied in [-1, 1]; which are there, (1, MOST + 1); what they show, likewise.
+    #: (1, SLOTS, 4, S, S) premultiplied in [-1, 1], the last one in the style; which are there, (1, SLOTS).
     pictures: Tensor
     known: Tensor
-    roles: Tensor
 
 
 class Shelf:
@@ -142,15 +139,13 @@ class Shelf:
         Raises:
             Unfit, BankRefused: one is not there any more, or is damaged.
         """
-        count = MOST + 1
-        pictures = torch.full((1, count, 4, self.side, self.side), -1.0)
-        known = torch.zeros(1, count, dtype=torch.bool)
-        roles = torch.tensor([[THING] * MOST + [STYLE]])
+        pictures = torch.full((1, SLOTS, 4, self.side, self.side), -1.0)
+        known = torch.zeros(1, SLOTS, dtype=torch.bool)
         for place, each in enumerate([one for one in ids if not one.startswith(STYLED)][:MOST]):
             pictures[0, place], known[0, place] = self._pixels(each), True
         for each in [one for one in ids if one.startswith(STYLED)][:1]:
             pictures[0, MOST], known[0, MOST] = self._pixels(each.removeprefix(STYLED)), True
-        return Shelves(pictures, known, roles)
+        return Shelves(pictures, known)
 
     def _own_things(self) -> tuple[BankThing, ...]:
         return self._banks[0].things if self._banks and self._banks[0] is not self._shipped else ()
@@ -172,9 +167,3 @@ class Shelf:
         """(4, S, S)"""
         where, drawing = self._drawing(name)
         return premultiplied(torch.from_numpy(where.pixels(drawing).copy()))
-
-
-def premultiplied(pixels: Tensor) -> Tensor:
-    """uint8 (S, S, 4), straight → (4, S, S) premultiplied in [-1, 1], as the denoiser sees pictures."""
-    values = pixels.permute(2, 0, 1).float() / 255
-    return torch.cat([values[:3] * values[3:], values[3:]]) * 2 - 1

@@ -34,14 +34,12 @@ def about_of(pipeline: Any, weights: Path, digest: str, device: str, laid: Plan,
         "torch": torch.__version__,
         "diffusers": version("diffusers"),
         "family": type(pipeline).__name__,
-        "native": int(pipeline.denoiser.config.size) if own else families.native_of(pipeline),
+        "native": pipeline.denoiser.size if own else families.native_of(pipeline),
         **told,
     }
 
 
 def _precision(pipeline: Any) -> str:
     """Of the part that draws, as torch calls it."""
-    part = next(
-        (found for name in ("unet", "transformer", "denoiser") if (found := pipeline.components.get(name))), None
-    )
+    part = next((found for name in ("unet", "transformer") if (found := pipeline.components.get(name))), None)
     return str(getattr(part, "dtype", "")).removeprefix("torch.")

@@ -41,8 +41,9 @@ def begin(context: RenderContext, request: RenderRequest, first: int) -> Begun:
     sampler = network.samplers.of(request)
     how = sampling_of(request, None, sampler)
     layout = layout_of(context, request)
-    side = network.native
-    lane = Lane("", side, side, tile=False)
+    side, cells = network.native, network.cells
+    lane = Lane("", cells, cells, tile=False)
+    shape = (network.channels, cells, cells)
 
     # What is there before the first step.
     canvas = sources.canvas_of(request.source, request.width, request.height) if request.source else None
@@ -54,7 +55,7 @@ def begin(context: RenderContext, request: RenderRequest, first: int) -> Begun:
     shown: list[list[_Parts]] = []
     for k, parts in enumerate(_asked(context, request)):
         latents = known[k] if known else None
-        noises = drawing.noises([seed_of(seed, k) for seed in request.seeds], (4, side, side), request.chaos)
+        noises = drawing.noises([seed_of(seed, k) for seed in request.seeds], shape, request.chaos)
         kept = request.references[k] if k < len(request.references) else ()
         seen = [
             [(network.shelf.shown(text, request.style, seed, kept), weight) for text, weight in parts]
@@ -71,7 +72,7 @@ def begin(context: RenderContext, request: RenderRequest, first: int) -> Begun:
         picture.id = number
         picture.end = drawing.last_step(course.begin, len(course), request.stop)
         if canvas is not None and canvas.mask is not None:
-            picture.known = Known(known[0], sources.latent_mask(canvas.mask, side, side).to(network.device))
+            picture.known = Known(known[0], sources.latent_mask(canvas.mask, cells, cells).to(network.device))
     about = {
         **how.about, "steps": how.steps, "guidance": how.guidance, "drawn": [side, side], **network.shelf.digests,
         # Of each picture, of each of its drawings.

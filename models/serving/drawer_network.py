@@ -1,4 +1,4 @@
-"""The denoiser that draws from drawings, as the engine's loop knows networks: rows of RGBA pictures, a context each."""
+"""The denoiser that draws from drawings, as the engine's loop knows networks: rows of latents, a context each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,10 +14,10 @@ from torch import Tensor
 
 from ..common import cut_out, digest_of
 from ..drawer import bank
-from ..drawer.network import Context
+from ..drawer.network import Context, premultiplied
 from ..drawer.pipeline import DrawerPipeline, context_of, joined
 from ..drawer.reading import Reader
-from ..drawer.shelf import Shelf, premultiplied
+from ..drawer.shelf import Shelf
 from ..errors import BankRefused
 from .exact import layers_apart, padded
 from .network import Variant
@@ -27,17 +26,15 @@ from .samplers import Samplers
 
 log = logging.getLogger(__name__)
 
-#: Contexts that are remembered, some megabytes each: of the texts that many pictures have, above all of no text.
-REMEMBERED = 16
+#: Contexts that are remembered, some ten kilobytes each.
+REMEMBERED = 256
 
 
 class DrawerNetwork:
-    """The parts of one loaded pipeline on its device. Its latents are pictures: 4 channels, premultiplied."""
+    """The parts of one loaded pipeline on its device."""
 
-    factor = 1
-    channels = 4
     xl = False
-    #: There is none: drawings are small, and the loop's own forward is nearly all products.
+    #: There is none: drawings are small.
     program: Program | None = None
 
     def __init__(self, pipeline: DrawerPipeline, device: str, shelf: Shelf) -> None:
@@ -45,15 +42,19 @@ class DrawerNetwork:
         self.device = device
         self.shelf = shelf
         self.reader = Reader(pipeline.text_encoder, pipeline.tokenizer)
-        self.denoiser: Any = pipeline.denoiser.eval().requires_grad_(False)
-        self.native: int = self.denoiser.config.size
-        self.kind: torch.dtype = self.denoiser.dtype
+        self.denoiser = pipeline.denoiser.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        self.native = self.denoiser.size
+        #: Side of latents, and pixels along one side of each.
+        self.cells = self.denoiser.latent
+        self.factor = self.native // self.cells
+        self.channels = self.denoiser.channels
+        self.kind = self.denoiser.dtype
         self.samplers = Samplers(pipeline.scheduler)
         #: Guidance of the references; 0: as much as that of the words.
         self.reference_guidance = float(pipeline.config.reference_guidance)
         self._least = 1
         if device == "cpu":
-            layers_apart(self.denoiser)
+            layers_apart(self.denoiser.unet)
             self._least = max(2, torch.get_num_threads())
         self.plain = Variant("", pipeline, self.denoiser)
         self._contexts: OrderedDict[tuple[str, tuple[str, ...]], Context] = OrderedDict()
@@ -98,7 +99,7 @@ class DrawerNetwork:
         self, variant: Variant, samples: Tensor, times: Tensor, words: Sequence[Context], *, tile: bool = False,
         canonical: int = 0,
     ) -> Tensor:  # fmt: skip
-        """One pass of R rows, see `Network.forward`; the clean pictures, (R, 4, S, S), float32.
+        """One pass of R rows, see `Network.forward`; the clean latents, (R, C, h, w), float32.
 
         Args:
             times: (R,) in [0, 1000].
@@ -113,9 +114,7 @@ class DrawerNetwork:
     def _pass(self, samples: Tensor, times: Tensor, words: Sequence[Context], canonical: int) -> Tensor:
         rows, wanted = len(samples), max(canonical, self._least)
         filled = [*words, *[words[0]] * (wanted - rows)]
-        inputs = padded(samples, wanted).to(self.kind)
-        made = self.denoiser(inputs, padded(times, wanted) / 1000, self._together(filled))
-        return made[:rows].float()
+        return self.denoiser(padded(samples, wanted), padded(times, wanted) / 1000, self._together(filled))[:rows]
 
     def _together(self, contexts: Sequence[Context]) -> Context:
         """Joined, and kept for the next step, which mostly has the same rows."""
@@ -127,21 +126,25 @@ class DrawerNetwork:
 
     @staticmethod
     def bounded(outputs: Tensor) -> Tensor:
-        """Clean pictures within the range of colours, which guidance leaves."""
-        return outputs.clamp(-1, 1)
+        """What guidance made of the outputs, as it is: latents know no bounds."""
+        return outputs
 
-    # Pictures begun from
+    # The codec
 
     def encode(self, picture: Image.Image) -> Tensor:
-        """A picture, cut out where its background is even, as (1, 4, S, S)."""
+        """A picture, cut out where its background is even, as latents (1, C, h, w)."""
         whole = picture if picture.mode == "RGBA" else cut_out(picture)
         small = whole.convert("RGBa").resize((self.native, self.native), Image.Resampling.LANCZOS).convert("RGBA")
-        return premultiplied(torch.from_numpy(np.array(small)))[None].to(self.device)
+        return self.denoiser.encode(premultiplied(torch.from_numpy(np.array(small)))[None])
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents (1, C, h, w) → (1, 4, S, S), premultiplied in [-1, 1]."""
+        return self.denoiser.decode(latents)
 
 
 def drawer_network(pipeline: DrawerPipeline, device: str, weights: Path, own_bank: Path | None) -> DrawerNetwork:
     """With the bank of the weights; where it cannot be used they draw from words alone."""
-    side = int(pipeline.denoiser.config.size)
+    side = pipeline.denoiser.size
     try:
         shipped = bank.read(weights / bank.FOLDER, side=side)
     except BankRefused as problem:

@@ -227,15 +227,14 @@ class Engine(Face):
     def _load_drawer(self, pipeline: DrawerPipeline) -> None:
         """Of weights that draw from drawings; where their bank cannot be used they draw from words alone."""
         if self.device == "cpu" and self._precision == "bfloat16" and can_bfloat16():
-            pipeline.denoiser.to(torch.bfloat16)
+            pipeline.unet.to(torch.bfloat16)
             self._about["precision"] = "bfloat16"
-        side = int(pipeline.denoiser.config.size)
         network = drawer_network(pipeline, self.device, self.weights, self._own_bank)
         with torch.inference_mode():
             names = names_of_weights(self.weights) if self._layout else NOTHING
-            context = RenderContext(network, None, self._upscaler(torch.float32), DrawerSketch(), names)
+            context = RenderContext(network, None, self._upscaler(torch.float32), DrawerSketch(network.denoiser), names)
             paces = Paces(self._machine(), self._profile)
-            self._slots = slots_for(paces.get(network, network.plain, side, side))
+            self._slots = slots_for(paces.get(network, network.plain, network.cells, network.cells))
         exact = self._exact and (self.device != "cpu" or network.kind == torch.float32)
         self._loop = Loop(context, paces, exact=exact, about=self._about)
 

@@ -302,7 +302,8 @@ class Loop(Inbox):
         if not isinstance(self._context.network, Network):
             # Things are set out with the alpha that they were drawn with.
             clear = job.request.transparent or job.arrangement is not None
-            return drawer_finish.finish(self._context.enlarge, sample, size, transparent=clear, canvas=job.canvas)
+            drawn = self._context.network.decode(sample)
+            return drawer_finish.finish(self._context.enlarge, drawn, size, transparent=clear, canvas=job.canvas)
         return finish(
             self._context.network, self._context.enlarge, sample, size, tile=job.request.tile,
             transparent=job.request.transparent and job.arrangement is None, canvas=job.canvas,

@@ -1,4 +1,4 @@
-"""Train the denoiser that draws from drawings: noise → RGBA picture, steered by words and references.
+"""Train the denoiser that draws from drawings: noise → a picture's latents, steered by words and references.
 
 Every random number of a step comes from the run's seed and the step: a run that was stopped goes on to the same bits.
 """
@@ -12,14 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
 from ..data import SpriteSet, drawer
 from ..drawer.network import Context, DrawerDenoiser
+from ..errors import TrainingError
 from .drawer_feed import Batch, Feed, FeedRecipe
-from .loop import BROKEN, Ahead, Objective, State, Stop, never, train
+from .drawer_latents import FILE, Drawings
+from .loop import Ahead, Objective, State, Stop, never, train
 from .progress import Progress
 from .tokenizer import tokenize
 
@@ -28,26 +31,21 @@ from .tokenizer import tokenize
 class DrawerRecipe:
     """Every number of a run; saved beside its results."""
 
+    #: Of the drawings, in pixels.
     size: int = 64
-    patch: int = 8
-    width: int = 320
-    depth: int = 8
     batch: int = 32
-    steps: int = 40_000
-    #: Rate of AdamW for embeddings, norms and biases; of Muon for the hidden matrices (Jordan 2024; 2502.16982).
-    rate: float = 1e-3
-    muon_rate: float = 4e-3
-    muon: bool = False
-    warmup: int = 200
-    #: Share of the steps, at the end, in which the rates go to zero.
+    steps: int = 20_000
+    rate: float = 4e-4
+    warmup: int = 100
+    #: Share of the steps, at the end, in which the rate goes to zero.
     decay: float = 0.2
     weight_decay: float = 0.01
     ema: float = 0.999
     #: Times are sigmoid(N(mean, deviation)); 1 is noise.
     mean: float = 0.5
-    deviation: float = 1.1
-    #: The loss of the clean picture is divided by the time, at least by this.
-    floor: float = 0.25
+    deviation: float = 1.0
+    #: The loss of the clean latents is divided by the time, at least by this.
+    floor: float = 0.3
     seed: int = 1
     save_minutes: float = 4.0
     #: Compute in bfloat16, where the device has it natively.
@@ -64,76 +62,109 @@ def train_drawer(
     sprites: SpriteSet,
     text: T5EncoderModel,
     tokenizer: PreTrainedTokenizerFast,
+    start: DrawerDenoiser,
     run: Path,
     progress: Progress,
     stop: Stop = never,
     each_save: EachSave = lambda model, step, samples: None,
-    start: DrawerDenoiser | None = None,
     device: torch.device | str = "cpu",
 ) -> DrawerDenoiser:
-    """Train to the recipe's last step, from `run`'s checkpoint where there is one; gives the averaged network.
+    """Train `start`, in place, to the recipe's last step, or from `run`'s checkpoint where there is one.
+
+    Gives the averaged network.
 
     Raises:
-        TrainingError: the loss is not a number, or the checkpoint cannot be used.
+        TrainingError: the loss is not a number, the checkpoint cannot be used, or the drawings are of another size.
     """
+    if not sprites.images.shape[1] == recipe.size == start.size:
+        raise TrainingError(
+            f"The weights to begin from draw at {start.size} px, the recipe's size is {recipe.size} px, the drawings "
+            f"have {sprites.images.shape[1]} px. Make them alike: [drawer] size, scripts/start data build --size."
+        )
     torch.manual_seed(recipe.seed)
-    drawing = Drawing(recipe, said, sprites, text, tokenizer, each_save, start, torch.device(device))
+    start.to(device)
+    drawings = Drawings(sprites, start, run / FILE, progress)
+    feed = Feed(sprites, drawer(sprites.rows), said)
+    drawing = Drawing(recipe, feed, drawings, Words(text.to(device), tokenizer), start, each_save)
     with drawing.batches:
         train(drawing, run, progress, stop)
-    return drawing.average.module
+    return drawing.averaged()
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """One batch as latents."""
+
+    #: (B, C, h, w) and (B, SLOTS, C, h, w), float32; (B, SLOTS) which of these are there.
+    targets: Tensor
+    references: Tensor
+    known: Tensor
+    texts: tuple[str, ...]
+
+    @classmethod
+    def of(cls, batch: Batch, drawings: Drawings) -> Lesson:
+        """Encoded."""
+        targets = drawings.targets(batch)
+        return cls(targets, drawings.references(batch), batch.known.to(targets.device), batch.texts)
 
 
 class Drawing(Objective):
-    """Noise → the clean RGBA picture, in bfloat16 where the device has it."""
+    """Noise → the clean latents, in bfloat16 where the device has it. The codec is not trained."""
 
     name = "drawer"
     kept = ("step", "samples")
-    broken = BROKEN.replace("`rate` and run again", "the rates")
-    model: DrawerDenoiser
     average: AveragedModel
 
     def __init__(
-        self, recipe: DrawerRecipe, said: FeedRecipe, sprites: SpriteSet, text: T5EncoderModel,
-        tokenizer: PreTrainedTokenizerFast, each_save: EachSave, start: DrawerDenoiser | None, device: torch.device,
+        self, recipe: DrawerRecipe, feed: Feed, drawings: Drawings, words: Words, start: DrawerDenoiser,
+        each_save: EachSave,
     ) -> None:  # fmt: skip
         super().__init__(recipe)
-        self._said, self._each_save, self._device = said, each_save, device
+        self._feed, self._drawings, self._words, self._each_save = feed, drawings, words, each_save
         self.count = recipe.batch
-        self._native = recipe.bfloat16 and (device.type != "cpu" or native_bfloat16())
-        self._feed = Feed(sprites, drawer(sprites.rows), said, device)
+        self._device = start.device
+        self._native = recipe.bfloat16 and (self._device.type != "cpu" or native_bfloat16())
         #: The next batch is made while a GPU computes; processors have no time to spare.
-        self.batches = Ahead(self._batch, threads=int(device.type != "cpu"))
-        self._words = Words(text.to(device), tokenizer)
-        self.model = model = DrawerDenoiser(
-            size=recipe.size, patch=recipe.patch, width=recipe.width, depth=recipe.depth,
-            heads=max(1, recipe.width // 64), inner=4 * recipe.width, words_width=text.config.d_model,
-        )  # fmt: skip
-        if start is not None:
-            model.load_state_dict(start.state_dict())
-        model.to(device)
-        self.average = AveragedModel(model, multi_avg_fn=averaging(recipe.ema))
-        self.optimizers = optimizers_of(model, recipe)
-        self.stepped = list(self.optimizers.values())
-        self.modules = {"model": model, "average": self.average}
+        self.batches = Ahead(self._lesson, threads=int(self._device.type != "cpu"))
+        self._denoiser = start
+        start.unet.train().requires_grad_(True).to(memory_format=torch.channels_last)
+        # Few places attend to few words: the fused kernel only costs on processors.
+        if self._device.type == "cpu":
+            start.unet.set_attn_processor(AttnProcessor())
+        self.model = start.unet
+        self.average = AveragedModel(start.unet, multi_avg_fn=averaging(recipe.ema))
+        self.optimizers = torch.optim.AdamW(
+            start.unet.parameters(), lr=recipe.rate, betas=(0.9, 0.99), weight_decay=recipe.weight_decay, fused=True
+        )
+        self.stepped = [self.optimizers]
+        self.modules = {"model": start.unet, "average": self.average}
 
-    def _batch(self, step: int) -> tuple[Batch, int]:
+    def averaged(self) -> DrawerDenoiser:
+        """The averaged network, with the codec."""
+        return DrawerDenoiser(self.average.module, self._denoiser.vae)
+
+    def _lesson(self, step: int) -> tuple[Lesson, int]:
         """Of a step, with the seed of its noise."""
         choose = random.Random(f"{self.recipe.seed}/{step}")
         seed = choose.getrandbits(60)
-        return self._feed.batch(self.recipe.batch, choose), seed
+        return Lesson.of(self._feed.batch(self.recipe.batch, choose), self._drawings), seed
 
     def loss(self, step: int) -> tuple[Tensor, dict[str, float]]:
-        batch, seed = self.batches(step)
+        lesson, seed = self.batches(step)
         generator = torch.Generator(self._device).manual_seed(seed)
+        context = read(lesson, self._words)
         with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._native):
-            loss = loss_of(self.model, batch, self._words, self.recipe, generator)
+            loss = loss_of(self._denoiser, lesson, context, self.recipe, generator)
         return loss, {"loss": loss.item()}
 
     def saved(self, state: State, *, last: bool) -> None:
-        self._each_save(self.average.module, state.step, state.samples)
+        self._each_save(self.averaged(), state.step, state.samples)
 
     def about(self) -> dict[str, Any]:
-        return asdict(self.recipe) | {"feed": asdict(self._said)}
+        return asdict(self.recipe) | {"feed": asdict(self._feed.recipe)}
+
+    def made_of(self) -> dict[str, Any]:
+        return self._drawings.made_of
 
 
 class Words:
@@ -144,36 +175,32 @@ class Words:
         self._tokenizer = tokenizer
 
     @torch.no_grad()
-    def __call__(self, texts: tuple[str, ...]) -> tuple[Tensor, Tensor, Tensor]:
-        """States (B, L, W), which are words (B, L), and their mean (B, W)."""
+    def __call__(self, texts: tuple[str, ...]) -> Tensor:
+        """States (B, L, W)."""
         tokens = tokenize(self._tokenizer, texts).to(self._text.device)
-        known = tokens != self._tokenizer.pad_token_id
-        states = self._text(tokens, attention_mask=known.long())[0].float()
-        share = known[:, :, None] / known.sum(1).clamp(min=1)[:, None, None]
-        return states, known, (states * share).sum(1)
+        words = (tokens != self._tokenizer.pad_token_id).long()
+        return self._text(tokens, attention_mask=words)[0].float()
 
 
-def read(model: DrawerDenoiser, batch: Batch, words: Words) -> Context:
+def read(lesson: Lesson, words: Words) -> Context:
     """What a batch is drawn from."""
-    states, known, pooled = words(batch.texts)
-    return model.read(states, known, pooled, batch.references, batch.roles, batch.known)
+    return Context.of(words(lesson.texts), lesson.references, lesson.known)
 
 
 def loss_of(
-    model: DrawerDenoiser, batch: Batch, words: Words, recipe: DrawerRecipe, generator: torch.Generator
+    model: DrawerDenoiser, lesson: Lesson, context: Context, recipe: DrawerRecipe, generator: torch.Generator
 ) -> Tensor:  # fmt: skip
-    """Rectified flow x_t = (1 − t) x₀ + t ε with the clean picture predicted; over random backgrounds, and alpha."""
-    clean = batch.targets
+    """Rectified flow x_t = (1 − t) x₀ + t ε, the error of the clean latents over max(t, floor).
+
+    x̂₀ − x₀ = −t (v̂ − v): of the velocity it is the error times t² / max(t, floor).
+    """
+    clean = lesson.targets
     drawn = torch.randn(len(clean), generator=generator, device=clean.device)
     times = torch.sigmoid(recipe.mean + recipe.deviation * drawn)
     noise = torch.randn(clean.shape, generator=generator, device=clean.device)
     t = times[:, None, None, None]
-    predicted = model((1 - t) * clean + t * noise, times, read(model, batch, words)).float()
-    wrong = predicted - clean
-    # Over a background b the picture is rgb + (1 − α) b: what is wrong there is wrong(rgb) − b wrong(α).
-    ground = torch.rand(len(clean), 3, 1, 1, generator=generator, device=clean.device)
-    error = (wrong[:, :3] - ground * wrong[:, 3:]).square().mean((1, 2, 3)) + 0.5 * wrong[:, 3].square().mean((1, 2))
-    return (error / times.clamp(min=recipe.floor)).mean()
+    wrong = model((1 - t) * clean + t * noise, times, context) - clean
+    return (wrong.square().mean((1, 2, 3)) / times.clamp(min=recipe.floor)).mean()
 
 
 def averaging(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
@@ -184,24 +211,6 @@ def averaging(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], No
         torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + number) / (10 + number)))
 
     return update
-
-
-def optimizers_of(model: DrawerDenoiser, recipe: DrawerRecipe) -> dict[str, torch.optim.Optimizer]:
-    """Muon for the matrices inside the blocks, AdamW for all else."""
-    hidden = [
-        weight for name, weight in model.named_parameters()
-        if recipe.muon and weight.ndim == 2 and "blocks." in name and not name.endswith("table")
-    ]  # fmt: skip
-    inside = set(map(id, hidden))
-    rest = [weight for weight in model.parameters() if id(weight) not in inside]
-    found: dict[str, torch.optim.Optimizer] = {
-        "adam": torch.optim.AdamW(rest, lr=recipe.rate, betas=(0.9, 0.99), weight_decay=recipe.weight_decay, fused=True)
-    }
-    if hidden:
-        found["muon"] = torch.optim.Muon(hidden, lr=recipe.muon_rate, momentum=0.95, weight_decay=recipe.weight_decay,
-            adjust_lr_fn="match_rms_adamw",
-        )  # fmt: skip
-    return found
 
 
 def native_bfloat16() -> bool:

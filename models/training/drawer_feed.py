@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ..data import Drawer, DrawerThing, SpriteSet
-from ..data.colours import WORDS, looks_of, recolour
+from ..data.colours import WORDS, looks_of
 from ..drawer import worded
-from ..drawer.network import STYLE, THING
+from ..drawer.network import MOST
 
-#: Most references that show the thing; one more shows the style.
-MOST = 3
 #: How much likelier an emoji is drawn than something else of as many drawings.
 EMOJI = 3.0
 
@@ -47,27 +44,26 @@ class FeedRecipe:
 class Batch:
     """B pictures to learn from."""
 
-    #: (B, 4, S, S) premultiplied, in [-1, 1].
-    targets: Tensor
-    #: (B, R, 4, S, S) likewise; (B, R) which are there, and what they show.
-    references: Tensor
-    known: Tensor
-    roles: Tensor
+    #: Drawings to be drawn, and by their place in the batch those that are given another colour.
+    targets: tuple[int, ...]
+    colours: Mapping[int, str]
+    #: Drawings to draw from, (B, SLOTS) int64: of the thing, and last one in the style; -1 for none.
+    shown: Tensor
     texts: tuple[str, ...]
+
+    @property
+    def known(self) -> Tensor:
+        """Which are there, (B, SLOTS)."""
+        return self.shown >= 0
 
 
 class Feed:
     """Draws batches; whatever is random comes from the caller's numbers."""
 
-    def __init__(
-        self, sprites: SpriteSet, drawer: Drawer, recipe: FeedRecipe | None = None, device: torch.device | None = None
-    ) -> None:
-        """Measures the colours of all drawings: some seconds. On a GPU all drawings lie there, and batches too."""
+    def __init__(self, sprites: SpriteSet, drawer: Drawer, recipe: FeedRecipe | None = None) -> None:
+        """Measures the colours of all drawings: some seconds."""
         self.drawer = drawer
         self.recipe = recipe or FeedRecipe()
-        self._device = device or torch.device("cpu")
-        self._sprites = sprites
-        self._there = None if self._device.type == "cpu" else torch.from_numpy(np.array(sprites.images)).to(device)
         self._things = drawer.trained()
         self._weights = [
             (EMOJI if thing.emoji else 1.0) * len(thing.drawings) ** 0.5 if drawer.targets(thing) else 0.0
@@ -80,15 +76,14 @@ class Feed:
                 self._of_style.setdefault(drawer.styles[i], []).append(i)
 
     def batch(self, count: int, choose: random.Random) -> Batch:
-        """The next pictures. All have the same number of places for references, drawn anew for each batch."""
-        places = choose.randint(1, MOST)
+        """The next pictures."""
         picked = choose.choices(self._things, self._weights, k=count)
         targets = [choose.choice(self.drawer.targets(thing)) for thing in picked]
-        return self.asked(picked, targets, places, choose, self.recipe)
+        return self.asked(picked, targets, choose, self.recipe)
 
     def asked(
-        self, things: Sequence[DrawerThing], targets: Sequence[int], places: int, choose: random.Random,
-        recipe: FeedRecipe, *, heldout: bool = False,
+        self, things: Sequence[DrawerThing], targets: Sequence[int], choose: random.Random, recipe: FeedRecipe, *,
+        heldout: bool = False,
     ) -> Batch:  # fmt: skip
         """Pictures of given things; with `heldout`, held-out cells may be references."""
         texts: list[str] = []
@@ -101,30 +96,15 @@ class Feed:
             empty = choose.random() < recipe.empty
             texts.append("" if empty else self._words(thing, target, colour, choose, recipe))
             others = self.drawer.references(thing, target, heldout=heldout)
-            same = choose.sample(others, min(places, len(others)))
+            same = choose.sample(others, min(MOST, len(others)))
             style = choose.choice(self._of_style.get(self.drawer.styles[target], [target]))
             bare = empty or choose.random() < recipe.bare
             slots = [
                 -1 if bare or choose.random() < recipe.reference_dropout else i
-                for i in [*same, *[-1] * (places - len(same)), -1 if style in thing.drawings else style]
+                for i in [*same, *[-1] * (MOST - len(same)), -1 if style in thing.drawings else style]
             ]
             shown.append(slots)
-        pixels = self._pixels(targets)
-        if colours:
-            at = list(colours)
-            pixels[at, :3] = recolour(pixels[at, :3], pixels[at, 3:], list(colours.values()))
-        index = torch.tensor(shown, device=self._device)
-        references = premultiplied(self._pixels(index.clamp(min=0).flatten().tolist()))
-        roles = torch.tensor([[THING] * places + [STYLE]], device=self._device).expand(len(things), -1)
-        return Batch(
-            premultiplied(pixels), references.unflatten(0, index.shape), index >= 0, roles, tuple(texts)
-        )  # fmt: skip
-
-    def _pixels(self, which: Sequence[int]) -> Tensor:
-        """(B, 4, S, S) straight, in [0, 1]."""
-        if self._there is None:
-            return straight_pixels(self._sprites, which)
-        return self._there[torch.tensor(which, device=self._device)].permute(0, 3, 1, 2).float() / 255
+        return Batch(tuple(targets), colours, torch.tensor(shown), tuple(texts))
 
     def _words(
         self, thing: DrawerThing, target: int, colour: str | None, choose: random.Random, recipe: FeedRecipe
@@ -143,14 +123,3 @@ class Feed:
 def styled(name: str, style: str) -> str:
     """As prompts ask for a style."""
     return f"{name}, {style} style"
-
-
-def straight_pixels(sprites: SpriteSet, which: Sequence[int]) -> Tensor:
-    """Drawings as straight RGBA in [0, 1], (B, 4, S, S)."""
-    return torch.from_numpy(sprites.images[np.asarray(which)]).permute(0, 3, 1, 2).float() / 255
-
-
-def premultiplied(pixels: Tensor) -> Tensor:
-    """Straight RGBA in [0, 1] → premultiplied in [-1, 1], (B, 4, S, S)."""
-    alpha = pixels[:, 3:]
-    return torch.cat([pixels[:, :3] * alpha, alpha], 1) * 2 - 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,9 +11,9 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
-from ..common import replacing
+from ..common import replacing, without_paths
 from ..data import SpriteSet
-from ..drawer.network import DrawerDenoiser
+from ..drawer.network import DrawerDenoiser, opened
 from ..errors import TrainingError, explained
 from . import recipes
 from .drawer import DrawerRecipe, train_drawer
@@ -30,7 +31,8 @@ class DrawerRun:
     name: str = ""
     #: A pipeline folder whose text encoder and tokenizer read the words.
     words: str = ""
-    #: An exported denoiser to begin from; empty for a run from nothing.
+    #: What to begin from, a folder with `unet` and `vae`: an exported denoiser, or a pipeline whose U-Net reads no
+    #: drawings yet.
     start: str = ""
     drawer: DrawerRecipe = field(default_factory=DrawerRecipe)
     feed: FeedRecipe = field(default_factory=FeedRecipe)
@@ -49,8 +51,11 @@ def read_drawer(file: Path) -> DrawerRun:
         "feed": recipes.section(file, "feed", FeedRecipe, content.pop("feed", {})),
     }
     run: DrawerRun = recipes.section(file, "recipe", DrawerRun, content)
-    if not run.name or not run.words:
-        raise TrainingError(f'{file}: a recipe of this kind needs a name = "…" and words = "folder of weights".')
+    if not (run.name and run.words and run.start):
+        raise TrainingError(
+            f'{file}: a recipe of this kind needs a name = "…", words = "folder of weights" and start = "folder of '
+            'weights".'
+        )
     return replace(run, **sections)
 
 
@@ -69,27 +74,26 @@ def drawer_run(
         export_denoiser(model, out)
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    train_drawer(wanted.drawer, wanted.feed, sprites, text, tokenizer, run, progress, stop, each_save, start, device)
+    train_drawer(wanted.drawer, wanted.feed, sprites, text, tokenizer, start, run, progress, stop, each_save, device)
 
 
-def open_start(wanted: DrawerRun) -> tuple[PreTrainedTokenizerFast, T5EncoderModel, DrawerDenoiser | None]:
-    """What reads the words, and the denoiser to begin from, where the recipe names one.
+def open_start(wanted: DrawerRun) -> tuple[PreTrainedTokenizerFast, T5EncoderModel, DrawerDenoiser]:
+    """What reads the words, and the denoiser to begin from.
 
     Raises:
         TrainingError: they cannot be read.
     """
     words = Path(wanted.words)
-    read = {"local_files_only": True, "use_safetensors": True}
     with explained(TrainingError, "Cannot begin from these weights: {problem}"):
         tokenizer = PreTrainedTokenizerFast.from_pretrained(words / "tokenizer", local_files_only=True)
-        text = T5EncoderModel.from_pretrained(words / "text_encoder", **read)
-        start = DrawerDenoiser.from_pretrained(wanted.start, **read) if wanted.start else None
+        text = T5EncoderModel.from_pretrained(words / "text_encoder", local_files_only=True, use_safetensors=True)
+        start = opened(Path(wanted.start), widen=True)
     return tokenizer, text, start
 
 
 def export_denoiser(model: DrawerDenoiser, folder: Path) -> None:
-    """Write half-precision weights; an older folder is replaced at the end only."""
-    halved = DrawerDenoiser.from_config(model.config)
-    halved.load_state_dict(model.state_dict())
+    """Write `unet/` and `vae/` in half precision, stock classes; an older folder is replaced at the end only."""
     with replacing(folder) as part:
-        halved.to(torch.float16).save_pretrained(part, safe_serialization=True, max_shard_size=SHARD)
+        for name, each in (("unet", model.unet), ("vae", model.vae)):
+            copy.deepcopy(each).half().save_pretrained(part / name, safe_serialization=True, max_shard_size=SHARD)
+        without_paths(part)

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image, ImageDraw
-from toyweights import WORDS
+from toyweights import WORDS, toy_codec, toy_unet
 from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
 
 from daguerre.models.drawer import bank
 from daguerre.models.drawer.assemble import assemble
 from daguerre.models.drawer.bank import BankThing, Entry, Reference
-from daguerre.models.drawer.network import DrawerDenoiser
+from daguerre.models.drawer.network import DrawerDenoiser, channels_in
+from daguerre.models.training.drawer_run import export_denoiser
 
 SIDE = 16
 STYLES = ("noto", "twemoji", "3d", "pixel art")
@@ -54,12 +55,13 @@ def write_toy_bank(folder: Path, side: int = SIDE) -> bank.Bank:
     return bank.read(folder)
 
 
-def toy_denoiser() -> DrawerDenoiser:
+def toy_denoiser(size: int = SIDE) -> DrawerDenoiser:
     """Random weights whose pictures depend on words, time and references."""
     torch.manual_seed(5)
-    model = DrawerDenoiser(size=SIDE, patch=8, width=64, depth=2, heads=1, inner=64, words_width=24, words=8, refine=8)
+    vae = toy_codec()
+    model = DrawerDenoiser(toy_unet(channels_in(4), size // 4), vae)
     with torch.no_grad():
-        for weight in model.parameters():
+        for weight in model.unet.parameters():
             weight.add_(0.1 * torch.randn_like(weight))
     return model.eval()
 
@@ -86,7 +88,7 @@ def write_toy_words(folder: Path) -> Path:
 def write_drawer_weights(folder: Path, *, reference_guidance: float = 0.0) -> Path:
     """A whole weights folder, assembled as a real one is."""
     parts = folder.with_name(folder.name + "-parts")
-    toy_denoiser().save_pretrained(parts / "denoiser")
+    export_denoiser(toy_denoiser(), parts / "denoiser")
     write_toy_bank(parts / "bank")
     assemble(parts / "denoiser", write_toy_words(parts), parts / "bank", folder, reference_guidance=reference_guidance)
     return folder

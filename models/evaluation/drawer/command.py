@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...data import drawer, load
+from ...drawer.network import channels_in
 from ...errors import DataMissing
 from ..features import imagenet_features
 from ..painter import Sampling, open_pipeline, painter
@@ -24,7 +25,7 @@ BEFORE = Path(__file__).parents[2] / "weights" / "first-light"
 
 def draws_from_drawings(weights: Path) -> bool:
     """Whether a folder is of our own pipeline, or a denoiser alone that a training has exported."""
-    return _class_of(weights / "model_index.json") == "DrawerPipeline" or _is_denoiser(weights)
+    return _told(weights / "model_index.json", "_class_name") == "DrawerPipeline" or _is_denoiser(weights)
 
 
 def evaluate_drawer_weights(
@@ -48,12 +49,11 @@ def evaluate_drawer_weights(
         DataMissing: no drawings are built.
         WeightsMissing, WeightsRefused: the weights or the recogniser cannot be opened.
     """
-    denoiser = weights if _is_denoiser(weights) else weights / "denoiser"
     words = weights if (weights / "text_encoder").is_dir() else before
-    model = open_denoiser(denoiser)
-    folder = data / f"sprites{model.config.size}"
+    model = open_denoiser(weights)
+    folder = data / f"sprites{model.size}"
     if quickly:
-        plan = QuickPlan(denoiser, words, folder, recogniser, each or 40, sampling or DrawerSampling(steps=8))
+        plan = QuickPlan(weights, words, folder, recogniser, each or 40, sampling or DrawerSampling(steps=8))
         quick(plan, report)
         return {}
     sprites = load(folder)
@@ -78,11 +78,13 @@ def evaluate_drawer_weights(
 
 
 def _is_denoiser(folder: Path) -> bool:
-    return _class_of(folder / "config.json") == "DrawerDenoiser"
+    """A pipeline's U-Net that reads no drawings is none, whatever lies beside it."""
+    latents = _told(folder / "vae" / "config.json", "latent_channels")
+    return isinstance(latents, int) and _told(folder / "unet" / "config.json", "in_channels") == channels_in(latents)
 
 
-def _class_of(file: Path) -> str:
+def _told(file: Path, name: str) -> Any:
     try:
-        return str(json.loads(file.read_text(encoding="utf-8")).get("_class_name", ""))
+        return json.loads(file.read_text(encoding="utf-8")).get(name)
     except (OSError, ValueError, AttributeError):
-        return ""
+        return None

@@ -18,7 +18,7 @@ from torch import Tensor
 from ...data import Drawer, SpriteSet
 from ...data.colours import looks
 from ...errors import ModelError
-from ...training.drawer_feed import premultiplied, straight_pixels
+from ...training.drawer_latents import premultiplied, straight_pixels
 from .. import sheets
 from ..features import Embed
 from ..figures import rounded
@@ -337,7 +337,7 @@ def _swap_sheet(pairs: Sequence[tuple[Question, Question]], drawn: Sequence[Tens
     cells: list[Tensor] = []
     labels: list[tuple[str, str]] = []
     for at, (ask, _) in enumerate(pairs[:most]):
-        for pictures, word in zip(drawn, ("drawings 1-3", "drawings 4-6", "other noise"), strict=True):
+        for pictures, word in zip(drawn, ("some drawings", "other drawings", "other noise"), strict=True):
             cells.append(on_ground(pictures[at][None], 1.0)[0])
             labels.append((ask.text, word))
     return sheets.labelled(cells, labels, [None] * len(cells), columns=12, side=88)

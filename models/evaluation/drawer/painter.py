@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +19,10 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
 from ...data import SpriteSet
-from ...drawer.network import STYLE, THING, Context, DrawerDenoiser
+from ...drawer.network import MOST, SLOTS, Context, DrawerDenoiser, opened
 from ...errors import DataMissing, WeightsMissing, WeightsRefused, explained
 from ...training.drawer import Words, native_bfloat16
-from .questions import MOST, Question
+from .questions import Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +49,10 @@ def open_denoiser(folder: Path) -> DrawerDenoiser:
     Raises:
         WeightsMissing, WeightsRefused: say which folder.
     """
-    if not (folder / "config.json").is_file():
+    if not (folder / "unet" / "config.json").is_file():
         raise WeightsMissing(f"There is no denoiser in {folder}.")
     with explained(WeightsRefused, f"The denoiser in {folder} cannot be used: {{problem}}."):
-        model, told = DrawerDenoiser.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, output_loading_info=True
-        )
-    if strange := [*told["unexpected_keys"], *told["missing_keys"]]:
-        raise WeightsRefused(f"The denoiser in {folder} is of another version of this program: {strange[0]}.")
-    return model.float().eval().requires_grad_(False)
+        return opened(folder).eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 
 def open_words(folder: Path) -> Words:
@@ -89,7 +83,7 @@ def drawer_painter(
     Raises:
         DataMissing: the drawings are of another size than the denoiser's.
     """
-    side = model.config.size
+    side = model.size
     if sprites.images.shape[1] != side:
         raise DataMissing(f"This denoiser draws from drawings of {side} px: daguerre data build --size {side}")
     fast = native_bfloat16()
@@ -100,11 +94,10 @@ def drawer_painter(
         began = time.monotonic()
         for begin in range(0, len(asks), batch):
             part = asks[begin : begin + batch]
-            with warnings.catch_warnings(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=fast):
-                # Norms in two precisions take torch's slower way, and it says so each time.
-                warnings.filterwarnings("ignore", "Mismatch dtype between input and weight")
-                given = context(model, words, sprites.images, part)
-                drawn.append(sample(model, given, [ask.seed for ask in part], sampling))
+            given = context(model, words, sprites.images, part)
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=fast):
+                latents = sample(model, given, [ask.seed for ask in part], sampling)
+            drawn.append(model.decode(latents))
             pace = sum(map(len, drawn)) / (time.monotonic() - began)
             report(f"drawn {sum(map(len, drawn))} of {len(asks)} pictures, {pace:.1f}/s")
         return torch.cat(drawn) if drawn else torch.zeros(0, 4, side, side)
@@ -114,30 +107,27 @@ def drawer_painter(
 
 def context(model: DrawerDenoiser, words: Words, images: NDArray[np.uint8], asks: Sequence[Question]) -> Context:
     """What B pictures are drawn from, three rows for each: nothing, drawings alone, drawings and words; (3 · B)."""
-    slots = [[*ask.references, *[-1] * (MOST - len(ask.references)), ask.shown_style] for ask in asks]
+    slots = [[*ask.references[:MOST], *[-1] * (MOST - len(ask.references)), ask.shown_style] for ask in asks]
     index = torch.tensor(slots)
     known = torch.cat([torch.zeros_like(index, dtype=torch.bool), index >= 0, index >= 0])
     pixels = torch.from_numpy(images[index.clamp(min=0).flatten().numpy()]).permute(0, 3, 1, 2).float() / 255
     alpha = pixels[:, 3:]
-    shown = (torch.cat([pixels[:, :3] * alpha, alpha], 1) * 2 - 1).unflatten(0, index.shape).repeat(3, 1, 1, 1, 1)
-    roles = torch.tensor([[THING] * MOST + [STYLE]]).expand(len(shown), -1)
+    latents = model.encode(torch.cat([pixels[:, :3] * alpha, alpha], 1) * 2 - 1).unflatten(0, (-1, SLOTS))
     texts = ("",) * (2 * len(asks)) + tuple(ask.text for ask in asks)
-    states, understood, pooled = words(texts)
-    return model.read(states, understood, pooled, shown, roles, known)
+    return Context.of(words(texts), latents.repeat(3, 1, 1, 1, 1), known)
 
 
 def sample(model: DrawerDenoiser, given: Context, seeds: Sequence[int], sampling: DrawerSampling) -> Tensor:
-    """DPM-Solver++ 2M (2211.01095, algorithm 2) on x_t = (1 − t) x₀ + t ε from t = 1 to 0; (B, 4, S, S)."""
-    side, count = model.config.size, len(seeds)
-    noise = [torch.randn(4, side, side, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+    """DPM-Solver++ 2M (2211.01095, algorithm 2) on x_t = (1 − t) x₀ + t ε from t = 1 to 0; latents (B, C, h, w)."""
+    shape, count = (model.channels, model.latent, model.latent), len(seeds)
+    noise = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
     x = torch.stack(noise)
     times = torch.linspace(1, 0, sampling.steps + 1).tolist()
     before, last = None, 0.0
     for now, following in itertools.pairwise(times):
-        told = model(x.repeat(3, 1, 1, 1), torch.full((3 * count,), now), given).float()
+        told = model(x.repeat(3, 1, 1, 1), torch.full((3 * count,), now), given)
         bare, shown, both = told.chunk(3)
         clean = bare + sampling.references * (shown - bare) + sampling.text * (both - shown)
-        clean = clean.clamp(-1, 1)
         leap = clean
         if following > 0:
             # λ = log((1 − t) / t): a step of h, after one of `last`, which is infinite from pure noise.
@@ -146,9 +136,7 @@ def sample(model: DrawerDenoiser, given: Context, seeds: Sequence[int], sampling
                 leap = clean + step / (2 * last) * (clean - before)
             before, last = clean, step
         x = following / now * x + (1 - following / now) * leap
-    # A premultiplied colour is never above its alpha.
-    alpha = x[:, 3:].clamp(-1, 1)
-    return torch.cat([torch.minimum(x[:, :3], alpha).clamp(min=-1), alpha], 1)
+    return x
 
 
 def _lambda(time: float) -> float:

@@ -12,13 +12,12 @@ from typing import Literal, TypeVar
 
 from ...data import ENGLISH, SYNONYMS, Drawer, DrawerThing
 from ...data.colours import WORDS, Looks
+from ...drawer.network import MOST
 
 T = TypeVar("T")
 Kind = Literal["trained", "cell", "thing", "seen", "wording", "synonym", "english", "language", "colour"]
 #: Languages beside English: Chinese and nine others.
 LANGUAGES = ("zh", "ja", "ko", "fr", "de", "es", "pt", "ru", "ar", "hi")
-#: Drawings of the thing that are shown at most.
-MOST = 3
 #: Drawings that a thing needs to be asked for: one to ask for and references.
 FEWEST = 4
 

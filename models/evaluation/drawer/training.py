@@ -25,7 +25,7 @@ from ...data.colours import COLOURS
 from ...errors import DataMissing
 from ...training import BROKEN, Objective, State, Stop, never, train
 from ...training.drawer import native_bfloat16
-from ...training.drawer_feed import premultiplied, straight_pixels
+from ...training.drawer_latents import premultiplied, straight_pixels
 from ..intervals import Share
 from ..validate import shares_card
 from .features import GROUNDS, STYLE_SIZE, THING_SIZE, describe

@@ -102,8 +102,10 @@ def test_a_thing_keeps_its_newest_drawings(tmp_path: Path) -> None:
 def test_the_command_adds_lists_and_removes(tmp_path: Path) -> None:
     """In the data folder of the configuration, for the configured weights; other weights have no use for it."""
     weights = tmp_path / "weights"
-    (weights / "denoiser").mkdir(parents=True)
-    (weights / "denoiser" / "config.json").write_text(json.dumps({"size": SIDE}))
+    for part, told in (("unet", {"sample_size": SIDE // 4}), ("vae", {"block_out_channels": [8, 8, 8]})):
+        (weights / part).mkdir(parents=True)
+        (weights / part / "config.json").write_text(json.dumps(told))
+    (weights / "model_index.json").write_text('{"_class_name": "DrawerPipeline"}')
     config = tmp_path / "config.toml"
     config.write_text(f'[storage]\ndata_dir = "{tmp_path / "data"}"\n[render]\nweights = "{weights}"\n')
     pictures = folder_of(tmp_path / "in", mascot=picture("blue", 1, 50))
@@ -119,5 +121,5 @@ def test_the_command_adds_lists_and_removes(tmp_path: Path) -> None:
     assert called("remove", "Mascot")[0] == 0
     assert called("remove", "mascot")[0] == 1
     assert called("list") == (0, "")
-    (weights / "denoiser" / "config.json").unlink()
+    (weights / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
     assert called("add", str(pictures))[0] != 0

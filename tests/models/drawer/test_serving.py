@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from drawerkit import SIDE, picture, toy_denoiser, write_drawer_weights, write_toy_bank
 from PIL import Image
 
@@ -68,9 +70,10 @@ def test_pictures_are_drawn_from_the_references_that_the_metadata_names(engine: 
     """Other seeds, other drawings; the ids make the same picture again, others another; one that is gone is told."""
     first, second = (engine.draw(replace(ASK, seeds=(seed,), style="3d")) for seed in (1, 2))
     (ids,) = first.about["references"][0]
-    assert {each.partition("/")[2] for each in ids[:3]} == {"dog"}
-    assert all(not each.startswith("3d/") for each in ids[:3])
-    assert ids[3].startswith("style:3d/")
+    assert {each.partition("/")[2] for each in ids[:2]} == {"dog"}
+    assert all(not each.startswith("3d/") for each in ids[:2])
+    assert ids[2].startswith("style:3d/")
+    assert len(ids) == 3
     assert first.about["found"] == [{"score": 1.0, "how": "name", "thing": "dog"}]
     assert second.about["references"][0] != first.about["references"][0]
     again = engine.draw(replace(ASK, style="3d", references=(tuple(ids),)))
@@ -89,7 +92,7 @@ def test_what_nobody_knows_is_drawn_from_words_alone(engine: Engine) -> None:
     assert engine.draw(replace(ASK, prompt="a dog with a monocle")).about["found"][0]["not_drawn"] == ["monocle"]
 
 
-def test_alpha_is_drawn_and_not_cut_out(engine: Engine) -> None:
+def test_transparent_and_opaque_are_one_picture(engine: Engine) -> None:
     """A transparent picture on white is the opaque one; other shapes hold the thing in their middle."""
     clear = engine.draw(replace(ASK, transparent=True)).pictures[0]
     assert clear.mode == "RGBA"
@@ -240,7 +243,7 @@ def test_the_pipeline_saves_and_opens(tmp_path: Path, weights: Path) -> None:
     # Loaded anew its weights lie elsewhere in memory, where sums may round otherwise.
     assert float((drawn(again) - first).abs().mean()) < 1e-3
     index = tmp_path / "copy" / "model_index.json"
-    index.write_text(index.read_text().replace("daguerre.models.drawer.network", "somebody.else"))
+    index.write_text(index.read_text().replace('"diffusers",\n    "UNet2D', '"somebody.else",\n    "UNet2D'))
     with pytest.raises(WeightsRefused, match="code of its own"):
         Engine(tmp_path / "copy", device="cpu").load()
 
@@ -250,9 +253,22 @@ def test_a_context_holds_nothing_of_what_is_left_out(weights: Path) -> None:
     model = toy_denoiser()
     shelf = Shelf(bank.read(weights / bank.FOLDER), None, SIDE)
     none = shelf.pictures(())
-    words, known, pooled = torch.randn(1, 8, 24), torch.ones(1, 8, dtype=torch.bool), torch.randn(1, 24)
-    noisy, time = torch.randn(1, 4, SIDE, SIDE), torch.tensor([0.5])
+    words, noisy, time = torch.randn(1, 8, 24), torch.randn(1, 4, 4, 4), torch.tensor([0.5])
     with torch.no_grad():
-        one = model(noisy, time, model.read(words, known, pooled, none.pictures, none.roles, none.known))
-        other = model(noisy, time, model.read(words, known, pooled, -none.pictures, none.roles, none.known))
+        one = model(noisy, time, model.read(words, none.pictures, none.known))
+        other = model(noisy, time, model.read(words, -none.pictures, none.known))
     assert torch.equal(one, other)
+
+
+def test_the_parts_of_a_folder_open_in_other_programs(weights: Path) -> None:
+    """The index names classes of diffusers and transformers alone, and U-Net and codec open by them."""
+    parts = json.loads((weights / "model_index.json").read_text())
+    named = {name: value for name, value in parts.items() if isinstance(value, list)}
+    assert set(named) == {"text_encoder", "tokenizer", "unet", "vae", "scheduler"}
+    assert {library for library, _ in named.values()} == {"diffusers", "transformers"}
+    unet = UNet2DConditionModel.from_pretrained(weights / "unet", local_files_only=True)
+    codec = AutoencoderKL.from_pretrained(weights / "vae", local_files_only=True)
+    assert unet.config.in_channels == 4 + 3 * 4 + 3
+    noisy, states = torch.randn(1, 19, 4, 4), torch.randn(1, 8, 24)
+    assert unet(noisy, 500.0, encoder_hidden_states=states).sample.shape == (1, 4, 4, 4)
+    assert codec.decode(torch.randn(1, 4, 4, 4)).sample.shape == (1, 3, SIDE, SIDE)

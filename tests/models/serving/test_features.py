@@ -202,6 +202,10 @@ def test_cutting_out_keeps_what_is_inside_and_softens_edges() -> None:
     # Something that fills the picture has no background.
     noise = Image.effect_noise((64, 64), 120).convert("RGB")
     assert np.asarray(cut_out(noise))[..., 3].min() == 255
+    # Nor has it where another ground is known.
+    full = Image.new("RGB", (64, 64), (90, 50, 20))
+    assert np.asarray(cut_out(full))[..., 3].max() == 0
+    assert np.asarray(cut_out(full, (255, 255, 255)))[..., 3].min() == 255
 
 
 def test_transparent_pictures_have_alpha(engine: Engine) -> None:

@@ -13,7 +13,7 @@ import pytest
 from toyweights import write_toy_weights
 
 from daguerre.models.data.store import SpriteSet
-from daguerre.models.drawer.network import DrawerDenoiser
+from daguerre.models.drawer.network import opened
 
 PROJECT = Path(__file__).parents[3]
 
@@ -63,8 +63,8 @@ def test_it_trains_within_its_time_and_goes_on(gpu: Any, tmp_path: Path, capsys:
     words = write_toy_weights(tmp_path / "words")
     recipe = tmp_path / "toy.toml"
     recipe.write_text(
-        f'kind = "drawer"\nname = "toy"\nwords = "{words}"\n'
-        "[drawer]\nsize = 16\npatch = 4\nwidth = 16\ndepth = 2\nbatch = 4\nbfloat16 = false\n"
+        f'kind = "drawer"\nname = "toy"\nwords = "{words}"\nstart = "{words}"\n'
+        "[drawer]\nsize = 16\nbatch = 4\nbfloat16 = false\n"
     )
     folders = ["--recipe", str(recipe), "--work", str(tmp_path / "work"), "--out", str(tmp_path / "out")]
     asked = ["train", "--minutes", "0.08", *folders, "--pack", str(tmp_path / "pack")]
@@ -74,6 +74,6 @@ def test_it_trains_within_its_time_and_goes_on(gpu: Any, tmp_path: Path, capsys:
         steps.append(json.loads((tmp_path / "out/figures.json").read_text())["steps"])
     assert 0 < steps[0] < steps[1]
     assert "resumed at step" in capsys.readouterr().out
-    assert DrawerDenoiser.from_pretrained(tmp_path / "out/denoiser", local_files_only=True).config.width == 16
+    assert opened(tmp_path / "out/denoiser").size == 16
     assert gpu.main(["train", *folders, "--pack", str(tmp_path / "none")]) == 1
     assert "scripts/gpu-run pack" in capsys.readouterr().err
