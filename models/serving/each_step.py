@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -14,15 +14,24 @@ from .previews import grid_file
 from .requests import Progress
 from .schedule import preview_due
 
-if TYPE_CHECKING:
-    from .jobwise import Jobwise
+
+class Drawing(Protocol):
+    """What draws job by job, as far as its steps are concerned (jobwise.py)."""
+
+    forwards: int
+    rows: int
+    _previews: bool
+    _waiting: Any
+    _clock: Any
+
+    def _check(self, job: Job) -> None: ...
 
 
 class EachStep:
     """What happens after each step of one pipeline call."""
 
     def __init__(
-        self, loop: Jobwise, job: Job, end: int, size: tuple[int, int], rows: int, turn: tuple[int, int]
+        self, loop: Drawing, job: Job, end: int, size: tuple[int, int], rows: int, turn: tuple[int, int]
     ) -> None:
         self._loop, self._job, self._end, self._size, self._rows, self._turn = loop, job, end, size, rows, turn
         self._before: list[tuple[float, Tensor]] = []

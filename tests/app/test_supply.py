@@ -133,7 +133,7 @@ def test_the_wheel_is_the_same_each_time(tmp_path: Path) -> None:
     assert one.read_bytes() == two.read_bytes()
     with zipfile.ZipFile(one) as archive:
         names = set(archive.namelist())
-    assert {"daguerre/app/cli.py", "daguerre/queue/observe/meters.py", "daguerre/web/page/index.html"} <= names
+    assert {"daguerre/app/cli.py", "daguerre/queue/observe/meters.py", "daguerre/web/templates/ask.html"} <= names
     assert "daguerre/bot/text/locales/en/card.ftl" in names
     assert not [name for name in names if "test" in name.split("/")[0] or name.endswith((".pkl", ".pickle", ".pyc"))]
 
