@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two tries to reach Discord, doubled from the first to the longest.
 FIRST_PAUSE = 5.0
+#: While another bot holds the lease on the token: a backup that was restored takes over from a host that is gone.
+STANDBY_PAUSE = 15.0
 LONGEST_PAUSE = 60.0
 
 HOW_TO_GET_ONE = (
@@ -65,7 +67,7 @@ class BotKeeper:
                 log.warning("bot cannot connect again_in=%gs reason=%s", self._pause, error)
             except TokenInUse as error:
                 self.state = f"standing by: {error}"
-                self._pause = LONGEST_PAUSE
+                self._pause = STANDBY_PAUSE
                 log.error("%s", error)  # noqa: TRY400 - no traceback wanted
             except BotError as error:
                 self.failure = error

@@ -30,7 +30,7 @@ from .faults import FAILURES
 log = logging.getLogger(__name__)
 
 #: Seconds between two renewals, and after which a lease that was not renewed is nobody's.
-RENEW, TERM = 100.0, 300.0
+RENEW, TERM = 30.0, 90.0
 #: A clock that is so many seconds ahead is wrong: its lease would never be old.
 DAY = 86_400.0
 #: In the data folder: which holder this is.

@@ -17,8 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 FIRST = ("imagine", "a red apple", "--out", "apple.png")
 #: Every command there is, as words.
 COMMANDS = (
-    "serve", "worker", "imagine", "doctor", "config", "verify", "version", "data build", "data bank", "data import",
-    "data credits", "backup", "restore", "bank add", "bank list", "bank remove",
+    "serve", "worker", "imagine", "doctor", "config reload", "models", "verify", "version", "data build", "data bank",
+    "data import", "data credits", "backup", "restore", "bank add", "bank list", "bank remove",
     "train", "evaluate", "synthesize", "sheet", "reproduce", "queue status", "queue why", "queue pause", "queue resume",
     "queue drain", "queue dead", "queue retry", "queue cancel", "queue ban", "queue unban",
 )  # fmt: skip
