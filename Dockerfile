@@ -6,8 +6,8 @@
 #       with an NVIDIA GPU add --gpus all. Nothing but /data (and a tmpfs on /tmp) needs to be writable:
 #       --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges
 #
-# Packages are installed by the hashes in locks/, from the index that the builder's pip uses. torch is the build with
-# CUDA; --build-arg LOCK=cpu takes the one for processors, which lies on an index of its own (PIP_EXTRA_INDEX_URL).
+# Packages are installed by the hashes in locks/, from the index that the builder's pip uses. torch is the build that this
+# index has: the public one has CUDA's; where there is one for processors, that (--build-arg LOCK=cuda or LOCK=cpu says which).
 # To build on a base that cannot change under its name, give it by its digest:
 #   docker build --build-arg BASE_IMAGE=python:3.11-slim-bookworm@sha256:… -t daguerre .
 
@@ -31,9 +31,12 @@ RUN .venv/bin/python -c "import pathlib, tomllib; \
 
 # --- and what rendering needs on top
 FROM control-packages AS worker-packages
-# cuda or cpu: which of the locks. torch's build for processors is on an index of its own.
-ARG LOCK=cuda
-RUN .venv/bin/pip install --require-hashes --no-deps -r locks/${LOCK}.txt
+# cuda or cpu: which of the locks; auto: the one of the torch that pip would take.
+ARG LOCK=auto
+RUN lock=$LOCK; if [ "$lock" = auto ]; then lock=cuda; \
+      .venv/bin/pip install --dry-run --quiet --no-deps --report /tmp/torch.json -c requirements.lock torch; \
+      if grep -q '+cpu' /tmp/torch.json; then lock=cpu; fi; rm /tmp/torch.json; fi; \
+    echo "packages of locks/$lock.txt"; .venv/bin/pip install --require-hashes --no-deps -r "locks/$lock.txt"
 
 # --- common to both images
 FROM ${BASE_IMAGE} AS runtime

@@ -141,7 +141,9 @@ def test_the_wheel_is_the_same_each_time(tmp_path: Path) -> None:
 def test_images_are_built_from_locks_and_may_be_named_by_digest() -> None:
     """The Dockerfile installs by hashes only; each base image is an argument."""
     text = (PROJECT / "Dockerfile").read_text(encoding="utf-8")
-    installs = [line for line in text.splitlines() if "pip install" in line and not line.startswith("#")]
+    installs = [
+        line for line in text.splitlines() if "pip install" in line and line[0] != "#" and "--dry-run" not in line
+    ]
     assert len(installs) == 3
     assert all("--require-hashes" in line or "--no-deps --no-build-isolation -e ." in line for line in installs)
     assert {line.split()[1] for line in text.splitlines() if line.startswith("FROM ")} <= {
@@ -149,3 +151,19 @@ def test_images_are_built_from_locks_and_may_be_named_by_digest() -> None:
     }  # fmt: skip
     services = yaml.safe_load((PROJECT / "compose.yaml").read_text(encoding="utf-8"))["services"]
     assert services["nats"]["image"].startswith("${DAGUERRE_NATS_IMAGE:-")
+
+
+def test_what_the_image_copies_reaches_the_builder() -> None:
+    """Everything is left out of the build's context but what .dockerignore names: a folder that is not named there
+    cannot be copied, and nothing but a real build would tell."""
+    allowed = {
+        line.removeprefix("!").rstrip("/")
+        for line in (PROJECT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+        if line.startswith("!")
+    }
+    copied: set[str] = set()
+    for line in (PROJECT / "Dockerfile").read_text(encoding="utf-8").splitlines():
+        if line.startswith("COPY ") and "--from" not in line:
+            copied |= {source.rstrip("/") for source in line.split()[1:-1]}
+    assert copied - {"."} <= allowed
+    assert all((PROJECT / name).exists() for name in allowed)
