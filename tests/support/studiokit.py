@@ -63,7 +63,7 @@ async def paint(request: ImageRequest, context: JobContext) -> Rendered:
     pictures = [drawn(request, seed) for seed in request.seeds]
     for step in range(1, 4):
         await context.progress(step, 4, file_of(pictures[0].resize((32, 32)), "JPEG"))
-        await asyncio.sleep(0.15)
+        await asyncio.sleep(0.5)
     files = tuple(file_of(picture) for picture in pictures)
     return Rendered(files, {"model": "discs", "pixels": [digest_of_pixels(each) for each in pictures]}, 0.3)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from PIL import Image
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 from queuekit import until
 from studiokit import Studio, chromium, file_of, paint, serious, studio, tab
 from studiokit import drawn as drawn_picture
@@ -90,6 +90,24 @@ async def test_errors_point_at_their_character_and_words_get_help(house: Studio,
         await page.fill("#prompt", "a {red, blue, green} {apple, dog}")
         await page.press("#prompt", "Enter")
         await expect(page.locator("#trouble")).to_contain_text("6 requests")
+
+
+async def test_completion_comes_to_who_typed_before_it_was_there(house: Studio, browser: Browser) -> None:
+    """Words typed while the list of things was on its way are completed when it comes, without another key."""
+    async with tab(browser, house, path="/gallery") as page:
+        there = asyncio.Event()
+
+        async def later(route: Route) -> None:
+            await there.wait()
+            await route.continue_()
+
+        await page.route("**/api/v1/things", later)
+        await page.goto(house.at("/"))
+        await page.locator("#prompt").focus()
+        await page.keyboard.type("a alarm")
+        await expect(page.locator("#suggestions li")).to_have_count(0)
+        there.set()
+        await expect(page.locator("#suggestions li").first).to_have_text("alarm clock")
 
 
 async def test_by_keyboard_alone_with_completion(house: Studio, browser: Browser) -> None:
@@ -199,9 +217,11 @@ async def test_two_tabs_see_the_same_and_a_worker_that_dies_is_told(house: Studi
         begun = asyncio.Event()
 
         async def dies(request, context):  # type: ignore[no-untyped-def]
-            await context.progress(1, 4)
             begun.set()
-            await asyncio.sleep(60)
+            # Told again and again: steps are lossy, and the tab may not listen yet.
+            while True:
+                await context.progress(1, 4)
+                await asyncio.sleep(0.3)
 
         async with worker(house.queue, dies):
             await asyncio.wait_for(begun.wait(), 20)

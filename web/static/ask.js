@@ -246,6 +246,8 @@ async function learn() {
   try {
     const [told, things] = await Promise.all([api("GET", "/api/v1/grammar"), api("GET", "/api/v1/things")]);
     grammar = { ...told, things: things.things };
+    // Whoever typed before it was there gets what belongs to it now.
+    if (document.activeElement === field && field.value) field.dispatchEvent(new Event("input", { bubbles: true }));
     drawer();
   } catch {
     setTimeout(learn, 3000);
