@@ -42,6 +42,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 async def ask(page: Page, words: str) -> None:
     """Ask, and wait until it stands in the channel."""
+    await expect(page.locator("#log")).to_have_attribute("aria-busy", "false")
     before = await page.locator(".request").count()
     await page.fill("#prompt", words)
     await page.press("#prompt", "Enter")
@@ -252,6 +253,7 @@ async def test_a_prompt_is_never_a_part_of_the_page(house: Studio, browser: Brow
     async with tab(browser, house) as page, worker(house.queue, paint):
         alerts: list[str] = []
         page.on("dialog", lambda dialog: alerts.append(dialog.message))
+        await expect(page.locator("#log")).to_have_attribute("aria-busy", "false")
         before = await page.locator(".request").count()
         for number, prompt in enumerate(prompts):
             await ask(page, prompt.replace("{", "\\{").replace("}", "\\}"))

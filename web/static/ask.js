@@ -54,6 +54,7 @@ async function earlier() {
   } catch (problem) {
     tell(problem.message);
   }
+  log.setAttribute("aria-busy", "false");
 }
 
 // Pictures that arrive make the channel longer: stay at its end if that is where one looks.
