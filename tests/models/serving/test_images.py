@@ -16,30 +16,23 @@ from diffusers import DiffusionPipeline
 from ipadapterkit import write_ip_adapter
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from smallkit import QUIET, small
 
-from daguerre.models.serving import families
 from daguerre.models.serving.engine import Engine
 from daguerre.models.serving.images import files_in
 from daguerre.models.serving.loop import Loop
 from daguerre.models.serving.previews import drawing
 from daguerre.models.serving.requests import RenderRequest, Source
-from daguerre.models.serving.schedule import Pace
 
 PICTURE = drawing(48, 1).convert("RGB")
 ASK = RenderRequest("a red apple", (3,), 3, 4.0, 32, 32, negative="blue")
 SHOWN = replace(ASK, source=Source(PICTURE, scale=0.6))
-pytestmark = [
-    pytest.mark.filterwarnings(f"ignore::{kind}") for kind in ("FutureWarning", "RuntimeWarning", "UserWarning")
-]
+pytestmark = QUIET
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _small() -> Iterator[None]:
-    real = families.native_of
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(families, "native_of", lambda pipeline: min(32, real(pipeline)))
-        pace = Pace(((1, 1.0), (2, 1.0), (4, 1.0)))
-        patched.setattr("daguerre.models.serving.profile.measure", lambda *_: pace)
+    with small(32):
         yield
 
 

@@ -15,29 +15,22 @@ import pytest
 import torch
 from diffusers import DiffusionPipeline
 from safetensors.torch import load_file, save_file
+from smallkit import QUIET, small
 
 from daguerre.models.errors import AdapterUnfit, Unrenderable
-from daguerre.models.serving import families
 from daguerre.models.serving.engine import Engine
 from daguerre.models.serving.jobwise import Jobwise
 from daguerre.models.serving.requests import RenderRequest
-from daguerre.models.serving.schedule import Pace
 from daguerre.models.serving.triggers import Triggers
 from daguerre.models.serving.wording import pieces, settled
 
 ASK = RenderRequest("a red apple", (3,), 2, 3.0, 32, 32)
-pytestmark = [
-    pytest.mark.filterwarnings(f"ignore::{kind}") for kind in ("FutureWarning", "RuntimeWarning", "UserWarning")
-]
+pytestmark = QUIET
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _small() -> Iterator[None]:
-    real = families.native_of
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(families, "native_of", lambda pipeline: min(64, real(pipeline)))
-        pace = Pace(((1, 1.0), (2, 1.0), (4, 1.0)))
-        patched.setattr("daguerre.models.serving.profile.measure", lambda *_: pace)
+    with small(64):
         yield
 
 

@@ -14,29 +14,22 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from smallkit import QUIET, small
 from toyweights import write_toy_weights
 
 from daguerre.models.errors import Unrenderable, WeightsRefused
-from daguerre.models.serving import families
 from daguerre.models.serving.engine import Engine
 from daguerre.models.serving.parking import SPARE, Kept, bytes_of, places, resume
 from daguerre.models.serving.rack import Asked, Rack, joining
 from daguerre.models.serving.requests import RenderRequest
-from daguerre.models.serving.schedule import Pace
 
 ASK = RenderRequest("a red apple", (3,), 2, 3.0, 64, 64)
-pytestmark = [
-    pytest.mark.filterwarnings(f"ignore::{kind}") for kind in ("FutureWarning", "RuntimeWarning", "UserWarning")
-]
+pytestmark = QUIET
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _small() -> Iterator[None]:
-    real = families.native_of
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(families, "native_of", lambda pipeline: min(64, real(pipeline)))
-        pace = Pace(((1, 1.0), (2, 1.0), (4, 1.0)))
-        patched.setattr("daguerre.models.serving.profile.measure", lambda *_: pace)
+    with small(64):
         yield
 
 

@@ -15,13 +15,13 @@ import torch
 from diffusers import DiffusionPipeline, UNet2DConditionModel
 from diffusers.utils import logging
 from PIL import Image
+from smallkit import small
 
 from daguerre.models.errors import Unrenderable, Unsupported, WeightsMissing, WeightsRefused
 from daguerre.models.serving import families
 from daguerre.models.serving.engine import Engine
 from daguerre.models.serving.loop import Loop
 from daguerre.models.serving.requests import Progress, RenderRequest, Source
-from daguerre.models.serving.schedule import Pace
 
 #: What libraries say to those who wrote them.
 pytestmark = [pytest.mark.filterwarnings(f"ignore::{kind}") for kind in ("FutureWarning", "RuntimeWarning")]
@@ -43,11 +43,7 @@ REAL_NATIVE = families.native_of
 @pytest.fixture(autouse=True, scope="module")
 def _small() -> Iterator[None]:
     """Toys draw at 64 px, whatever their families' real sizes are; how fast they are is nobody's question here."""
-    real = families.native_of
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(families, "native_of", lambda pipeline: min(64, real(pipeline)))
-        pace = Pace(((1, 1.0), (2, 1.0), (4, 1.0)))
-        patched.setattr("daguerre.models.serving.profile.measure", lambda *_: pace)
+    with small(64):
         yield
 
 
